@@ -101,8 +101,10 @@ def read_json(
     "Read a JSON file; say which file is missing or broken, and where."
     path = Path(path)
     if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected a JSON file there')
-    try: return json.loads(path.read_text(encoding='utf-8'))
-    except (json.JSONDecodeError, UnicodeDecodeError) as e: raise ValueError(f'{path} is not valid JSON: {e}') from None
+    try: d = json.loads(path.read_text(encoding='utf-8'))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as e: raise ValueError(f'{path} is not valid JSON: {e}') from None
+    if not isinstance(d, dict): raise ValueError(f'{path} must hold a JSON object, found {type(d).__name__}')
+    return d
 
 def own_poses(
 )->list: # dicts with name, captions (list of str), angles (joint → degrees), joints ((22, 3) float32, canonical)

@@ -1,0 +1,27 @@
+"The README's code runs: Python blocks from top to bottom in one namespace, and the `text2pose` commands."
+import re, subprocess, sys
+from pathlib import Path
+
+from tree import ROOT, offline_env
+
+def _blocks(*languages):
+    text = (ROOT/'README.md').read_text(encoding='utf-8')
+    return [code for language,code in re.findall(r'^```(\w+)\n(.*?)^```', text, re.MULTILINE|re.DOTALL) if language in languages]
+
+def _run(args, cwd):
+    env = offline_env(MPLBACKEND='Agg')
+    env['PATH'] = f"{Path(sys.executable).parent}:{env['PATH']}"
+    r = subprocess.run(args, cwd=cwd, env=env, capture_output=True, text=True, timeout=600)
+    assert r.returncode==0, f'{args}\n{r.stdout}{r.stderr}'
+
+def test_python(tmp_path):
+    blocks = _blocks('python')
+    assert blocks
+    (tmp_path/'readme.py').write_text('\n'.join(blocks), encoding='utf-8')
+    _run([sys.executable, 'readme.py'], tmp_path)
+
+def test_commands(tmp_path):
+    lines = '\n'.join(_blocks('bash', 'sh')).replace('\\\n', ' ').splitlines()
+    commands = [l for l in lines if l.startswith('text2pose ')]
+    assert commands
+    for c in commands: _run(['bash', '-c', c], tmp_path)
