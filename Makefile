@@ -2,18 +2,16 @@
 PYTHON ?= python3
 STAMP := .venv/.installed
 THREADS := $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$(( n > 1 ? n / 2 : 1 )))
-NBDEV_TEST = OMP_NUM_THREADS=$(THREADS) nbdev_test --n_workers 2
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MPLBACKEND := Agg
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help install demo test test-data export readme clean
+.PHONY: help install demo test export readme clean
 
 help:
 	@echo "make demo       generate the five demo prompts into figures/demo"
-	@echo "make test       check the tree, run the notebooks and the tests"
-	@echo "make test-data  run the notebooks with their data cells; TEXT2POSE_DATA names the folder"
+	@echo "make test       check the tree, run the notebooks (with their data cells where TEXT2POSE_DATA is set) and the tests"
 	@echo "make export     write text2pose/*.py from the notebooks, and clean the notebooks"
 	@echo "make readme     write README.md from nbs/index.ipynb"
 	@echo "make install    set up .venv (demo and test do so by themselves)"
@@ -33,11 +31,8 @@ demo: install
 
 test: install
 	python tests/check_tree.py
-	$(NBDEV_TEST)
+	OMP_NUM_THREADS=$(THREADS) nbdev_test --n_workers 2 $(if $(TEXT2POSE_DATA),--flags data)
 	python -m pytest
-
-test-data: install
-	$(NBDEV_TEST) --flags data
 
 export: install
 	nbdev_export

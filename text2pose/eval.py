@@ -22,7 +22,7 @@ def plot_losses(
     log = training['losses']; held = [e for e in log if 'held_out' in e]
     for ax,k in zip(axs, ('diffusion','anatomy')):
         ax.plot([e['step'] for e in log], [e[k] for e in log], color='#9db8d9', lw=1, label='training batches')
-        ax.plot([e['step'] for e in held], [e['held_out'][k] for e in held], color='#d1495b', marker='o', ms=3, label='held-out actors')
+        ax.plot([e['step'] for e in held], [e['held_out'][k] for e in held], color='#d1495b', marker='o', ms=3, label='held-out clips')
         ax.set(xlabel='step', ylabel=f'{k} loss', yscale='log')
     axs[0].legend(frameon=False)
     return axs

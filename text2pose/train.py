@@ -6,8 +6,8 @@
 __all__ = ['PRESETS', 'SOURCE_SHARES', 'PHASES', 'vary_angles', 'own_variation_rows', 'build_table', 'TrainingSet',
            'CaptionStates', 'encode_captions', 'TrainConfig', 'phase_config', 'losses', 'held_out_losses', 'Trainer']
 
-# %% ../nbs/05_train.ipynb #8060e8c7
-import json, math, subprocess
+# %% ../nbs/05_train.ipynb #498b0336
+import json, math, subprocess, warnings
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 import numpy as np
@@ -58,6 +58,7 @@ def build_table(
     stride:int=2,           # keep every n-th frame of a clip
     n_variations:int=120,   # of each hand-written pose
     strict:bool=True,       # stop at the first bad clip of a HumanML3D folder
+    on_skip=warnings.warn,  # told about each clip that is skipped otherwise
     progress=iter,          # wraps the iterables, for example tqdm
 ):                          # pyarrow.Table, the pose table
     "Poses and words of a preset, as one table."
@@ -66,7 +67,7 @@ def build_table(
     if preset=='humanml3d':
         folder = humanml3d or (data_dir() and data_dir()/'humanml3d')
         if folder is None: raise ValueError('the preset humanml3d needs the folder of HumanML3D: name it, or set TEXT2POSE_DATA to a folder that holds humanml3d/')
-        rows += [r for split in ('train','val') for c in progress(read_humanml3d(folder, split, strict=strict)) for r in clip_rows(c, stride)]
+        rows += [r for split in ('train','val') for c in progress(read_humanml3d(folder, split, strict=strict, on_skip=on_skip)) for r in clip_rows(c, stride)]
     else:
         folder = realmocap22 or (data_dir() and data_dir()/'realmocap22')
         if folder: rows += [r for c in progress(read_realmocap22(folder, OPEN_SOURCES if preset=='open' else ALL_SOURCES)) for r in clip_rows(c, stride)]
@@ -110,8 +111,8 @@ class TrainingSet:
     def _mirror(self, x): return x[:,MIRROR_IDX]*torch.tensor([-1.,1,1])
 
     def draw(self,
-        n:int,
-        generator:torch.Generator,
+        n:int,                     # poses, at least 1
+        generator:torch.Generator, # on the CPU
     ):      # (n, 22, 3) metres, (n,) indices into captions
         "Draw poses with captions, half of them mirrored."
         i = torch.searchsorted(self.cumulative, torch.rand(n, generator=generator, dtype=torch.float64)).clamp(max=len(self)-1)
@@ -219,9 +220,12 @@ def held_out_losses(
     res = {k:v.mean().item() for k,v in out.items()}
     return dict(**res, total=res['diffusion']+res['anatomy'], naive_last=out['naive'][timestep.to(device)==T-1].mean().item())
 
-# %% ../nbs/05_train.ipynb #0e42f985
+# %% ../nbs/05_train.ipynb #9ca77c71
 def _commit():
-    try: return subprocess.run(['git','rev-parse','--short','HEAD'], cwd=asset(''), capture_output=True, text=True, timeout=10).stdout.strip() or None
+    "Commit of this source tree, with -dirty if it was edited; None for an installed package."
+    here = asset('').resolve().parent.parent
+    git = lambda *a: subprocess.run(['git',*a], cwd=here, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    try: return git('describe','--always','--dirty') if Path(git('rev-parse','--show-toplevel'))==here else None
     except (OSError, subprocess.SubprocessError): return None
 
 class Trainer:
@@ -238,9 +242,10 @@ class Trainer:
         AcceleratorState._reset_state()                                                # accelerate remembers the first precision of a process; a trainer has its own
         self.config,self.data,self.states,self.held_out = config,data,states,held_out
         self.acc = Accelerator(cpu=cpu, mixed_precision=config.mixed_precision)
-        torch.manual_seed(config.seed)                                                 # initial weights
-        model = Text2PoseModel(dict(unet=config.unet, text_encoder=config.text_encoder, text_dim=states.tokens.shape[-1], schedule=config.schedule,
-            prediction_type=config.prediction_type, num_train_timesteps=config.num_train_timesteps))
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed)                                             # initial weights
+            model = Text2PoseModel(dict(unet=config.unet, text_encoder=config.text_encoder, text_dim=states.tokens.shape[-1], schedule=config.schedule,
+                prediction_type=config.prediction_type, num_train_timesteps=config.num_train_timesteps))
         model.mean,model.std = data.statistics()
         opt = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
         self.lr_schedule = torch.optim.lr_scheduler.OneCycleLR(opt, max_lr=config.lr, total_steps=config.n_steps+1, pct_start=.1, cycle_momentum=False)
@@ -249,7 +254,7 @@ class Trainer:
         self.ema = {k:v.detach().clone() for k,v in self.inner.named_parameters()}
         self.generator = torch.Generator().manual_seed(config.seed*1000+self.acc.process_index)
         self.lengths = torch.from_numpy(reference_bone_lengths()).to(self.acc.device)
-        self.step,self.log = 0,[]
+        self.step,self.log,self.commit = 0,[],_commit()
 
     def train_step(self)->dict:
         "One optimiser step; returns mean losses."
@@ -288,7 +293,7 @@ class Trainer:
         running,end = [],min(stop_at or self.config.n_steps, self.config.n_steps)
         for _ in progress(range(self.step, end)):
             running.append(self.train_step())
-            if not math.isfinite(running[-1]['loss']): raise FloatingPointError(f'the loss is {running[-1]["loss"]} at step {self.step}')
+            if not math.isfinite(running[-1]['loss']): raise RuntimeError(f'the loss is {running[-1]["loss"]} at step {self.step}: training diverged; a lower learning rate may help')
             if self.step%log_every==0 or self.step==end:
                 entry = dict(step=self.step, **{k:float(np.mean([r[k] for r in running])) for k in running[0]}); running = []
                 if self.held_out and (self.step%(10*log_every)==0 or self.step==self.config.n_steps): entry['held_out'] = held_out_losses(self.averaged(), *self.held_out, n=1000)
@@ -301,7 +306,7 @@ class Trainer:
         from safetensors.torch import save_file
         tensors = {f'model.{k}':v for k,v in self.inner.state_dict().items()} | {f'ema.{k}':v for k,v in self.ema.items()} | {'generator':self.generator.get_state()}
         for i,s in self.opt.state_dict()['state'].items(): tensors |= {f'optimizer.{i}.{k}':v for k,v in s.items()}
-        meta = dict(step=self.step, log=self.log, config=asdict(self.config), lr_schedule={k:v for k,v in self.lr_schedule.state_dict().items() if k!='_schedule_phases'})
+        meta = dict(step=self.step, log=self.log, commit=self.commit, config=asdict(self.config), lr_schedule={k:v for k,v in self.lr_schedule.state_dict().items() if k!='_schedule_phases'})
         with atomic_path(path) as tmp: save_file({k:v.detach().cpu().contiguous() for k,v in tensors.items()}, tmp, metadata={'state':json.dumps(meta)})
 
     def load_checkpoint(self, path):
@@ -319,13 +324,13 @@ class Trainer:
         for k,v in sub('optimizer.').items(): i,name = k.split('.'); opt['state'].setdefault(int(i), {})[name] = v
         self.opt.load_state_dict(opt); self.lr_schedule.load_state_dict({**self.lr_schedule.state_dict(), **meta['lr_schedule']})
         for group in self.opt.param_groups: group['lr'] = self.lr_schedule.get_last_lr()[0]
-        self.step,self.log = meta['step'],meta['log']
+        self.step,self.log,self.commit = meta['step'],meta['log'],meta['commit']
+        if self.acc.process_index: self.generator.manual_seed((self.config.seed*1000+self.acc.process_index)*10**6+self.step)  # the file holds the first process's state; the others draw anew
 
     def save(self, folder, note=None):
         "Write the averaged weights, their configuration, and how they were made."
         if not self.acc.is_main_process: return
-        model = self.averaged(); model.config = {**model.config, 'num_inference_steps':20}
-        save_model(model, folder)
-        how = dict(about=note, config=asdict(self.config), steps=self.step, samples=self.step*self.config.batch_size*self.acc.num_processes, data=self.data.summary, commit=_commit(),
+        save_model(self.averaged(), folder)
+        how = dict(about=note, config=asdict(self.config), steps=self.step, samples=self.step*self.config.batch_size*self.acc.num_processes, data=self.data.summary, commit=self.commit,
             versions=dict(torch=torch.__version__), losses=self.log)
         with atomic_path(Path(folder)/'training.json') as tmp: tmp.write_text(json.dumps(how, indent=1)+'\n')
