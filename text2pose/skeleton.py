@@ -155,11 +155,13 @@ def knee_flexion(
 ):          # (..., 2) torch, degrees, left and right; negative where the knee bends the wrong way
     "Signed bending angle of the knees."
     out = []
+    unit = lambda v: v/v.norm(dim=-1, keepdim=True).clamp(min=1e-6)
     for hip,knee,ankle,foot in ((1,4,7,10),(2,5,8,11)):
-        thigh,shin,toes = (joints[...,b,:]-joints[...,a,:] for a,b in ((hip,knee),(knee,ankle),(ankle,foot)))
-        axis = torch.linalg.cross(toes, shin)
-        side = (torch.linalg.cross(thigh,shin)*axis).sum(-1)
-        out.append(_angle(thigh,shin)*torch.where(side<0, -1., 1.))
+        thigh,shin,toes = (unit(joints[...,b,:]-joints[...,a,:]) for a,b in ((hip,knee),(knee,ankle),(ankle,foot)))
+        axis,bend = torch.linalg.cross(toes, shin), torch.linalg.cross(thigh, shin)
+        clear = axis.norm(dim=-1)>.5                                                  # a pointed foot, nearly in line with the shin, tells nothing
+        backward = clear & ((unit(bend)*unit(axis)).sum(-1)<-.5)                       # and a hinge that is merely turned is not bent the wrong way
+        out.append(_angle(thigh,shin)*torch.where(backward, -1., 1.))
     return torch.stack(out, -1)
 
 def plausibility(

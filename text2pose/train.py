@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['PRESETS', 'SOURCE_SHARES', 'PHASES', 'vary_angles', 'own_variation_rows', 'build_table', 'TrainingSet',
-           'CaptionStates', 'encode_captions', 'TrainConfig', 'phase_config', 'losses', 'held_out_losses', 'Trainer']
+           'CaptionStates', 'encode_captions', 'save_caption_states', 'load_caption_states', 'TrainConfig',
+           'phase_config', 'losses', 'held_out_losses', 'Trainer']
 
 # %% ../nbs/05_train.ipynb #498b0336
 import json, math, subprocess, warnings
@@ -142,6 +143,30 @@ def encode_captions(
     parts = [encoder(captions[i:i+batch_size]) for i in progress(range(0, len(captions), batch_size))]
     L = max(p.mask.shape[1] for p in parts)
     return CaptionStates(torch.cat([F.pad(p.tokens.cpu().half(), (0,0,0,L-p.tokens.shape[1])) for p in parts]), torch.cat([F.pad(p.mask.cpu(), (0,L-p.mask.shape[1])) for p in parts]))
+
+# %% ../nbs/05_train.ipynb #caf7e75b
+def save_caption_states(
+    states:CaptionStates,
+    captions:list, # the captions they belong to, in order
+    path,          # .safetensors file
+):
+    "Write frozen states with their captions."
+    from safetensors.torch import save_file
+    with atomic_path(path) as tmp: save_file(dict(tokens=states.tokens, mask=states.mask), tmp, metadata={'captions':json.dumps(captions)})
+
+def load_caption_states(
+    path,          # written by save_caption_states
+    captions:list, # the captions wanted, in any order; all must be in the file
+)->CaptionStates:
+    "Read frozen states of some captions."
+    from safetensors import safe_open
+    try:
+        with safe_open(path, 'pt') as f: tokens,mask,said = f.get_tensor('tokens'),f.get_tensor('mask'),json.loads(f.metadata()['captions'])
+    except Exception as e: raise ValueError(f'{path} holds no readable caption states: {e}') from None
+    where = {c:i for i,c in enumerate(said)}
+    if missing:=[c for c in captions if c not in where]: raise ValueError(f'{path} lacks {len(missing)} of {len(captions)} captions, first {missing[0]!r}')
+    idx = [where[c] for c in captions]
+    return CaptionStates(tokens[idx], mask[idx])
 
 # %% ../nbs/05_train.ipynb #ccc78ead
 PHASES = dict(
