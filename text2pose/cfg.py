@@ -99,7 +99,8 @@ def load_text_encoder(
     local = str(folder) if folder else minilm_folder() if name=='minilm' else None
     if folder and not Path(folder).is_dir(): raise FileNotFoundError(f'{folder} is missing: expected a folder with the weights of {name}')
     import transformers
-    noisy = transformers.logging.get_verbosity(); transformers.logging.set_verbosity_error(); bar = transformers.utils.logging.is_progress_bar_enabled(); transformers.utils.logging.disable_progress_bar()
+    noisy,bar = transformers.logging.get_verbosity(),transformers.utils.logging.is_progress_bar_enabled()
+    transformers.logging.set_verbosity_error(); transformers.utils.logging.disable_progress_bar()
     kw = {} if local else dict(revision=revision)
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(local or repo, **kw)
@@ -341,7 +342,8 @@ class Text2PosePipeline:
 
     def _check_encoder(self):
         if self._encoder.dim!=self.model.config['text_dim']:
-            raise ValueError(f'the model was trained on {self.model.config["text_encoder"]} states of width {self.model.config["text_dim"]}, the text encoder {self._encoder.name} gives {self._encoder.dim}')
+            raise ValueError(f'the model was trained on {self.model.config["text_encoder"]} states of width {self.model.config["text_dim"]}, '
+                             f'the text encoder {self._encoder.name} gives {self._encoder.dim}')
 
     @property
     def text_encoder(self)->TextEncoder:
@@ -397,11 +399,13 @@ class Text2PosePipeline:
         keep_joints=None, init_joints=None, strength:float=1., bone_lengths=None, best_of:int=1, # to come
     )->PoseOutput:
         "Generate poses for prompts."
-        for name,given in dict(keep_joints=keep_joints is not None, init_joints=init_joints is not None, strength=strength!=1, bone_lengths=bone_lengths is not None, best_of=best_of!=1).items():
+        to_come = dict(keep_joints=keep_joints is not None, init_joints=init_joints is not None, strength=strength!=1, bone_lengths=bone_lengths is not None, best_of=best_of!=1)
+        for name,given in to_come.items():
             if given: raise NotImplementedError(f'{name} is not available yet in this version of text2pose; leave it at its default')
         prompts = check_prompts(prompt)
         n = check_count('num_poses_per_prompt', num_poses_per_prompt, high=MAX_POSES); seed = check_count('seed', seed, 0)
-        steps = self.model.config['num_inference_steps'] if num_inference_steps is None else check_count('num_inference_steps', num_inference_steps, high=self.model.config['num_train_timesteps'])
+        recommended = self.model.config['num_inference_steps']
+        steps = recommended if num_inference_steps is None else check_count('num_inference_steps', num_inference_steps, high=self.model.config['num_train_timesteps'])
         scales = guidance_scale if isinstance(guidance_scale, list) else [guidance_scale]*len(prompts)
         if len(scales)!=len(prompts): raise ValueError(f'guidance_scale is a list of {len(scales)} for {len(prompts)} prompts; expected one entry per prompt')
         ramps = torch.tensor(np.stack([guidance_ramp(g, steps) for g in scales]), dtype=torch.float32)         # (prompts, steps)

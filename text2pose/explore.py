@@ -21,9 +21,10 @@ def prompt_explorer(
 ):                               # ipywidgets.VBox with .controls (dict of widgets), .image and .status
     "Type words, see poses."
     import ipywidgets as W
-    c = dict(prompt=W.Text(prompt, description='prompt', continuous_update=False, layout=W.Layout(width='32em')), n=W.IntSlider(4, min=1, max=8, description='poses', continuous_update=False),
-        seed=W.IntSlider(0, min=0, max=99, description='seed', continuous_update=False), start=W.FloatSlider(2., min=0, max=12, step=.5, description='guidance', continuous_update=False),
-        end=W.FloatSlider(7., min=0, max=12, step=.5, description='… to', continuous_update=False), enforce=W.Checkbox(True, description='enforce the skeleton'))
+    late = dict(continuous_update=False)                          # redraw when a slider is let go
+    c = dict(prompt=W.Text(prompt, description='prompt', layout=W.Layout(width='32em'), **late), n=W.IntSlider(4, min=1, max=8, description='poses', **late),
+        seed=W.IntSlider(0, min=0, max=99, description='seed', **late), enforce=W.Checkbox(True, description='enforce the skeleton'),
+        start=W.FloatSlider(2., min=0, max=12, step=.5, description='guidance', **late), end=W.FloatSlider(7., min=0, max=12, step=.5, description='… to', **late))
     image,status = W.Image(format='png'),W.Label()
     def draw(_=None):
         try: out = pipe(c['prompt'].value, c['n'].value, guidance_scale=(c['start'].value, c['end'].value), seed=c['seed'].value, enforce_skeleton=c['enforce'].value)

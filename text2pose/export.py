@@ -19,8 +19,11 @@ FRAME = dict(unit='metre', axes='right-handed, Z up, pelvis at the origin, the s
 SHEET_COLUMNS,SHEET_CELLS = 8,400  # a sheet shows so many poses of each prompt, and so many in all
 
 def _write_json(path, joints, prompts, scores, meta):
-    poses = [dict(prompt=p, score=None if scores is None else round(float(scores[i]),4), joints=[[round(float(v),5)+0. for v in j] for j in x]) for i,(x,p) in enumerate(zip(joints, prompts))]
-    path.write_text(json.dumps(dict(format='text2pose poses/1', version=__version__, **FRAME, **meta, poses=poses), ensure_ascii=False, indent=None, separators=(',',':'))+'\n', encoding='utf-8')
+    poses = [dict(prompt=p, score=None if scores is None else round(float(scores[i]),4),
+        joints=[[round(float(v),5)+0. for v in j] for j in x])
+        for i,(x,p) in enumerate(zip(joints, prompts))]
+    path.write_text(json.dumps(dict(format='text2pose poses/1', version=__version__, **FRAME, **meta, poses=poses),
+        ensure_ascii=False, indent=None, separators=(',',':'))+'\n', encoding='utf-8')
 
 def _write_npz(path, joints, prompts, scores, meta):
     arrays = dict(joints=joints, prompts=np.array(prompts, dtype=str), joint_names=np.array(JOINT_NAMES))

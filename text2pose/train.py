@@ -90,7 +90,8 @@ class TrainingSet:
         self.joints = torch.from_numpy(enforce_bone_lengths(table_joints(table)))                    # (rows, 22, 3)
         plain = sorted(set(text)); self.captions = plain + sorted({mirror_words(t) for t in plain}-set(plain))
         where = {c:i for i,c in enumerate(self.captions)}
-        self.caption_idx = torch.tensor([where[t] for t in text]); self.mirrored_idx = torch.tensor([where[mirror_words(c)] if mirror_words(c) in where else i for i,c in enumerate(self.captions)])
+        self.caption_idx = torch.tensor([where[t] for t in text])
+        self.mirrored_idx = torch.tensor([where[mirror_words(c)] if mirror_words(c) in where else i for i,c in enumerate(self.captions)])
         shares = shares or SOURCE_SHARES; w = np.zeros(len(text))
         for s in sorted(set(source)):
             k = source==s; counts = dict(zip(*np.unique(text[k].astype(str), return_counts=True)))
@@ -331,7 +332,8 @@ class Trainer:
         from safetensors.torch import save_file
         tensors = {f'model.{k}':v for k,v in self.inner.state_dict().items()} | {f'ema.{k}':v for k,v in self.ema.items()} | {'generator':self.generator.get_state()}
         for i,s in self.opt.state_dict()['state'].items(): tensors |= {f'optimizer.{i}.{k}':v for k,v in s.items()}
-        meta = dict(step=self.step, log=self.log, commit=self.commit, config=asdict(self.config), lr_schedule={k:v for k,v in self.lr_schedule.state_dict().items() if k!='_schedule_phases'})
+        meta = dict(step=self.step, log=self.log, commit=self.commit, config=asdict(self.config),
+            lr_schedule={k:v for k,v in self.lr_schedule.state_dict().items() if k!='_schedule_phases'})
         with atomic_path(path) as tmp: save_file({k:v.detach().cpu().contiguous() for k,v in tensors.items()}, tmp, metadata={'state':json.dumps(meta)})
 
     def load_checkpoint(self, path):
@@ -350,7 +352,8 @@ class Trainer:
         self.opt.load_state_dict(opt); self.lr_schedule.load_state_dict({**self.lr_schedule.state_dict(), **meta['lr_schedule']})
         for group in self.opt.param_groups: group['lr'] = self.lr_schedule.get_last_lr()[0]
         self.step,self.log,self.commit = meta['step'],meta['log'],meta['commit']
-        if self.acc.process_index: self.generator.manual_seed((self.config.seed*1000+self.acc.process_index)*10**6+self.step)  # the file holds the first process's state; the others draw anew
+        if self.acc.process_index:                                                     # the file holds the first process's state; the others draw anew
+            self.generator.manual_seed((self.config.seed*1000+self.acc.process_index)*10**6+self.step)
 
     def save(self, folder, note=None):
         "Write the averaged weights, their configuration, and how they were made."
