@@ -173,7 +173,7 @@ def load_caption_states(
 PHASES = dict(
     baseline=dict(schedule='squaredcos', prediction_type='epsilon', anatomy='naive', cond_drop_prob=1.),
     anatomical=dict(schedule='squaredcos_clipped', prediction_type='epsilon', anatomy='sound', cond_drop_prob=1.),
-    text=dict(schedule='squaredcos', prediction_type='v_prediction', anatomy='sound', cond_drop_prob=.1))
+    text=dict(schedule='squaredcos', prediction_type='v_prediction', anatomy='sound', cond_drop_prob=.1, token_drop_prob=.1, token_noise=.3))
 
 @dataclass
 class TrainConfig:
@@ -183,6 +183,8 @@ class TrainConfig:
     anatomy:str='sound'             # 'naive', 'sound' or 'none'
     anatomy_weight:float=1.         # total = diffusion + weight · anatomy
     cond_drop_prob:float=.1         # share of captions replaced by the null embedding; 1 trains without words
+    token_drop_prob:float=0.        # share of single tokens hidden from the network
+    token_noise:float=0.            # noise on token states, relative to their own standard deviation
     n_steps:int=1000                # optimiser steps
     batch_size:int=128
     lr:float=1e-3                   # peak of OneCycleLR
@@ -290,7 +292,7 @@ class Trainer:
         drop = torch.rand(len(x), generator=g)<cfg.cond_drop_prob
         self.model.train()
         with self.acc.autocast():
-            l = losses(self.inner, self.inner.normalise(x.to(dev)), eps.to(dev), timestep.to(dev), *self.states(c, dev), drop.to(dev), self.lengths, self.model)
+            l = losses(self.inner, self.inner.normalise(x.to(dev)), eps.to(dev), timestep.to(dev), *self._roughen(*self.states(c, dev)), drop.to(dev), self.lengths, self.model)
             signal = alphas_cumprod(cfg.schedule, cfg.num_train_timesteps)[timestep].to(dev, torch.float32)
             extra = dict(none=0., naive=l['naive'], sound=signal*l['anatomy'])[cfg.anatomy]
             loss = (l['objective']+cfg.anatomy_weight*extra).mean()
@@ -301,6 +303,15 @@ class Trainer:
         with torch.no_grad():
             for k,p in self.inner.named_parameters(): self.ema[k].lerp_(p.detach(), 1-decay)
         return dict(loss=loss.item(), **{k:l[k].mean().item() for k in ('diffusion','anatomy','naive')})
+
+    def _roughen(self, tokens, mask):
+        "Hide some tokens (never the first) and shake the rest, so that the network does not learn captions by heart."
+        cfg,g,dev = self.config,self.generator,tokens.device
+        if cfg.token_drop_prob>0:
+            hide = torch.rand(mask.shape, generator=g)<cfg.token_drop_prob; hide[:,0] = False
+            mask = mask & ~hide.to(dev)
+        if cfg.token_noise>0: tokens = tokens + cfg.token_noise*tokens.std(-1, keepdim=True)*torch.randn(tokens.shape, generator=g).to(dev)
+        return tokens,mask
 
     def averaged(self)->Text2PoseModel:
         "A copy of the model with the averaged weights."
