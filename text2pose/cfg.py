@@ -62,7 +62,7 @@ class TextEncoder:
     )->TextStates:
         "Encode prompts on the model's device."
         prompts = check_prompts(prompts)
-        enc = self.tokenizer(prompts, padding=True, return_tensors='pt', add_special_tokens=True)
+        enc = self.tokenizer(prompts, padding=True, return_tensors='pt', verbose=False)                      # too long: said in our own words below
         n = enc['attention_mask'].sum(1)
         if (n>self.max_tokens).any():
             i = int(n.argmax()); raise ValueError(f'the prompt "{prompts[i][:40]}…" has {int(n[i])} tokens; {self.name} takes at most {self.max_tokens}')
@@ -381,7 +381,8 @@ class Text2PosePipeline:
         "Move to a device and, if given, a precision."
         self.device = torch.device(device) if device is not None else self.device
         self.dtype = dtype or self.dtype
-        self.model.to(self.device); self.model.unet.to(self.dtype); self.model.projection.to(self.dtype)         # the normalisation stays in float32
+        self.model.to(self.device); self.model.projection.to(self.dtype)                                        # the normalisation stays in float32
+        nn.Module.to(self.model.unet, self.dtype)                                                               # diffusers' own `to` warns about models that must stay in float32; this one need not
         if self._encoder is not None: self._encoder.to(self.device)
         return self
 
