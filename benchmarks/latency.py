@@ -15,14 +15,17 @@ def timed(f, repeat):
 
 def command(*args): return lambda: subprocess.run(args, check=True, stdout=subprocess.DEVNULL, env={**os.environ, 'HF_HUB_OFFLINE':'1'})
 
+def import_time(module):
+    "Seconds of an import in a fresh process, without what Python itself takes to start."
+    code = f'import time; t = time.perf_counter(); import {module}; print(time.perf_counter()-t)'
+    return float(subprocess.run([sys.executable,'-c',code], check=True, capture_output=True, text=True).stdout)
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--repeat', type=int, default=5); p.add_argument('--out', type=Path, default=Path(__file__).with_name('latency.json'))
     a = p.parse_args(); rows = {}
-    exe = str(Path(sys.executable).parent/'text2pose'); python = lambda code: command(sys.executable, '-c', code)
-    empty = statistics.median(timed(python('pass'), a.repeat))                       # what Python itself takes to start
-    rows['import text2pose'] = [t-empty for t in timed(python('import text2pose'), a.repeat)]
-    rows['import text2pose.cfg'] = [t-empty for t in timed(python('from text2pose.cfg import Text2PosePipeline'), a.repeat)]
+    exe = str(Path(sys.executable).parent/'text2pose')
+    for module in ('text2pose','text2pose.cfg'): rows[f'import {module}'] = [import_time(module) for _ in range(a.repeat)]
     rows['text2pose --help'] = timed(command(exe, '--help'), a.repeat)
     with tempfile.TemporaryDirectory() as d:
         rows['cold generate, 1 prompt, 4 poses'] = timed(command(exe, 'generate', 'a person raises both arms', '-n', '4', '--out', d), max(2, a.repeat//2))
