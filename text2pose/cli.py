@@ -194,7 +194,7 @@ def train(
     data:Optional[Path] = typer.Option(None, '--data', help='A pose table; by default the preset is built.', show_default=False),
     preset:str = typer.Option('open', '--preset', help='open, or research (with restricted sources); used when --data is not given.'),
     phase:str = typer.Option('text', '--phase', help='baseline, anatomical or text.'),
-    steps:int = typer.Option(2000, '--steps', help='Optimiser steps.'),
+    steps:int = typer.Option(6500, '--steps', help='Optimiser steps.'),
     batch_size:int = typer.Option(128, '--batch-size', help='Poses in a step.'),
     lr:float = typer.Option(1e-3, '--lr', help='Highest learning rate.'),
     seed:int = typer.Option(0, '--seed', help='Same seed, same weights.'),

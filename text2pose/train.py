@@ -173,7 +173,7 @@ def load_caption_states(
 PHASES = dict(
     baseline=dict(schedule='squaredcos', prediction_type='epsilon', anatomy='naive', cond_drop_prob=1.),
     anatomical=dict(schedule='squaredcos_clipped', prediction_type='epsilon', anatomy='sound', cond_drop_prob=1.),
-    text=dict(schedule='squaredcos', prediction_type='v_prediction', anatomy='sound', cond_drop_prob=.1, token_drop_prob=.1, token_noise=.3))
+    text=dict(schedule='squaredcos', prediction_type='v_prediction', anatomy='sound', cond_drop_prob=.1))
 
 @dataclass
 class TrainConfig:
