@@ -1,0 +1,99 @@
+"Captions from anywhere: a texts file gives captions or one sentence naming file and line; any text can be tagged, cut and mirrored."
+import numpy as np, pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from text2pose.data import (MAX_CAPTION, Caption, action_segments, action_weight, caption_tags, default_tagger, first_action, first_action_frames, first_action_share, mirror_words, read_texts, split_words)
+
+def thorough(n): return settings(max_examples=n, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+
+GOOD = ['a man walks forward, then sits down.#a/DET man/NOUN walk/VERB forward/ADV then/ADV sit/VERB down/ADV#0.0#0.0', 'she kicks twice#she/PRON kick/VERB twice/ADV#1.5#4.25', 'someone waves#someone/PRON wave/VERB#nan#nan']
+times = st.sampled_from(['0.0','1','-1','nan','inf','-inf','1e999','1e-400','','zero','0x10','１','1_0','٣',' 2 ','5.0']) | st.floats().map(repr)
+field = st.sampled_from(['a man walks','', ' ', 'a/DET man/NOUN', '/', '//', 'man/', '/NOUN', 'a/b/c', '\ufeff', '\x00', '\u2028', '\x0c', 'x'*(MAX_CAPTION+1), '𝕨𝕒𝕝𝕜/VERB', 'é']) | st.text(max_size=12)
+made = st.builds(lambda f,s: s.join(f), st.lists(field|times, max_size=6), st.sampled_from(['#','#','#','/','\t','']))
+line = st.sampled_from(GOOD)|st.builds('#'.join, st.tuples(field, field, times, times))|made
+document = st.builds(lambda ls,end: end.join(ls).encode('utf-8', 'surrogatepass'), st.lists(line, max_size=5), st.sampled_from(['\n','\r\n','\n\n','\r','\x0b']))
+
+@st.composite
+def mutated(draw):
+    "A good file with bytes cut out, doubled, flipped or put in."
+    b = bytearray('\n'.join(GOOD).encode())
+    for _ in range(draw(st.integers(1, 4))):
+        i = draw(st.integers(0, len(b))); j = draw(st.integers(i, min(len(b), i+30)))
+        b[i:j] = draw(st.sampled_from([b'', bytes(b[i:j])*2, b'#', b'\n', b'/', b'\xff', b'\x00']) | st.binary(max_size=6))
+    return bytes(b)
+
+@pytest.fixture(scope='module')
+def path(tmp_path_factory): return tmp_path_factory.mktemp('texts')/'000001.txt'
+
+def check_file(path, content):
+    path.write_bytes(content)
+    try: captions = read_texts(path)
+    except ValueError as e:
+        assert str(e).startswith(str(path)) and ', line ' in str(e) and '\n' not in str(e).strip()
+        return
+    for c in captions:
+        assert c.text.strip()==c.text!='' and len(c.text)<=MAX_CAPTION and c.kind=='human'
+        assert all(w and isinstance(t, str) for w,t in c.tags)
+        assert 0<=c.start<=c.end<np.inf
+    assert len(captions)<=content.count(b'\n')+1
+
+@thorough(900)
+@given(content=document)
+def test_made_files(path, content): check_file(path, content)
+
+@thorough(900)
+@given(content=mutated())
+def test_mutated_files(path, content): check_file(path, content)
+
+@thorough(400)
+@given(content=st.binary(max_size=300))
+def test_random_bytes(path, content): check_file(path, content)
+
+def test_huge_files(path):
+    for content,says in [(b'a'*2_000_000, '2000000 bytes'), (b'a man walks '*50_000+b'#a/DET#0#0\n', 'line 1: a caption has at most 5000'), (b'\n'*900_000+b'x', 'line 900001: expected 4 fields'), (b'\n\n\xff', 'line 3: not UTF-8')]:
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=says): read_texts(path)
+    path.write_bytes(b'#'*900_000)
+    with pytest.raises(ValueError, match='line 1: expected 4 fields'): read_texts(path)
+
+WORDS = ['a','man','the','walks','walking','walk','jumps','stands','is','and','and','then','before','after','until','while','with','by','to','who','left','right','both','arms','two','times','forward','turned','.',',',',','-',':',';','(',')','&','/',
+         "doesn't","he's",'3','4.5','first','followed by','The video shows','in front','clockwise','anti-clockwise','ccw','lefts','Right','LEFT','of','all','away','after','his','he','foot','\n','ＷＡＬＫ','走る','\u0301','🙂','ß','İ',"’s","n't",'']
+prose = st.lists(st.sampled_from(WORDS)|st.text(max_size=6), max_size=30).map(' '.join)
+any_text = prose|st.text(max_size=200)
+TAGGERS = ('own','nltk') if default_tagger()=='nltk' else ('own',)
+
+def check_text(text, tagger, tags=()):
+    caption = Caption(text, tags=list(tags)); words = text.split()
+    tokens = split_words(text); assert len(caption_tags(caption, tagger))==len(tokens) and all(text[s:e]==w for w,s,e in tokens)
+    segments = action_segments(caption, tagger)
+    assert bool(segments)==any(w[0].isalnum() or w[0] in "'’" for w,_,_ in tokens)
+    for s in segments:
+        assert text[s.start:s.end]==s.text!='' and 0<=s.first<=s.last<len(words) and 1<=action_weight(s.text)<=8
+        assert s.text.split()[0] in words[s.first] and s.text.split()[-1] in words[s.last]
+    spans = sorted((s.start,s.end) for s in segments); assert all(b<=c for (_,b),(c,_) in zip(spans, spans[1:]))     # no two overlap
+    first = first_action(caption, tagger); assert first in text and (first or not words)
+    a,b = first_action_share(caption, tagger); assert 0<=a<b<=1
+    f,g = first_action_frames(caption, 7, tagger=tagger); assert 0<=f<g<=7
+
+@thorough(400)
+@given(text=any_text, tagger=st.sampled_from(TAGGERS))
+def test_any_text(text, tagger): check_text(text, tagger)
+
+@thorough(200)
+@given(words=st.lists(st.tuples(st.sampled_from(['man','walks','and','then','kick','-','2',"don't"]), st.sampled_from(['NOUN','VERB','ADV','','?','CONJ'])), max_size=12))
+def test_any_tags(words): check_text(' '.join(w for w,_ in words), TAGGERS[0], words)
+
+@thorough(400)
+@given(text=any_text)
+def test_mirror_any_text(text):
+    once = mirror_words(text); twice = mirror_words(once)
+    if not any(w in text.lower() for w in ('clock','cw')): assert twice.lower()==text.lower()    # capitals inside a word are lost
+    assert mirror_words(mirror_words(twice))==twice                                              # spellings of counterclockwise settle in one round
+    if not any(w in text.lower() for w in ('left','right','clock','cw')): assert once==text
+
+@pytest.mark.parametrize('piece', ['walks and ', 'after ', 'A, ', '- ', 'a ', 'left ', 'after he walks, ', 'while walking, ', "n'", '.', '((', 'very '])
+def test_long_texts(piece):
+    text = (piece*MAX_CAPTION)[:MAX_CAPTION]
+    check_text(text, 'own'); mirror_words(text)
+    with pytest.raises(ValueError, match='at most 5000 characters'): first_action(piece*100_000)
+    with pytest.raises(ValueError, match='at most 5000 characters'): mirror_words(piece*100_000)
