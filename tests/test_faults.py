@@ -6,7 +6,7 @@ import numpy as np, pytest
 from typer.testing import CliRunner
 
 from text2pose.cli import app
-from text2pose.data import asset, own_poses
+from text2pose.data import Caption, Clip, asset, own_poses, write_humanml3d
 
 WEIGHTS = asset('weights')
 
@@ -32,7 +32,8 @@ def fails(code, says, *args):
 def test_usage(args, says): fails(2, says, 'generate', *args)
 
 @pytest.mark.parametrize('args,says', [
-    (['data','build','--preset','all','--out','t.parquet'], 'unknown preset'), (['data','build','--preset','humanml3d','--out','t.parquet'], 'needs --humanml3d'), (['data','build','--stride','0','--out','t.parquet'], '--stride must be'),
+    (['data','build','--preset','all','--out','t.parquet'], 'unknown preset'), (['data','build','--preset','humanml3d','--out','t.parquet'], 'needs --humanml3d'), (['data','build','--stride','0','--out','t.parquet'], '--stride must be'), (['data','build','--out','t.csv'], 'must end in .parquet'), (['data','build','--humanml3d','h','--out','t.parquet'], 'goes with --preset humanml3d'),
+    (['data','build','--sample','huge','--out','t.parquet'], 'sample'), (['data','build','--key-frames','0','--out','t.parquet'], '--key-frames must be'), (['data','export','--humanml3d','h'], 'nothing to export'), (['data','export','--humanml3d','h','--own','--sources','amass'], 'unknown source'),
     (['train','--phase','dream','--out','w'], 'unknown phase'), (['train','--steps','0','--out','w'], '--steps must be'), (['train','--lr','0','--out','w'], '--lr must lie'), (['train','--precision','int8','--out','w'], '--precision must be'),
     (['evaluate','-n','0'], '-n must be'), (['data','show','x.npy','-n','0'], '-n must be')])
 def test_usage_elsewhere(args, says): fails(2, says, *args)
@@ -72,18 +73,18 @@ def test_pose_files():
 
 @pytest.fixture
 def humanml3d():
-    d = Path('h'); (d/'new_joint_vecs').mkdir(parents=True); (d/'texts').mkdir()
-    np.save(d/'new_joint_vecs'/'000001.npy', np.zeros((5,263), np.float32)); (d/'texts'/'000001.txt').write_text('a person stands.#a/DET person/NOUN stand/VERB#0.0#0.0\n')
-    for s in ('train','val'): (d/f'{s}.txt').write_text('000001\n')
+    d = Path('h'); write_humanml3d([Clip('000001', 'own', 'Apache-2.0', 'train', own_poses()[0]['joints'][None], [Caption('a person stands.')])], d)
+    (d/'val.txt').write_text('000001\n')
     return d
 
 @pytest.mark.parametrize('says,damage', [
-    ('names clip 000002', lambda d: (d/'train.txt').write_text('000001\n000002\n')), ('val.txt is missing', lambda d: (d/'val.txt').unlink()), ('000001.txt is missing', lambda d: (d/'texts'/'000001.txt').unlink()),
+    ('clip 000002 is in the list', lambda d: (d/'train.txt').write_text('000001\n000002\n')), ('val.txt is missing', lambda d: (d/'val.txt').unlink()), ('000001.txt is missing', lambda d: (d/'texts'/'000001.txt').unlink()),
     ('000001.txt, line 2: expected 4 fields', lambda d: (d/'texts'/'000001.txt').write_text('ok#ok/NOUN#0#0\na person stands.#a/DET\n')), ('start and end must be seconds', lambda d: (d/'texts'/'000001.txt').write_text('a#a/DET#x#y\n')),
     ('000001.npy must have shape (n, 263)', lambda d: np.save(d/'new_joint_vecs'/'000001.npy', np.zeros((5,262)))), ('NaN or infinite', lambda d: np.save(d/'new_joint_vecs'/'000001.npy', np.full((5,263), np.nan))),
+    ('no frame of it is a body', lambda d: np.save(d/'new_joint_vecs'/'000001.npy', np.zeros((5,263)))), ('no clip id', lambda d: (d/'train.txt').write_text('../000001\n')),
     ('pickled objects are refused', lambda d: np.save(d/'new_joint_vecs'/'000001.npy', np.array([{}]), allow_pickle=True))])
 def test_humanml3d(humanml3d, says, damage):
-    damage(humanml3d); fails(1, says, 'data', 'build', '--preset', 'humanml3d', '--humanml3d', 'h', '--out', 't.parquet')
+    damage(humanml3d); fails(1, says, 'data', 'build', '--preset', 'humanml3d', '--humanml3d', 'h', '--out', 't.parquet', '--strict')
 
 def test_training_data():
     fails(1, 'none.parquet is missing', 'train', '--data', 'none.parquet', '--out', 'w')

@@ -1,38 +1,63 @@
-"A user's own HumanML3D folder, from clips to weights to poses, through the command line."
+"A user's own HumanML3D folder, from clips to weights to poses, through the command line; and a build that was interrupted."
 from pathlib import Path
 
-import numpy as np
+import numpy as np, pytest
 from typer.testing import CliRunner
 
+from text2pose import train
 from text2pose.cli import app
-from text2pose.data import own_poses, read_pose_table, table_joints, y_up_from_z_up
+from text2pose.data import own_poses, read_pose_table, table_joints, table_report
 from text2pose.export import load_poses
 
-def run(*args):
+def run(*args, code=0):
     r = CliRunner().invoke(app, [str(a) for a in args])
-    assert r.exit_code==0, f'{r.output}\n{r.exception!r}'
+    assert r.exit_code==code, f'{r.output}\n{r.exception!r}'
     return r.output
 
-def official_layout(d, poses):
-    "One clip of a frame each, as HumanML3D writes them: pelvis height, positions above the floor, one caption."
-    (d/'new_joint_vecs').mkdir(parents=True); (d/'texts').mkdir()
-    for i,p in enumerate(poses):
-        y = y_up_from_z_up(p['joints']); height = -y[:,1].min()
-        v = np.zeros((1,263), np.float32); v[:,3] = height; v[:,4:67] = (y[1:]+[0,height,0]).reshape(1,63)
-        np.save(d/'new_joint_vecs'/f'{i:06}.npy', v)
-        (d/'texts'/f'{i:06}.txt').write_text(f'{p["captions"][0]}, then stops.#a/DET person/NOUN#0.0#0.0\n')
-    for split,ids in (('train',range(len(poses))),('val',range(2))): (d/f'{split}.txt').write_text(''.join(f'{i:06}\n' for i in ids))
-
-def test_train_on_humanml3d(tmp_path, monkeypatch):
+@pytest.fixture
+def humanml3d(tmp_path, monkeypatch):
+    "Our own poses in the official layout, written through the encoder; two of them for validation."
     monkeypatch.chdir(tmp_path); monkeypatch.setenv('HF_HUB_OFFLINE', '1'); monkeypatch.delenv('TEXT2POSE_DATA', raising=False)
-    poses = own_poses()[:6]; official_layout(Path('h'), poses)
-    said = run('data', 'build', '--preset', 'humanml3d', '--humanml3d', 'h', '--out', 't.parquet'); assert 'humanml3d 8' in said
+    assert f'{2*len(own_poses())} clips' in run('data', 'export', '--humanml3d', 'h', '--own')
+    ids = Path('h/train.txt').read_text().split(); held = [i for i in ids if i.endswith(('own_bow','own_sitting'))]
+    Path('h/train.txt').write_text('\n'.join(i for i in ids if i not in held)); Path('h/val.txt').write_text('\n'.join(held))
+    return Path('h')
+
+def test_train_on_humanml3d(humanml3d):
+    build = ('data', 'build', '--preset', 'humanml3d', '--humanml3d', 'h', '--out')
+    said = run(*build, 't.parquet'); assert f'humanml3d: {len(own_poses())} clips' in said
     table = read_pose_table('t.parquet'); mine = table.filter(np.array([s=='humanml3d' for s in table['source'].to_pylist()]))
-    assert np.abs(table_joints(mine)[:6]-np.stack([p['joints'] for p in poses])).max()<1e-4        # the same poses come back
-    assert mine['first_action'][0].as_py()==poses[0]['captions'][0] and set(mine['caption_kind'].to_pylist())=={'human'}
-    run('data', 'build', '--preset', 'humanml3d', '--humanml3d', 'h', '--out', 'u.parquet'); assert Path('u.parquet').read_bytes()==Path('t.parquet').read_bytes()
-    assert 'val 2' in run('data', 'check', 't.parquet'); run('data', 'show', 't.parquet', '-n', '3', '--out', 'p.png')
+    joints = dict(zip(mine['clip'].to_pylist(), table_joints(mine)))
+    assert len(joints)==len(own_poses()) and max(np.abs(joints[f'own_{p["name"]}']-p['joints']).max() for p in own_poses())<1e-3        # the same poses come back
+    assert set(mine['split'].to_pylist())=={'train','val'} and set(mine['caption'].to_pylist())=={c for p in own_poses() for c in p['captions']}
+    run(*build, 'u.parquet'); assert Path('u.parquet').read_bytes()==Path('t.parquet').read_bytes()
+    assert 'how it was made' in run('data', 'check', 't.parquet'); run('data', 'show', 't.parquet', '-n', '3', '--out', 'p.png')
+    run(*build, 's.parquet', '--sample', '60', '--key-frames', '1'); sampled = read_pose_table('s.parquet')
+    assert len({i for i,s in zip(sampled['pose_id'].to_pylist(), sampled['split'].to_pylist()) if s=='train'})==60 and sampled['cluster'].null_count==0
     args = ('train', '--data', 't.parquet', '--steps', '3', '--batch-size', '4', '--cpu', '--out', 'w')
     run(*args); weights = Path('w/model.safetensors').read_bytes(); run(*args); assert Path('w/model.safetensors').read_bytes()==weights    # already at its end
     run('generate', 'a person waves', '-n', '2', '--weights', 'w', '--out', 'o', '--format', 'npz'); assert load_poses('o/poses.npz')[0].shape==(2,22,3)
     assert 'made from: 12 samples' in run('info', '--weights', 'w')
+
+def test_bad_clips_do_not_stop_a_build(humanml3d):
+    for sub in ('new_joint_vecs','new_joints'): (humanml3d/sub/'own_bow.npy').unlink(missing_ok=True)
+    (humanml3d/'new_joint_vecs'/'own_crouching.npy').write_bytes(b'cut off'); (humanml3d/'texts'/'own_standing.txt').write_text('no tags\n')
+    said = run('data', 'build', '--preset', 'humanml3d', '--humanml3d', 'h', '--out', 't.parquet')
+    skipped = table_report(read_pose_table('t.parquet')).skipped
+    for what in ('own_bow','own_crouching','own_standing.txt, line 1'): assert any(what in s for s in skipped) and what in said
+    assert f'humanml3d: {len(own_poses())-3} clips' in said
+
+def test_interrupted_build(humanml3d, monkeypatch):
+    "What was finished is not read again, and the table is the same to the byte."
+    monkeypatch.setattr(train._jobs, '__defaults__', (7,))                     # small portions
+    build = ('data', 'build', '--preset', 'humanml3d', '--humanml3d', 'h', '--out')
+    read,seen = train.read_humanml3d,[]
+    def counted(folder, split, ids, **kw):
+        seen.extend(ids)
+        if len(seen)>30 and 'stopped' not in seen: seen.append('stopped'); raise KeyboardInterrupt
+        return read(folder, split, ids, **kw)
+    monkeypatch.setattr(train, 'read_humanml3d', counted)
+    r = CliRunner().invoke(app, ['data','build','--preset','humanml3d','--humanml3d','h','--out','a.parquet']); assert r.exit_code!=0 and not Path('a.parquet').exists()
+    before = len(seen); run(*build, 'a.parquet'); assert len(seen)-before<len(own_poses())-20
+    assert not list(Path('.').glob('.*.parts'))
+    monkeypatch.setattr(train, 'read_humanml3d', read); run(*build, 'b.parquet'); assert Path('a.parquet').read_bytes()==Path('b.parquet').read_bytes()

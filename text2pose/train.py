@@ -7,15 +7,18 @@ __all__ = ['PRESETS', 'SOURCE_SHARES', 'PHASES', 'vary_angles', 'own_variation_r
            'CaptionStates', 'encode_captions', 'save_caption_states', 'load_caption_states', 'TrainConfig',
            'phase_config', 'losses', 'held_out_losses', 'Trainer']
 
-# %% ../nbs/05_train.ipynb #498b0336
-import json, math, subprocess, warnings
+# %% ../nbs/05_train.ipynb #2fdc4168
+import json, math, subprocess
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from .data import (N_JOINTS, MIRROR_IDX, OPEN_SOURCES, ALL_SOURCES, asset, atomic_path, clip_rows, data_dir, mirror_words, own_poses, own_rows, pose_table,
-    read_humanml3d, read_realmocap22, table_joints)
+from .data import (N_JOINTS, OPEN_SOURCES, ALL_SOURCES, Report, asset, atomic_path, clip_rows, data_dir, fingerprint, humanml3d_ids, mirror, mirror_words, own_poses, own_rows,
+    read_humanml3d, read_realmocap22, table_from_parts, table_joints)
+from .mocap import mocap_files, read_mocap_folder
+from .clustering import sample_poses
 from .skeleton import ANGLE_JOINTS, anatomy_loss, enforce_bone_lengths, naive_anatomy_loss, pose_from_angles, reference_bone_lengths
 from .cfg import Text2PoseModel, add_noise, alphas_cumprod, save_model, to_x_0_eps, training_target
 
@@ -49,33 +52,57 @@ def own_variation_rows(
             rows.append({**r, 'pose_id':f'{r["pose_id"]}~{k}', 'frame':k, 'joints':r['joints'] if k<len(same) else varied[k].reshape(-1)})
     return rows
 
-# %% ../nbs/05_train.ipynb #92ac1076
+# %% ../nbs/05_train.ipynb #3853ab70
 PRESETS = ('open','humanml3d','research')
+
+def _jobs(ids, read, stride, key_frames, size=100):
+    "Reading in portions: functions without arguments, each gives (rows, Report)."
+    def portion(some):
+        report = Report()
+        return [r for c in read(some, report.skip) for r in clip_rows(c, stride, key_frames, report=report)], report
+    return [partial(portion, ids[i:i+size]) for i in range(0, len(ids), size)]
 
 def build_table(
     preset:str='open',      # one of PRESETS
     realmocap22=None,       # folder; by default the one in TEXT2POSE_DATA, if any
     humanml3d=None,         # folder in the official layout, for that preset; by default humanml3d/ in TEXT2POSE_DATA
-    stride:int=2,           # keep every n-th frame of a clip
+    mocap=None,             # folder of BVH or ASF/AMC files, read in addition (chapter 00a)
+    stride:int=2,           # look at every n-th frame of a clip
+    key_frames:int=None,    # instead, take this many key frames of each caption's first action
     n_variations:int=120,   # of each hand-written pose
-    strict:bool=True,       # stop at the first bad clip of a HumanML3D folder
-    on_skip=warnings.warn,  # told about each clip that is skipped otherwise
-    progress=iter,          # wraps the iterables, for example tqdm
-):                          # pyarrow.Table, the pose table
+    sample=None,            # a preset of chapter 01 or a number: balance the training poses over clusters and keep so many
+    seed:int=0,             # of variations and sample
+    strict:bool=False,      # stop at the first bad clip; otherwise skip it and note it in the report
+    progress=iter,          # wraps the portions of work, for example tqdm
+    parts=None,             # folder for finished portions: an interrupted build goes on from there
+):                          # pyarrow.Table, the pose table; `table_report` tells how it came about
     "Poses and words of a preset, as one table."
     if preset not in PRESETS: raise ValueError(f'unknown preset {preset!r}; expected one of {", ".join(PRESETS)}')
-    rows = own_variation_rows(n_variations)
+    def own():
+        rows = own_variation_rows(n_variations, seed); report = Report(); report.count('atlas', poses=len(rows), rows=len(rows)); return rows, report
+    jobs,files = [own],[asset('poses.json')]; portions = partial(_jobs, stride=stride, key_frames=key_frames)
     if preset=='humanml3d':
         folder = humanml3d or (data_dir() and data_dir()/'humanml3d')
         if folder is None: raise ValueError('the preset humanml3d needs the folder of HumanML3D: name it, or set TEXT2POSE_DATA to a folder that holds humanml3d/')
-        rows += [r for split in ('train','val') for c in progress(read_humanml3d(folder, split, strict=strict, on_skip=on_skip)) for r in clip_rows(c, stride)]
+        for split in ('train','val'):
+            ids = humanml3d_ids(folder, split, mirrored=False)                # training mirrors for itself
+            files += [f for i in ids for f in (Path(folder)/'new_joint_vecs'/f'{i}.npy', Path(folder)/'new_joints'/f'{i}.npy', Path(folder)/'texts'/f'{i}.txt') if f.is_file()]
+            jobs += portions(ids, lambda some,skip,split=split: read_humanml3d(folder, split, some, strict=strict, on_skip=skip))
     else:
         folder = realmocap22 or (data_dir() and data_dir()/'realmocap22')
-        if folder: rows += [r for c in progress(read_realmocap22(folder, OPEN_SOURCES if preset=='open' else ALL_SOURCES)) for r in clip_rows(c, stride)]
-    return pose_table(rows)
+        if folder:
+            sources = OPEN_SOURCES if preset=='open' else ALL_SOURCES
+            files += [f for f in [Path(folder)/'captions.jsonl', *(Path(folder)/f'{s}.npz' for s in sources)] if f.is_file()]
+            jobs += portions(sources, lambda some,skip: read_realmocap22(folder, some), size=1)
+    if mocap:
+        found = mocap_files(mocap); files += [f for _,f in found]+sorted(f for f in Path(mocap).rglob('*') if f.suffix in ('.asf','.txt','.json','.jsonl'))
+        jobs += portions([i for i,_ in found], lambda some,skip: read_mocap_folder(mocap, strict, skip, some), size=20)
+    parts = parts and Path(parts)/fingerprint([preset, stride, key_frames, n_variations, seed, strict, len(jobs), [str(f) for f in (realmocap22, humanml3d, mocap)]], files)
+    table = table_from_parts(jobs, parts, progress)
+    return table if sample is None else sample_poses(table, sample, seed=seed)
 
-# %% ../nbs/05_train.ipynb #afca8c1f
-SOURCE_SHARES = dict(atlas=.45, cmu=.2, cmu_actions=.1, style100=.25, humanml3d=1., hdm05=.2, bandai=.2, utd_mhad=.1)  # relative; sources that are absent do not count
+# %% ../nbs/05_train.ipynb #238df7bb
+SOURCE_SHARES = dict(atlas=.45, cmu=.2, cmu_actions=.1, style100=.25, humanml3d=1., mocap=.3, hdm05=.2, bandai=.2, utd_mhad=.1)  # relative; sources that are absent do not count
 
 class TrainingSet:
     "Poses on the reference body with their captions, ready to be drawn from."
@@ -86,7 +113,7 @@ class TrainingSet:
     ):
         table = table.filter(np.array(table['split'].to_pylist())==split)
         if table.num_rows==0: raise ValueError(f'the pose table has no rows with split {split!r}')
-        text,source = np.array(table['caption'].to_pylist(), dtype=object), np.array(table['source'].to_pylist(), dtype=object)
+        text,source = np.array(table['first_action'].to_pylist(), dtype=object), np.array(table['source'].to_pylist(), dtype=object)
         self.joints = torch.from_numpy(enforce_bone_lengths(table_joints(table)))                    # (rows, 22, 3)
         plain = sorted(set(text)); self.captions = plain + sorted({mirror_words(t) for t in plain}-set(plain))
         where = {c:i for i,c in enumerate(self.captions)}
@@ -106,11 +133,9 @@ class TrainingSet:
 
     def statistics(self):
         "Weighted mean and standard deviation of every coordinate, poses and their mirror images: two (22, 3)."
-        both = torch.cat([self.joints, self._mirror(self.joints)]).double(); w = torch.cat([self.weights,self.weights])[:,None,None]/2
+        both = torch.cat([self.joints, mirror(self.joints)]).double(); w = torch.cat([self.weights,self.weights])[:,None,None]/2
         mean = (both*w).sum(0); std = (((both-mean)**2*w).sum(0)).sqrt()
         return mean.float(), torch.where(std>1e-4, std, torch.ones_like(std)).float()               # the pelvis never moves: spread 1
-
-    def _mirror(self, x): return x[:,MIRROR_IDX]*torch.tensor([-1.,1,1])
 
     def draw(self,
         n:int,                     # poses, at least 1
@@ -120,7 +145,7 @@ class TrainingSet:
         i = torch.searchsorted(self.cumulative, torch.rand(n, generator=generator, dtype=torch.float64)).clamp(max=len(self)-1)
         flip = torch.rand(n, generator=generator)<.5
         x,c = self.joints[i], self.caption_idx[i]
-        return torch.where(flip[:,None,None], self._mirror(x), x), torch.where(flip, self.mirrored_idx[c], c)
+        return torch.where(flip[:,None,None], mirror(x), x), torch.where(flip, self.mirrored_idx[c], c)
 
 # %% ../nbs/05_train.ipynb #5d191cc4
 @dataclass
