@@ -154,7 +154,7 @@ def data_build(
         try: table = build_table(preset, realmocap22, humanml3d, mocap, stride, key_frames, sample=sample, seed=seed, strict=strict, progress=_bar('portions'), parts=parts)
         except (ValueError, OSError): shutil.rmtree(parts, ignore_errors=True); raise    # bad input leaves nothing; what was merely interrupted goes on next time
         write_pose_table(table, out); shutil.rmtree(parts, ignore_errors=True)
-    for said in table_report(table).skipped: typer.echo(said, err=True)
+    for said in table_report(table).skipped: typer.echo(f'skipped: {said}', err=True)
     _describe(table); typer.echo(f'written to {out}')
 
 def _describe(table):
@@ -237,12 +237,12 @@ def data_export(
         if not (mocap or realmocap22 or own): raise ValueError('nothing to export: name --mocap FOLDER, --realmocap22 FOLDER or --own')
     with _trouble():
         from itertools import chain
-        from text2pose.data import own_clips, read_realmocap22, write_humanml3d
+        from text2pose.data import Report, own_clips, read_realmocap22, write_humanml3d
         from text2pose.mocap import read_mocap_folder
-        skipped = []
-        clips = chain(own_clips() if own else [], read_realmocap22(realmocap22, named) if realmocap22 else [], read_mocap_folder(mocap, strict=strict, on_skip=skipped.append) if mocap else [])
-        _writable(humanml3d.parent); report = write_humanml3d(clips, humanml3d, _bar('clips'), mirrored); report.skipped += skipped
-    for said in report.skipped: typer.echo(said, err=True)
+        left_out = Report()
+        clips = chain(own_clips() if own else [], read_realmocap22(realmocap22, named) if realmocap22 else [], read_mocap_folder(mocap, strict=strict, on_skip=left_out.skip) if mocap else [])
+        _writable(humanml3d.parent); report = write_humanml3d(clips, humanml3d, _bar('clips'), mirrored) + left_out
+    for said in report.skipped: typer.echo(f'skipped: {said}', err=True)
     typer.echo(f'{report}\nwritten to {humanml3d}')
 
 # %% ../nbs/06b_cli.ipynb #39cd7e3c

@@ -4,19 +4,20 @@
 
 # %% auto #0
 __all__ = ['JOINT_NAMES', 'PARENTS', 'N_JOINTS', 'POSE_DIM', 'KINEMATIC_TREE', 'MIRROR_IDX', 'LEFT_COLOR', 'RIGHT_COLOR',
-           'TRUNK_COLOR', 'MAX_CAPTION', 'PENN_TO_UNIVERSAL', 'HUMANML3D_SLICES', 'OPEN_SOURCES', 'ALL_SOURCES',
-           'RULES', 'CAPTION_KINDS', 'POSE_COLUMNS', 'joint_idx', 'z_up_from_y_up', 'y_up_from_z_up', 'body_axes',
-           'heading', 'turn', 'mirror', 'bone_lengths', 'Placement', 'normalise', 'restore', 'canonical', 'asset',
-           'read_json', 'own_poses', 'project', 'plot_pose', 'plot_poses', 'Caption', 'parse_caption', 'read_texts',
-           'split_words', 'default_tagger', 'tag_words', 'caption_tags', 'format_caption', 'word_roles', 'Segment',
-           'action_segments', 'first_action', 'action_weight', 'first_action_share', 'first_action_frames',
-           'key_frames', 'mirror_words', 'mirror_caption', 'data_dir', 'read_array', 'check_count', 'check_array',
-           'atomic_path', 'atomic_folder', 'pose_faults', 'joints_from_humanml3d_vec', 'humanml3d_yaw',
-           'world_from_humanml3d_vec', 'humanml3d_heading', 'humanml3d_vec_from_joints', 'place', 'Clip', 'Report',
-           'humanml3d_ids', 'humanml3d_stats', 'read_humanml3d', 'write_humanml3d', 'read_realmocap22', 'is_t_pose',
-           'frame_faults', 'good_frames', 'distinct_frames', 'chain_integrity', 'pose_schema', 'pose_table',
-           'with_report', 'table_report', 'write_pose_table', 'read_pose_table', 'table_joints', 'caption_frames',
-           'clip_rows', 'own_clips', 'own_rows', 'fingerprint', 'table_from_parts']
+           'TRUNK_COLOR', 'GHOST_COLOR', 'VIEWS', 'MAX_CAPTION', 'PENN_TO_UNIVERSAL', 'HUMANML3D_SLICES',
+           'OPEN_SOURCES', 'ALL_SOURCES', 'RULES', 'CAPTION_KINDS', 'POSE_COLUMNS', 'joint_idx', 'z_up_from_y_up',
+           'y_up_from_z_up', 'body_axes', 'heading', 'turn', 'mirror', 'bone_lengths', 'Placement', 'normalise',
+           'restore', 'canonical', 'asset', 'read_json', 'own_poses', 'project', 'plot_pose', 'plot_poses',
+           'plot_views', 'plot_sequence', 'Caption', 'parse_caption', 'read_texts', 'split_words', 'default_tagger',
+           'tag_words', 'caption_tags', 'format_caption', 'word_roles', 'Segment', 'action_segments', 'first_action',
+           'action_weight', 'first_action_share', 'first_action_frames', 'key_frames', 'mirror_words', 'mirror_caption',
+           'data_dir', 'read_array', 'check_count', 'check_array', 'atomic_path', 'atomic_folder', 'pose_faults',
+           'joints_from_humanml3d_vec', 'humanml3d_yaw', 'world_from_humanml3d_vec', 'humanml3d_heading',
+           'humanml3d_vec_from_joints', 'place', 'Clip', 'Report', 'humanml3d_ids', 'humanml3d_stats', 'read_humanml3d',
+           'write_humanml3d', 'read_realmocap22', 'is_t_pose', 'frame_faults', 'good_frames', 'distinct_frames',
+           'chain_integrity', 'pose_schema', 'pose_table', 'with_report', 'table_report', 'write_pose_table',
+           'read_pose_table', 'table_joints', 'caption_frames', 'clip_rows', 'own_clips', 'own_rows', 'fingerprint',
+           'table_from_parts']
 
 # %% ../nbs/00_data.ipynb #1a9d9b7a
 import hashlib, json, os, re, shutil, tempfile, textwrap, warnings
@@ -163,8 +164,9 @@ def own_poses(
     poses = read_json(asset('poses.json'))['poses']
     return [{**p, 'joints':np.array(p['joints'], dtype=np.float32)} for p in poses]
 
-# %% ../nbs/00_data.ipynb #7d1a22a1
-LEFT_COLOR, RIGHT_COLOR, TRUNK_COLOR = '#2a6fbb', '#d1495b', '#4a4e57'
+# %% ../nbs/00_data.ipynb #8b355947
+LEFT_COLOR, RIGHT_COLOR, TRUNK_COLOR, GHOST_COLOR = '#2a6fbb', '#d1495b', '#4a4e57', '#c5c9d1'
+VIEWS = {'front':(0,10), "subject's left":(90,10), 'behind':(180,10), 'above':(0,80)}  # name → azimuth and elevation, degrees
 
 def project(
     joints:np.ndarray, # (..., 22, 3), canonical
@@ -189,21 +191,27 @@ def plot_pose(
     alpha:float=1.,     # opacity, to lay one pose over another
     floor:bool=True,    # draw the floor under the lowest joint
     radius:float=1.05,  # half the side of the picture, metres
+    ghost:np.ndarray=None, # (22, 3), another pose, drawn pale behind this one
 ):                      # the axes
     "Draw one pose: subject's left blue, right red, trunk grey."
     import matplotlib.pyplot as plt
     from matplotlib.patches import Circle, Polygon
     joints = np.asarray(joints, dtype=np.float64)
     if joints.shape!=(N_JOINTS,3): raise ValueError(f'plot_pose draws one pose of shape (22, 3), got {joints.shape}; use plot_poses for several')
+    if not np.isfinite(joints).all(): raise ValueError('plot_pose cannot draw NaN or infinite positions')
     if ax is None: ax = plt.subplots(figsize=(3,3), dpi=80)[1]
     xy,depth = project(joints, azim, elev)
     mid = (joints.max(0)+joints.min(0))/2; center = project(mid, azim, elev)[0]
     if floor:
         t = np.linspace(0, 2*np.pi, 60); disc = np.stack([mid[0]+.55*np.cos(t), mid[1]+.55*np.sin(t), np.full_like(t, joints[:,2].min())], -1)
         ax.add_patch(Polygon(project(disc, azim, elev)[0], color='#e6e6e6', lw=0, zorder=0))
+    head = joint_idx('head')
+    if ghost is not None:
+        other = project(np.asarray(ghost, dtype=np.float64), azim, elev)[0]
+        for j in range(1,N_JOINTS): ax.plot(*other[[PARENTS[j],j]].T, color=GHOST_COLOR, lw=lw, solid_capstyle='round', zorder=.5)
+        ax.add_patch(Circle(other[head], .09, facecolor='white', edgecolor=GHOST_COLOR, lw=lw*.8, zorder=.5))
     for j in sorted(range(1,N_JOINTS), key=lambda j: -(depth[j]+depth[PARENTS[j]])):
         ax.plot(*xy[[PARENTS[j],j]].T, color=_bone_color(j), lw=lw, alpha=alpha, solid_capstyle='round', zorder=2-depth[j]/10)
-    head = joint_idx('head')
     ax.add_patch(Circle(xy[head], .09, facecolor='white', edgecolor=TRUNK_COLOR, lw=lw*.8, alpha=alpha, zorder=2-depth[head]/10))
     ax.set(xlim=(center[0]-.85*radius, center[0]+.85*radius), ylim=(center[1]-radius, center[1]+radius), aspect='equal')
     ax.axis('off')
@@ -217,6 +225,7 @@ def plot_poses(
     size:float=1.6,      # height of one pose, inches
     dpi:int=80,          # resolution
     suptitle:str=None,   # text above the grid
+    ghosts:np.ndarray=None, # (n, 22, 3), for each pose another one drawn pale behind it
     **kwargs,            # for plot_pose: azim, elev, lw, radius …
 ):                       # the figure
     "Draw a grid of poses, row by row."
@@ -226,9 +235,37 @@ def plot_poses(
     n_cols = max(1, min(n_cols, len(joints))); n_rows = max(1, -(-len(joints)//n_cols))
     fig,axs = plt.subplots(n_rows, n_cols, figsize=(.85*size*n_cols, size*1.2*n_rows+(.3 if suptitle else 0)), dpi=dpi, squeeze=False, layout='constrained')
     for ax in axs.flat: ax.axis('off')
-    for i,(ax,x) in enumerate(zip(axs.flat, joints)): plot_pose(x, ax, title=titles[i] if titles is not None else None, **{'lw':2.2, **kwargs})
+    for i,(ax,x) in enumerate(zip(axs.flat, joints)): plot_pose(x, ax, title=titles[i] if titles is not None else None, ghost=None if ghosts is None else ghosts[i], **{'lw':2.2, **kwargs})
     if suptitle: fig.suptitle(suptitle, fontsize=10)
     return fig
+
+# %% ../nbs/00_data.ipynb #58bcbe3f
+def plot_views(
+    joints:np.ndarray, # (22, 3), canonical, metres
+    views=tuple(VIEWS), # names in VIEWS, or (azimuth, elevation) in degrees
+    title:str=None,    # text above
+    size:float=1.9,    # height of one view, inches
+    dpi:int=80,        # resolution
+    **kwargs,          # for plot_pose: lw, radius, ghost …
+):                     # the figure
+    "Draw one pose from several sides."
+    import matplotlib.pyplot as plt
+    fig,axs = plt.subplots(1, len(views), figsize=(size*len(views), size*1.2), dpi=dpi, squeeze=False, layout='constrained')
+    for ax,v in zip(axs[0], views):
+        azim,elev = VIEWS[v] if isinstance(v, str) else v
+        plot_pose(joints, ax, azim=azim, elev=elev, title=v if isinstance(v, str) else f'{azim:g}°, {elev:g}°', **kwargs)
+    if title: fig.suptitle(title, fontsize=10)
+    return fig
+
+def plot_sequence(
+    joints:np.ndarray, # (n, 22, 3), for example a clip's frames, or the estimates of a denoising run
+    labels:list=None,  # one per pose, for example timesteps
+    n:int=10,          # how many to draw, evenly spread, first and last among them
+    **kwargs,          # for plot_poses
+):                     # the figure
+    "Draw a sequence in one row, the end drawn pale behind every step."
+    joints = np.asarray(joints); pick = np.unique(np.linspace(0, len(joints)-1, min(n, len(joints))).round().astype(int))
+    return plot_poses(joints[pick], None if labels is None else [str(labels[i]) for i in pick], **{'n_cols':len(pick), 'ghosts':np.repeat(joints[-1:], len(pick), 0), **kwargs})
 
 # %% ../nbs/00_data.ipynb #fc9baf31
 MAX_CAPTION = 5_000       # characters; longer than any caption of a clip, short enough that nothing takes long
@@ -381,12 +418,12 @@ _ACTIONS = _set('''walk run jog sprint jump hop leap skip step stride stroll mar
     direct navigate lead follow chase meet greet beckon give take bring use perform do make try pretend imitate practise practice warm loosen relax sleep wake screw unscrew pour fold unfold wear remove
     tilt shrug flex extend straighten curl spread poke stab slash hurl fling bowl bat smash ski surf tackle wrestle wriggle hunch slouch recoil flinch cower hurry rush trot gallop prance strut wander pace veer
     swerve scramble heave haul tug shove nudge bump crash knock settle adjust change switch repeat drum strum conduct pray mime hide peek listen chew bite steer brake curtsy cheer exercise stroke straddle
-    blow speed stoop sidestep idle shift jerk plod amble inspect spar''')
+    blow speed slow accelerate stoop sidestep idle shift jerk plod amble spar slap link grip tighten whirl attack threaten hit curve jab hook freeze recover regain lose fail peel peek skate pedal trudge scurry vacuum scrape wrap aim set''')
 _IRREGULAR = {w:(lemma,'ed') for lemma,ws in dict(run='ran', go='went gone', come='came', sit='sat', stand='stood', fall='fell fallen', throw='threw thrown', catch='caught', take='took taken', make='made', do='did done', swing='swung',
     bend='bent', hold='held', keep='kept', get='got', leave='left', swim='swam', ride='rode', fly='flew', spin='spun', kneel='knelt', hang='hung', leap='leapt', creep='crept', slide='slid', rise='rose', begin='began', give='gave',
-    bring='brought', eat='ate', drink='drank', draw='drew', write='wrote', lead='led', meet='met', shoot='shot', shake='shook', fight='fought', lay='laid', dive='dove').items() for w in ws.split()}
+    bring='brought', eat='ate', drink='drank', draw='drew', write='wrote', lead='led', meet='met', shoot='shot', shake='shook', fight='fought', lay='laid', dive='dove', strike='struck', sweep='swept', dig='dug', stride='strode', sing='sang', speak='spoke', wear='wore', lose='lost', freeze='froze').items() for w in ws.split()}
 _IRREGULAR |= dict(does=('do','s'), lies=('lie','s'), lying=('lie','ing'), tying=('tie','ing'), dying=('die','ing'))
-_POSE_NOUNS = _set('jack pose posture stance handstand headstand pushup situp posing motion movement signal')
+_ACTION_NOUNS = _set('jack pose posture stance handstand headstand pushup situp posing motion movement signal backflip handspring layup handshake moonwalk pirouette arabesque jete')
 _PERSONS = _set('''person people man men woman women human boy girl guy lady child kid figure character subject someone somebody he she they one it player dancer athlete actor performer individual baby adult robot gentleman
     male female i we you everyone everybody skeleton golfer boxer soldier''')
 _BODY = _set('arm hand leg foot feet knee elbow head shoulder hip wrist ankle toe heel finger thumb chest torso trunk neck face chin ear eye nose mouth waist thigh palm fist limb hair forehead belly stomach')
@@ -397,7 +434,8 @@ _CLOSED = {w:letter for letter,ws in dict(
         home diagonally diagonal well so even only more further forth once side""",
     A='slow fast quick normal old young stiff wild high low big small large long short', C='and but', O='or nor', T='then afterwards afterward finally eventually subsequently thereafter', B='before', F='after', U='until till',
     W='while whilst whereas as when with by without during because like', Q='who which that', D="a an the this these those his her its their my your our some any each every no both another 's all other such",
-    X="is are was were be been being am has have had having can could will would may might must should shall 're 've 'd 'll 'm", M='one two three four five six seven eight nine ten several few many couple times time').items() for w in ws.split()}
+    X="is are was were be been being am has have had having can ca could will wo would may might must should shall 're 've 'd 'll 'm", M='one two three four five six seven eight nine ten several few many couple times time').items() for w in ws.split()}
+_DOES = _set('do perform practice practise throw')
 _NOT_ING = _set('something anything nothing everything ceiling morning evening string spring')
 
 @lru_cache(maxsize=4096)
@@ -426,7 +464,10 @@ def _closed_role(words, i, prev, tag):
     if w=='followed' and after=='by' or w=='by' and prev=='T': return 'T'
     if w=="'s" and prev=='P' and words[i-1].lower() in ('he','she','it','who','that'): return 'X'
     if len(w)==1 and words[i].isupper() and w!='i' and (w!='a' or form=='s' and lemma or not _is_word(after) or after=='and'): return 'P'   # "A pulls B"
-    if w in _CLOSED: return _CLOSED[w]
+    if w=='than' and prev in ',C': return 'T'                                                    # a slip of the pen
+    if after=='ups': return 'J'                                                                  # sit-ups
+    if w in _CLOSED and (w,after)!=('slow','down'): return _CLOSED[w]
+    if w.endswith(('ward','wards')): return 'R'
     if w in _PERSONS or _singular(w) in _PERSONS: return 'P'
     if w in _BODY or _singular(w) in _BODY: return 'b'
     if tag=='NUM' or w[0].isdigit(): return 'M'
@@ -437,13 +478,13 @@ def _open_role(word, tag, prev, anchor, main, listed, plural):
     slot = prev in 'DA' or (prev in 'MIW' and form!='ing')                       # where a noun stands
     joint = prev in ',.:CTBFU' or (prev in 'RM' and anchor in ',.:CT')           # where a clause begins
     if form=='ing' and (lemma or tag=='VERB' or (prev in 'PXR' and tag in ('NOUN','ADJ'))): return ('J' if lemma else 'N') if prev in 'DA' else 'G'
-    if prev=='C' and form=='s' and main and not listed and tag!='ADV' and not plural: return 'V'     # "… and twirls": like the verb before it
+    if (prev=='C' and main or prev==',' and main=='s') and form=='s' and not listed and tag!='ADV' and not plural: return 'V'     # "… and twirls": like the verb before it
     if not lemma and prev=='P' and form=='s' and main is None: return 'V'
     if not lemma and word.endswith('ly'): return 'R'
-    if not lemma and tag!='VERB': return {'ADV':'R','ADJ':'A','ADP':'I','SCONJ':'I'}.get(tag, 'J' if _singular(word) in _POSE_NOUNS else 'N')
+    if not lemma and tag!='VERB': return {'ADV':'R','ADJ':'A','ADP':'I','SCONJ':'I'}.get(tag, 'J' if _singular(word) in _ACTION_NOUNS else 'N')
     if prev=='k': return 'i'
-    if slot or (joint and listed): return 'J' if lemma else 'A' if form=='ed' else 'N'
-    if form=='ed': return 'V' if lemma and (prev=='X' or (prev in 'PN' and main is None) or (joint and main=='ed')) else 'A'
+    if slot or (joint and listed): return 'A' if form=='ed' else 'J' if lemma else 'N'
+    if form=='ed': return 'V' if lemma and (prev=='X' or (prev in 'PNQ' and main is None) or (joint and main=='ed')) else 'A'
     if main is None: starts = joint or prev in ('PR' if form=='base' else 'PNbRVQ') or tag=='VERB'
     else: starts = joint
     return 'V' if starts else 'J' if lemma else 'N'
@@ -453,16 +494,17 @@ def word_roles(
     tags:list,  # Universal tag of each
 )->str:         # one letter for each
     "Roles of the words of a caption in the grammar of movement."
-    roles = []; main = None; anchor = '.'; depth = 0; front = False     # main: form of the clause's verb; anchor: last letter but adverbs and such
+    roles = []; main = verb = None; anchor = '.'; depth = 0; front = False     # main: form of the clause's verb; anchor: last letter but adverbs and such
     for i,(w,t) in enumerate(zip(words, tags)):
         prev = roles[-1] if roles else '.'
         depth += (w=='(') - (w==')' and depth>0)
         if depth or w in '()': roles.append('o'); continue
-        listed = prev in ',C' and re.search('[WI][AR]*J,?C?$', ''.join(roles[-6:])) is not None   # "with jumps and …": a noun again
-        plural = prev=='C' and roles[-2:-1] in (['N'],['b'],['J']) and words[i-2].lower().endswith('s')                 # "apples and oranges"
+        plural = prev in ',C' and roles[-2:-1] in (['N'],['b'],['J']) and words[i-2].lower().endswith('s')      # "apples and oranges"
+        listed = prev in ',C' and re.search('[WI]J,?C?$', ''.join(roles[-4:])) or prev=='C' and plural and verb in _DOES and not any(map(_is_word, words[i+1:i+2]))     # "with jumps and …", "does squats and jumps.": a noun again
         c = _closed_role(words, i, prev, t) or _open_role(w.lower(), t, prev, anchor, main, listed, plural)
         if prev=='.' and c in 'WFB': front = True
-        if c in '.:' or (c==',' and front) or (c=='P' and (anchor in ',CT' or w.lower() in ('he','she','they'))): main = None; front = False
+        if c in '.:' or (c==',' and front) or (c=='P' and (anchor in ',CT' or (front and main) or w.lower() in ('he','she','they'))): main = None; front = False
+        if c in 'VG': verb = _lemma(w.lower())[0]
         if c=='V' and prev!='X': main = main if main in ('s','base','ed') else _lemma(w.lower())[1]
         if c=='X' and main is None: main = 'aux'
         if c=='G' and main in (None,'aux'): main = 'ing'
@@ -481,9 +523,12 @@ class Segment:
     last:int    # its last word, inclusive
 
 _POSTURES,_LOW = _set('stand sit lie kneel lean hang balance remain stay rest'), _set('crouch squat bend pose stoop bow')     # held in any form; held in -ing
+_HOLDS = _set('hold keep')                                                                                     # postures, with a part of the body
 _ENDS_POSTURE = _set('walk run jog sprint jump hop leap step go come move turn leave fall sit stand lie kneel get start begin stop rise return lay climb crawl')
 _MANNER = _set('hold carry use keep start begin end face lead look balance lean try wear')                                    # ", holding a box" tells how
-_SAME_TIME = _set('simultaneously meanwhile same')
+_BROAD = _set('play dance do exercise practice practise imitate pretend act mime warm train')                                 # what is done then is how
+_SAME_TIME,_COMMENT = _set('simultaneously meanwhile same'), _set('perhaps possibly maybe probably likely apparently seemingly presumably mainly mostly especially')
+_WAYS = _set('up down left right in out back forward forwards backward backwards sideways clockwise counterclockwise')
 _PAUSES = _set('that which while moment second seconds minute minutes time')                                                  # "after a while" is "then"
 _LEAD = re.compile(r'(?:(?:in\s+)?(?:this|the|a)\s+)?(?:video|clip|animation|motion|recording|scene|picture|image)\s+(?:that\s+)?(?:shows?|depicts?|displays?|presents?|of)\s+'
                    r'|(?:it|this|that)\s+(?:looks|seems|appears)\s+(?:like|as\s+(?:if|though)|that)\s+|there\s+is\s+', re.IGNORECASE)
@@ -498,22 +543,35 @@ def _held(words, roles):
     "Whether the first verb is a posture that is held, not taken up."
     i,lemma,form = _verb(words, roles)
     if i is None: return 'X' in roles                                                            # "is on his knees"
+    if lemma in _HOLDS: return re.match('[DARM]*b|RI', roles[i+1:]) is not None                    # "holding his hands up", "holding on to a bar"
     return words[i+1:i+2] not in (['up'],['down'],['back']) and (lemma in _POSTURES or (form=='ing' and lemma in _LOW))
+
+def _goes_on(words, roles, new_words, new):
+    "Whether a verb after *and* is done in the posture that the first one tells of: not if it ends it."
+    if not _held(words, roles): return False
+    return _verb(words, roles)[1] in _HOLDS or _lemma(new_words[0])[0] not in _ENDS_POSTURE or re.match('[DMA]*b', new[1:]) is not None     # "sits and moves both feet"
 
 def _new_ing(words, roles, new_words, new, joint):
     "Whether an -ing clause after a joint is the next action, rather than how the first is done."
-    i,_,form = _verb(words, roles); held = _held(words, roles); g = new.index('G')
-    if re.search('W[^V]*G', roles): return False                                                 # "while turning and waving"
-    if 'G' in roles[(len(roles) if i is None else i)+1:]: return held and 'C' in joint           # "walks swinging … and nodding"; "stands waiting and reading"
-    if ',' in joint and (_lemma(new_words[g])[0] in _MANNER or re.match('[DR]*b', new[g+1:])): return False
-    return not held and (form=='ing' or 'C' in joint)
+    i,lemma,form = _verb(words, roles); ing = _lemma(new_words[0])[0]; means = re.search('W[^V]*G', roles); comma = ',' in joint
+    if ing=='use' or comma and (ing in _MANNER or re.match('[DR]*b', new[1:])): return False     # "using a stick", ", swinging the arms"
+    if means: return 'C' in joint and words[means.start()] in ('by','like')                      # "while turning and waving", but "by turning and waving" are two
+    if 'G' in roles[(len(roles) if i is None else i)+1:]:                                        # "walks swinging … and nodding"; "stands waiting and reading"
+        return form=='ing' and joint==',' and ',' in roles or 'C' in joint and _held(words, roles)
+    if comma and lemma in _BROAD and 'J' not in roles: return False                              # "is dancing, stepping to the side"
+    if _held(words, roles): return i is not None and 'C' in joint and not _goes_on(words, roles, new_words, new)
+    return form=='ing' or 'C' in joint
 
 def _new_label(roles, new, joint):
     "Whether an item of a label without a person is an action of its own."
-    if new[:1]=='b': return False                                                                # "hand on chin", "arms swinging"
+    if re.match('b(?!J)', new) or not re.search('[VGJN]|Ab', roles): return False     # "hand on chin", "arms swinging"; "low, fast dribble"
     act,how = re.search('[VGJ]', new), re.search('[WI]', new)
     if act: return not (how and how.start()<act.start()) and not ('C' in joint and re.search('[WI]', roles))
-    return ',' in joint and not re.search('[VG]', roles) and re.match('[DAM]*N', new) is not None     # "arabesque to the left, plie"
+    return ',' in joint and not re.search('[VG]', roles) and re.match('[DAMR]*N', new) is not None     # "arabesque to the left, plie"
+
+def _tool(words, roles, new_words, new):
+    "Whether an item of a label names the tool of an -ing: *sawing, hand saw*."
+    return _verb(words, roles)[2]=='ing' and 'J' not in roles and re.fullmatch('[ANbVJ]{2,3}', new) is not None and all(_lemma(w)[1]=='base' for w in new_words)
 
 def _relation(words, roles, a, j, b, joint, label):
     "How words j to b, behind a joint, stand to the action that began at a: 'then', 'before', 'after', or None for a part of it."
@@ -523,13 +581,15 @@ def _relation(words, roles, a, j, b, joint, label):
     if 'T' in joint or 'U' in joint: return 'then'
     if 'B' in joint: return 'before' if acts else None
     if 'F' in joint: return 'then' if _PAUSES&set(lead) else 'after' if acts else None
-    if _SAME_TIME&set(new_words): return None
-    body = new.lstrip('RMA' if 'C' in joint else 'R'); k = len(new)-len(body)
-    if body[:1] in ('X','V') or re.match('[DARM]*PX?R*[VG]', new):                                    # "… and he sits"
-        if not re.search('[VGJX]', old): return None                                             # "a man and a woman dance"
-        goes_on = joint=='C' and body[:1]=='V' and _held(old_words, old)
-        return None if goes_on and (_lemma(new_words[k])[0] not in _ENDS_POSTURE or re.match('[DMA]*b', body[1:])) else 'then'     # "sits and moves both feet"
-    if body[:1]=='G': return 'then' if _new_ing(old_words, old, new_words, new, joint) else None
+    if _SAME_TIME&set(new_words) or new_words[0] in _COMMENT: return None
+    if joint=='C' and {*old_words[-1:], new_words[0]}<=_WAYS: return None                        # "up and down"
+    if label and joint==',' and _tool(old_words, old, new_words, new): return None
+    k = len(new)-len(new.lstrip('RMA' if 'C' in joint else 'R')); body = new[k:]
+    if body[:1] in ('X','V') or re.match('[DARM]*PX?R*[VG]', new):                               # "… and he sits"
+        if re.fullmatch('[DAM]*P,G[^V]*', old): return None                                      # "a man, leaning back, walks"
+        if not re.search('[VGJX]', old) and not (label and joint==',' and re.match('A*[NM]', old) and body[:1]=='V'): return None     # "a man and a woman dance"; but "high-five, walk"
+        return None if joint=='C' and body[:1]=='V' and _goes_on(old_words, old, new_words[k:], body) else 'then'
+    if body[:1]=='G': return 'then' if _new_ing(old_words, old, new_words[k:], body, joint) else None
     return 'then' if label and _new_label(old, new, joint) else None
 
 def _trim(roles, a, b):
@@ -549,21 +609,23 @@ def _sentences(text, tokens, roles):
             if re.search('P[^P]*[VGX]', roles[k:b]): a = k
         yield a,b
 
+_CLAUSE = re.compile('[DAM]*PX?R*[VG]')     # a person and a verb: "the man slowly walks"
+
 def _fronted(roles, a, b):
-    "Where the clause ends that a leading before, after or while opens; -1 if it holds no action."
-    end = roles.find(',', a, b)
-    if end<0: end = next((m.start() for m in re.finditer('D?A*PX?R*[VG]', roles[:b]) if m.start()>a+1), -1)
+    "Where the phrase ends that a sentence opens with (*after …*, *while …*, *using …*); -1 if it holds no action."
+    comma = roles.find(',', a, b) if roles[a] in 'BFW' else -1
+    end = next((m.start() for m in _CLAUSE.finditer(roles, a+1, b) if re.fullmatch('[^,T]*(,|[^CQOBFUIWXk,])', roles[a+1:m.start()])), comma)      # "using a stick, he walks", "after he bows he leaves"
     return end if end>0 and re.search('[VGJ]', roles[a:end]) else -1
 
 def _cut(words, roles, a, b):
     "Cut one sentence into ranges of words, in order of time."
-    label = not re.search('P|^[DAN]+X|^N+G', roles[a:b].split(',')[0])
-    while a<b and (roles[a] in ',.:CTo' or words[a] in ('first','firstly')): a += 1
-    if a<b and roles[a] in 'FB' and (end:=_fronted(roles, a, b))>0:
+    while a<b and (roles[a] in ',.:CTo' or words[a] in ('first','firstly') or words[a:a+2]==['at','first']): a += 1
+    end = _fronted(roles, a, b) if a<b and roles[a] in 'BFWGI' else -1
+    if end>0 and roles[a] in 'FB':
         front,rest = _trim(roles, a+1, end), _cut_at_joints(words, roles, *_trim(roles, end, b), False)
         return [front]+rest if roles[a]=='F' or not rest else [rest[0],front]+rest[1:]
-    skip = _fronted(roles, a, b) if a<b and roles[a]=='W' else -1
-    return _cut_at_joints(words, roles, a, b, label, skip)
+    label = not re.search('P|^[DAN]+X|^N+G', roles[max(a, end):b].lstrip(',').split(',')[0])
+    return _cut_at_joints(words, roles, a, b, label, end)
 
 def _cut_at_joints(words, roles, a, b, label, skip=-1):
     out = []; begin = p = a; kind = 'then'
@@ -575,7 +637,7 @@ def _cut_at_joints(words, roles, a, b, label, skip=-1):
         joint = _JOINT.match(roles, p, b).group(); j = p+len(joint)
         k = _NEXT_JOINT.search(roles, j, b)
         if roles[j:j+1]=='Q': skip = roles.find(',', j, b)                                       # ", who is tall,"
-        relation = None if p==skip else _relation(words, roles, begin, j, k.start() if k else b, joint, label)
+        relation = None if p<=skip else _relation(words, roles, max(begin, skip), j, k.start() if k else b, joint, label)
         if relation: close(p); begin,kind = j,relation
         p = j
     close(b)
@@ -614,7 +676,7 @@ def action_weight(
 )->int:       # 1 to 8
     "How many times an action is done, as far as its words say: they count times, or the action itself."
     words = [w.lower() for w,_,_ in split_words(text)]
-    def counted(w): return w in ('time','times') or _lemma(w)[0] is not None or _singular(w) in _POSE_NOUNS
+    def counted(w): return w in ('time','times') or _lemma(w)[0] is not None or _singular(w) in _ACTION_NOUNS
     n = [_COUNTS.get(w, int(w) if w.isdecimal() and len(w)<3 else 1) for i,w in enumerate(words) if w=='twice' or any(counted(v) for v in words[i+1:i+3])]
     return min(max(n, default=1) or 1, 8)
 
@@ -923,7 +985,7 @@ class Report:
     "What was read and made, per source; what was left out, and why."
     read:dict = field(default_factory=dict)      # source → dict of counts: clips, captions, frames, poses, rows
     dropped:Counter = field(default_factory=Counter) # rule → frames it rejected
-    skipped:list = field(default_factory=list)   # one sentence for each clip or caption that could not be read
+    skipped:list = field(default_factory=list)   # one sentence for each clip or caption that was left out
 
     def count(self, source, **counts):
         "Add to the counts of a source."
@@ -932,7 +994,7 @@ class Report:
 
     def skip(self, what):
         "Note something that was left out; a reader's `on_skip`."
-        self.skipped.append(str(what))
+        self.skipped.append(str(what).removeprefix('skipped: '))
 
     def __add__(self, other):
         out = Report({s:dict(c) for s,c in self.read.items()}, self.dropped+other.dropped, self.skipped+other.skipped)
@@ -946,7 +1008,7 @@ class Report:
     def __str__(self):
         lines = [f'{s}: '+', '.join(f'{c[k]:,} {k}' for k in ('clips','captions','frames','poses','rows') if k in c) for s,c in sorted(self.read.items())]
         if self.dropped: lines.append('frames left out: '+', '.join(f'{k} {n:,}' for k,n in sorted(self.dropped.items())))
-        if self.skipped: lines.append(f'skipped: {len(self.skipped)}, for example: '+'; '.join(self.skipped[:3]))
+        if self.skipped: lines.append(f'skipped: {len(self.skipped)}, the first: {self.skipped[0]}')
         return '\n'.join(lines)
 
 # %% ../nbs/00_data.ipynb #7f6960e3
