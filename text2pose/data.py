@@ -418,11 +418,24 @@ _ACTIONS = _set('''walk run jog sprint jump hop leap skip step stride stroll mar
     direct navigate lead follow chase meet greet beckon give take bring use perform do make try pretend imitate practise practice warm loosen relax sleep wake screw unscrew pour fold unfold wear remove
     tilt shrug flex extend straighten curl spread poke stab slash hurl fling bowl bat smash ski surf tackle wrestle wriggle hunch slouch recoil flinch cower hurry rush trot gallop prance strut wander pace veer
     swerve scramble heave haul tug shove nudge bump crash knock settle adjust change switch repeat drum strum conduct pray mime hide peek listen chew bite steer brake curtsy cheer exercise stroke straddle
-    blow speed slow accelerate stoop sidestep idle shift jerk plod amble spar slap link grip tighten whirl attack threaten hit curve jab hook freeze recover regain lose fail peel peek skate pedal trudge scurry vacuum scrape wrap aim set''')
+    blow speed slow accelerate stoop sidestep idle shift jerk plod amble spar slap link grip tighten whirl attack threaten hit curve jab hook freeze recover regain lose fail peel peek skate pedal trudge scurry vacuum scrape wrap aim set
+    fix comb button unbutton zip unzip shave halt fidget evade elude feign hike tidy dust polish rinse sew knit weave dial phone film record select choose test measure weigh count collect gather sort
+    stack pile load unload pack unpack unwrap lock unlock unplug install assemble build repair mend drill grind mix whisk knead bake fry boil grate feed plant mow rake prune trim groom pet tickle
+    pinch clutch clasp clench unclench release flick snap smack whip swat swipe sling lob hoist elevate suspend dip dunk drown float wade splash bathe shower lather gargle spit swallow sip gulp taste
+    lick suck sniff smell inhale exhale breathe sigh snore nap doze hum shout yell scream call applaud whisper mutter ask answer discuss teach introduce welcome bless meditate think ponder study
+    sketch carve erase scribble trace paste glue tear rip crumple crush squash break crack destroy demolish burn inflate pump fill spill sprinkle cover uncover reveal show demonstrate indicate
+    gesticulate mimic impersonate act joust duel charge advance proceed travel roam rove ramble saunter tramp trek lurch totter teeter waddle shamble lope canter scamper scuttle scoot dash zoom race
+    flee escape pursue hunt stalk prowl lurk patrol defend protect deflect repel resist withstand help rescue tow lug transport transfer deliver send receive accept refuse offer exchange swap buy sell
+    pay work sail snowboard skateboard sled soar hover plunge plummet sink emerge disappear arrive depart exit visit join align arrange locate find discover seek notice observe see peer squint blink
+    wink frown smile grin grimace sob weep wail giggle chuckle tease taunt mock scold gaze gape flail thrash writhe squirm twitch jiggle judder quiver shudder gyrate revolve orbit swivel topple flop
+    plop slump sag sprawl recline lounge huddle cuddle cradle massage itch click pound bang jostle ram collide whack bash beat headbutt punt thrust pierce launch reload bob sidle sashay frolic romp
+    grapple choke strangle untie bind fasten unfasten buckle unbuckle dress undress tuck drape insert attach detach connect mount dismount budge traverse hurdle trample tread skid slither rehearse
+    strain struggle attempt prepare resume finish cease quit commence interact react respond steal uncross stuff form decelerate reverse reposition imagine caress hiccup vomit fumble grope rummage
+    scan''')
 _IRREGULAR = {w:(lemma,'ed') for lemma,ws in dict(run='ran', go='went gone', come='came', sit='sat', stand='stood', fall='fell fallen', throw='threw thrown', catch='caught', take='took taken', make='made', do='did done', swing='swung',
     bend='bent', hold='held', keep='kept', get='got', leave='left', swim='swam', ride='rode', fly='flew', spin='spun', kneel='knelt', hang='hung', leap='leapt', creep='crept', slide='slid', rise='rose', begin='began', give='gave',
-    bring='brought', eat='ate', drink='drank', draw='drew', write='wrote', lead='led', meet='met', shoot='shot', shake='shook', fight='fought', lay='laid', dive='dove', strike='struck', sweep='swept', dig='dug', stride='strode', sing='sang', speak='spoke', wear='wore', lose='lost', freeze='froze').items() for w in ws.split()}
-_IRREGULAR |= dict(does=('do','s'), lies=('lie','s'), lying=('lie','ing'), tying=('tie','ing'), dying=('die','ing'))
+    bring='brought', eat='ate', drink='drank', draw='drew', write='wrote', lead='led', meet='met', shoot='shot', shake='shook', fight='fought', lay='laid', dive='dove', strike='struck', sweep='swept', dig='dug', stride='strode', sing='sang', speak='spoke', wear='wore', lose='lost', freeze='froze', flee='fled', seek='sought', find='found', send='sent', build='built', tear='tore', sink='sank', tread='trod', weep='wept', steal='stole').items() for w in ws.split()}
+_IRREGULAR |= dict(does=('do','s'), lies=('lie','s'), lying=('lie','ing'), tying=('tie','ing'), dying=('die','ing'), broke=('break','ed'))
 _ACTION_NOUNS = _set('jack pose posture stance handstand headstand pushup situp posing motion movement signal backflip handspring layup handshake moonwalk pirouette arabesque jete')
 _PERSONS = _set('''person people man men woman women human boy girl guy lady child kid figure character subject someone somebody he she they one it player dancer athlete actor performer individual baby adult robot gentleman
     male female i we you everyone everybody skeleton golfer boxer soldier''')
@@ -431,27 +444,34 @@ _CLOSED = {w:letter for letter,ws in dict(
     I='of for from at into onto towards toward behind beside besides between among against under underneath below above beneath near next past upon within per than via inside outside to',
     R="""up down forward forwards backward backwards back away around about over off out in on left right straight sideways sideward sidewards upward upwards downward downwards inward inwards outward outwards ahead aside along through
         across together apart again still upstairs downstairs here there very slowly quickly twice first also just now too slightly carefully clockwise counterclockwise anticlockwise not n't sometimes repeatedly upright almost nearly
-        home diagonally diagonal well so even only more further forth once side""",
-    A='slow fast quick normal old young stiff wild high low big small large long short', C='and but', O='or nor', T='then afterwards afterward finally eventually subsequently thereafter', B='before', F='after', U='until till',
+        home diagonally diagonal well so bit even only more further forth once side""",
+    A='slow fast quick normal old young stiff wild high low big small large long short hurt sore', C='and but', O='or nor', T='then denn afterwards afterward finally eventually subsequently thereafter', B='before', F='after', U='until till',
     W='while whilst whereas as when with by without during because like', Q='who which that', D="a an the this these those his her its their my your our some any each every no both another 's all other such",
     X="is are was were be been being am has have had having can ca could will wo would may might must should shall 're 've 'd 'll 'm", M='one two three four five six seven eight nine ten several few many couple times time').items() for w in ws.split()}
 _DOES = _set('do perform practice practise throw')
-_NOT_ING = _set('something anything nothing everything ceiling morning evening string spring')
+_UNITS = _set('meters metres degrees paces seconds minutes times')
+_NOT_ING = _set('building something anything nothing everything ceiling morning evening string spring')
 
 @lru_cache(maxsize=4096)
 def _lemma(word):
     "Lemma (None unless it is a movement word) and form ('s', 'ing', 'ed' or 'base') of a lower-case word."
     if word in _IRREGULAR: return _IRREGULAR[word]
+    if word in _NOT_ING: return None, 'base'
     if word in _ACTIONS: return word, 'base'
     for end,form in (('ing','ing'),('ed','ed'),('es','s'),('s','s')):
         root = word.removesuffix(end)
         for r in (root, root+'e', root[:-1], root[:-1]+'y') if root!=word and len(root)>1 else ():      # jump-ing, danc(e)-ing, sit(t)-ing, carr(y)-ied
             if r in _ACTIONS and (r!=root[:-1] or root[-1]==root[-2]): return r, form
-    if word.endswith('ing') and len(word)>5 and word not in _NOT_ING: return None, 'ing'
+    if word.endswith('ing') and len(word)>5: return None, 'ing'
     if word.endswith('ed') and len(word)>4: return None, 'ed'
     return None, 's' if word.endswith('s') and not word.endswith('ss') and len(word)>3 else 'base'
 
 def _singular(word): return word[:-1] if word.endswith('s') else word
+
+def _result(words):
+    "Whether the words behind *so* tell what came of it (*he falls*), not what for (*he can see*) or how (*far*)."
+    who,verb = ([w.lower() for w in words if w not in ('a','the')]+['',''])[:2]
+    return (who in _PERSONS or _singular(who) in _PERSONS) and who not in ('it','one') and _CLOSED.get(verb)!='X' and _lemma(verb)[1]!='ing' and _lemma(verb)[0] not in (None,'do','face')
 
 def _closed_role(words, i, prev, tag):
     "Letter of a word that belongs to a closed class, or of a mark; None for the others."
@@ -464,6 +484,7 @@ def _closed_role(words, i, prev, tag):
     if w=='followed' and after=='by' or w=='by' and prev=='T': return 'T'
     if w=="'s" and prev=='P' and words[i-1].lower() in ('he','she','it','who','that'): return 'X'
     if len(w)==1 and words[i].isupper() and w!='i' and (w!='a' or form=='s' and lemma or not _is_word(after) or after=='and'): return 'P'   # "A pulls B"
+    if w=='so' and _result(words[i+1:i+4]): return 'T'
     if w=='than' and prev in ',C': return 'T'                                                    # a slip of the pen
     if after=='ups': return 'J'                                                                  # sit-ups
     if w in _CLOSED and (w,after)!=('slow','down'): return _CLOSED[w]
@@ -481,7 +502,7 @@ def _open_role(word, tag, prev, anchor, main, listed, plural):
     if (prev=='C' and main or prev==',' and main=='s') and form=='s' and not listed and tag!='ADV' and not plural: return 'V'     # "… and twirls": like the verb before it
     if not lemma and prev=='P' and form=='s' and main is None: return 'V'
     if not lemma and word.endswith('ly'): return 'R'
-    if not lemma and tag!='VERB': return {'ADV':'R','ADJ':'A','ADP':'I','SCONJ':'I'}.get(tag, 'J' if _singular(word) in _ACTION_NOUNS else 'N')
+    if not lemma and (tag!='VERB' or (joint and main=='s' and form=='base')): return {'ADV':'R','ADJ':'A','ADP':'I','SCONJ':'I'}.get(tag, 'J' if _singular(word) in _ACTION_NOUNS else 'N')
     if prev=='k': return 'i'
     if slot or (joint and listed): return 'A' if form=='ed' else 'J' if lemma else 'N'
     if form=='ed': return 'V' if lemma and (prev=='X' or (prev in 'PNQ' and main is None) or (joint and main=='ed')) else 'A'
@@ -499,7 +520,7 @@ def word_roles(
         prev = roles[-1] if roles else '.'
         depth += (w=='(') - (w==')' and depth>0)
         if depth or w in '()': roles.append('o'); continue
-        plural = prev in ',C' and roles[-2:-1] in (['N'],['b'],['J']) and words[i-2].lower().endswith('s')      # "apples and oranges"
+        plural = prev in ',C' and roles[-2:-1] in (['N'],['b'],['J']) and words[i-2].lower().endswith('s') and words[i-2].lower() not in _UNITS      # "apples and oranges"
         listed = prev in ',C' and re.search('[WI]J,?C?$', ''.join(roles[-4:])) or prev=='C' and plural and verb in _DOES and not any(map(_is_word, words[i+1:i+2]))     # "with jumps and …", "does squats and jumps.": a noun again
         c = _closed_role(words, i, prev, t) or _open_role(w.lower(), t, prev, anchor, main, listed, plural)
         if prev=='.' and c in 'WFB': front = True
@@ -527,12 +548,14 @@ _HOLDS = _set('hold keep')                                                      
 _ENDS_POSTURE = _set('walk run jog sprint jump hop leap step go come move turn leave fall sit stand lie kneel get start begin stop rise return lay climb crawl')
 _MANNER = _set('hold carry use keep start begin end face lead look balance lean try wear')                                    # ", holding a box" tells how
 _BROAD = _set('play dance do exercise practice practise imitate pretend act mime warm train')                                 # what is done then is how
-_SAME_TIME,_COMMENT = _set('simultaneously meanwhile same'), _set('perhaps possibly maybe probably likely apparently seemingly presumably mainly mostly especially')
+_COMMENT = _set('perhaps possibly maybe probably likely apparently seemingly presumably mainly mostly especially')
+_REMARK = re.compile('(as )?(it|this) (seems|looks|appears)( like| as if| that)?')
+_TOGETHER = re.compile(r'\b(simultaneously|meanwhile|same time|(while|whilst|as|when) (\w+ (is |are )?)?(still )?(in (the |mid )?(air|flight|process|motion)|mid ?air|airborne|doing (so|this|that|it)))\b')
 _WAYS = _set('up down left right in out back forward forwards backward backwards sideways clockwise counterclockwise')
 _PAUSES = _set('that which while moment second seconds minute minutes time')                                                  # "after a while" is "then"
 _LEAD = re.compile(r'(?:(?:in\s+)?(?:this|the|a)\s+)?(?:video|clip|animation|motion|recording|scene|picture|image)\s+(?:that\s+)?(?:shows?|depicts?|displays?|presents?|of)\s+'
                    r'|(?:it|this|that)\s+(?:looks|seems|appears)\s+(?:like|as\s+(?:if|though)|that)\s+|there\s+is\s+', re.IGNORECASE)
-_JOINT,_NEXT_JOINT = re.compile('[,C]*[TBFU]*[,T]*'), re.compile('[,CTBFU]')
+_JOINT,_NEXT_JOINT = re.compile('[,C]*T*,?[TBFU]*[,T]*'), re.compile('[,CTBFU]')
 
 def _verb(words, roles):
     "Position, lemma and form of the first verb; (None, None, None) without one."
@@ -551,13 +574,21 @@ def _goes_on(words, roles, new_words, new):
     if not _held(words, roles): return False
     return _verb(words, roles)[1] in _HOLDS or _lemma(new_words[0])[0] not in _ENDS_POSTURE or re.match('[DMA]*b', new[1:]) is not None     # "sits and moves both feet"
 
-def _new_ing(words, roles, new_words, new, joint):
+def _together(words, roles, new_words, new):
+    "Whether a clause says itself that it goes on during the one before: *spins while in the air*, or *jumps … and spins while jumping*."
+    i,lemma,_ = _verb(words, roles); during = re.search('W([DP]X?)?([VGJ])', new)
+    return _TOGETHER.search(' '.join(new_words)) is not None or (None not in (lemma, during) and _lemma(new_words[during.start(2)])[0]==lemma)
+
+def _new_ing(words, roles, new_words, new, joint, last):
     "Whether an -ing clause after a joint is the next action, rather than how the first is done."
-    i,lemma,form = _verb(words, roles); ing = _lemma(new_words[0])[0]; means = re.search('W[^V]*G', roles); comma = ',' in joint
+    i,lemma,form = _verb(words, roles); ing = _lemma(new_words[0])[0]
+    if lemma and ing==lemma and form=='ing': return True                                         # "is doing …, doing …"
+    means = re.search('W[^V]*G', roles); comma = ',' in joint
     if ing=='use' or comma and (ing in _MANNER or re.match('[DR]*b', new[1:])): return False     # "using a stick", ", swinging the arms"
     if means: return 'C' in joint and words[means.start()] in ('by','like')                      # "while turning and waving", but "by turning and waving" are two
     if 'G' in roles[(len(roles) if i is None else i)+1:]:                                        # "walks swinging … and nodding"; "stands waiting and reading"
         return form=='ing' and joint==',' and ',' in roles or 'C' in joint and _held(words, roles)
+    if last and joint==',' and re.match('[DAM]*N', new[1:]): return False                        # ", pushing a door" and nothing more
     if comma and lemma in _BROAD and 'J' not in roles: return False                              # "is dancing, stepping to the side"
     if _held(words, roles): return i is not None and 'C' in joint and not _goes_on(words, roles, new_words, new)
     return form=='ing' or 'C' in joint
@@ -580,8 +611,8 @@ def _relation(words, roles, a, j, b, joint, label):
     if not new.strip('o'): return None
     if 'T' in joint or 'U' in joint: return 'then'
     if 'B' in joint: return 'before' if acts else None
-    if 'F' in joint: return 'then' if _PAUSES&set(lead) else 'after' if acts else None
-    if _SAME_TIME&set(new_words) or new_words[0] in _COMMENT: return None
+    if 'F' in joint: return 'then' if 'C' in joint or _PAUSES&set(lead) else 'after' if acts else None         # "bows and, after waving, sits"
+    if new_words[0] in _COMMENT or _REMARK.match(' '.join(new_words)) or _together(old_words, old, new_words, new): return None
     if joint=='C' and {*old_words[-1:], new_words[0]}<=_WAYS: return None                        # "up and down"
     if label and joint==',' and _tool(old_words, old, new_words, new): return None
     k = len(new)-len(new.lstrip('RMA' if 'C' in joint else 'R')); body = new[k:]
@@ -589,7 +620,7 @@ def _relation(words, roles, a, j, b, joint, label):
         if re.fullmatch('[DAM]*P,G[^V]*', old): return None                                      # "a man, leaning back, walks"
         if not re.search('[VGJX]', old) and not (label and joint==',' and re.match('A*[NM]', old) and body[:1]=='V'): return None     # "a man and a woman dance"; but "high-five, walk"
         return None if joint=='C' and body[:1]=='V' and _goes_on(old_words, old, new_words[k:], body) else 'then'
-    if body[:1]=='G': return 'then' if _new_ing(old_words, old, new_words[k:], body, joint) else None
+    if body[:1]=='G': return 'then' if _new_ing(old_words, old, new_words[k:], body, joint, not label and not re.search('[VG]', roles[b:])) else None
     return 'then' if label and _new_label(old, new, joint) else None
 
 def _trim(roles, a, b):
@@ -636,7 +667,8 @@ def _cut_at_joints(words, roles, a, b, label, skip=-1):
         if roles[p] not in ',CTBFU' or p==begin: p += 1; continue
         joint = _JOINT.match(roles, p, b).group(); j = p+len(joint)
         k = _NEXT_JOINT.search(roles, j, b)
-        if roles[j:j+1]=='Q': skip = roles.find(',', j, b)                                       # ", who is tall,"
+        comma = roles.find(',', j, b)
+        if roles[j:j+1]=='Q' or comma>0 and _REMARK.fullmatch(' '.join(words[j:comma])): skip = comma         # ", who is tall,", ", it seems,"
         relation = None if p<=skip else _relation(words, roles, max(begin, skip), j, k.start() if k else b, joint, label)
         if relation: close(p); begin,kind = j,relation
         p = j
