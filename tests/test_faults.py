@@ -28,7 +28,7 @@ def fails(code, says, *args):
     ([], 'no prompt given'), ([''], 'no words'), (['  \t '], 'no words'), (['12 34'], 'no words'), (['走る人'], 'Latin'), (['arms raised','человек'], 'Latin'),
     (['arms up '*200], 'takes at most 128'), (['a','-n','0'], '-n must be'), (['a','-n','-3'], '-n must be'), (['a','-n','many'], 'valid integer'), (['a','--seed','-1'], '--seed must be'),
     (['a','--steps','0'], '--steps must be'), (['a','--steps','1001'], 'at most 1000'), (['a','--guidance','-1'], 'not be negative'), (['a','--guidance','2:-7'], 'not be negative'), (['a','--guidance','nan'], 'guidance_scale must not be negative'), (['a','--guidance','1e35'], 'at most 100'), (['a','-n','99999999999999'], 'at most 100000'), (['wave \udcff'], 'UTF-8'),
-    (['a','--guidance','strong'], 'start:end'), (['a','--format','obj'], "unknown format 'obj'"), (['a','--format','png,bvh'], "unknown format 'bvh'"), (['a','--format',','], '--format is empty'), (['a','--negative','走'], 'Latin')])
+    (['a','--guidance','strong'], 'start:end'), (['a','--format','obj'], "unknown format 'obj'"), (['a','--format','png,fbx'], "unknown format 'fbx'"), (['a','--format',','], '--format is empty'), (['a','--negative','走'], 'Latin')])
 def test_usage(args, says): fails(2, says, 'generate', *args)
 
 @pytest.mark.parametrize('args,says', [

@@ -4,7 +4,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 _caches = {'__pycache__', '.ipynb_checkpoints'}
-_not_ours = {'.git', '.venv', '.hypothesis', '.pytest_cache', '_docs', '_proc', 'build', 'data', 'dist', 'out', 'runs'}
+_not_ours = {'.git', '.venv', '.cache', '.hypothesis', '.pytest_cache', '_docs', '_proc', 'build', 'data', 'dist', 'out', 'runs'}
 
 def _ignore(folder, names):
     at_root = Path(folder)==ROOT

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 from .data import N_JOINTS, asset, atomic_path, canonical, check_count, read_json
-from .skeleton import enforce_bone_lengths, plausibility
+from .skeleton import enforce_skeleton as on_skeleton, plausibility
 
 # %% ../nbs/04_cfg.ipynb #f7235781
 @dataclass
@@ -394,7 +394,7 @@ class Text2PosePipeline:
         guidance_scale=(2.,7.),     # a float, a ramp (start, end), or a list with one of these per prompt; 1 is no guidance
         negative_prompt=None,       # str, or a list with one per prompt: steer away from this instead of from "no words"
         seed:int=0,                 # 0 or more; same seed, same poses
-        enforce_skeleton:bool=True, # give every bone its reference length
+        enforce_skeleton:bool=True, # reference bone lengths and joint limits, hands and feet where they were
         output_attentions:bool=False, # return which joint looked at which word
         callback=None,              # called as callback(step, timestep, joints) with the current estimate, (n, 22, 3) metres; once per batch of 256
         keep_joints=None, init_joints=None, strength:float=1., bone_lengths=None, best_of:int=1, # to come
@@ -419,7 +419,7 @@ class Text2PosePipeline:
         owner = torch.arange(len(prompts)).repeat_interleave(n); noise = _starting_noise(seed, n).repeat(len(prompts),1,1)
         parts = [self._sample(text, away, ramps, owner[a:a+BATCH], noise[a:a+BATCH], steps, output_attentions, callback) for a in range(0, len(owner), BATCH)]
         joints = torch.cat([p[0] for p in parts])
-        if enforce_skeleton: joints = enforce_bone_lengths(joints)
+        if enforce_skeleton: joints = on_skeleton(joints)
         joints = canonical(joints.numpy())
         out = PoseOutput(joints, plausibility(joints), [prompts[i] for i in owner])
         if output_attentions:

@@ -90,7 +90,7 @@ def generate(
     negative:Optional[str] = typer.Option(None, '--negative', help='Steer away from these words.', show_default=False),
     seed:int = typer.Option(0, '--seed', help='Same seed, same poses.'),
     out:Path = typer.Option(Path('out'), '--out', help='Folder for the files poses.png, poses.json, …'),
-    format:str = typer.Option('png,json', '--format', help='Any of png, json, npz, separated by commas.'),
+    format:str = typer.Option('png,json', '--format', help='Any of png, json, npz, bvh, glb, openpose, separated by commas.'),
     weights:Optional[str] = typer.Option(None, '--weights', help='Folder or hub id of other weights.', show_default=False),
     enforce:bool = typer.Option(True, '--enforce/--no-enforce', help='Give every bone its reference length.'),
 ):

@@ -1,0 +1,75 @@
+"""A browser and npm packages for tests: Chromium draws what three.js makes of a file, Node runs Khronos' validator.
+Where CI or TEXT2POSE_REQUIRE_BROWSER=1 is set a missing one is a failure, elsewhere the test says so and is skipped."""
+import io, json, os, shutil, subprocess, tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np, pytest
+
+from tree import ROOT
+
+WEB, CACHE = ROOT/'tests/web', ROOT/'.cache/web'
+FLAGS = '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync ' \
+    '--use-angle=swiftshader --enable-unsafe-swiftshader --ignore-gpu-blocklist'
+
+def missing(
+    what:str, # that is not here
+):
+    "Fail where a browser is required, else say so and skip."
+    if os.environ.get('CI') or os.environ.get('TEXT2POSE_REQUIRE_BROWSER')=='1': pytest.fail(f'{what}: required here')
+    print(f'skipped: {what}'); pytest.skip(what)
+
+def program(
+    *names:str, # any of these will do
+)->str:         # its path
+    "A program that is installed."
+    return next((p for n in names if (p:=shutil.which(n))), None) or missing(f'{names[0]} is not installed')
+
+def node_modules(
+)->Path: # the folder, with exactly the packages of tests/web/package-lock.json
+    "Install the npm packages once, into an ignored folder."
+    npm,lock = program('npm'),WEB/'package-lock.json'
+    if not (CACHE/'package-lock.json').is_file() or (CACHE/'package-lock.json').read_bytes()!=lock.read_bytes():
+        CACHE.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE.parent) as tmp:
+            for f in ('package.json','package-lock.json'): shutil.copy(WEB/f, tmp)
+            r = subprocess.run([npm,'ci','--ignore-scripts','--no-audit','--no-fund'], cwd=tmp, capture_output=True, text=True, timeout=300)
+            if r.returncode: missing(f'npm ci failed: {r.stderr.strip()[-300:]}')
+            shutil.rmtree(CACHE, ignore_errors=True); os.rename(tmp, CACHE); Path(tmp).mkdir()
+    return CACHE/'node_modules'
+
+def validate(
+    glb:Path, # a file
+)->list:      # of issues: code, message, pointer, severity 0 (error) to 3 (hint)
+    "What Khronos' glTF validator says about a file."
+    r = subprocess.run([program('node'), WEB/'validate.cjs', node_modules(), glb], capture_output=True, text=True, timeout=120)
+    assert r.returncode==0, r.stderr
+    return json.loads(r.stdout)['issues']['messages']
+
+@contextmanager
+def chromium(
+    width:int=400,  # of the page, pixels
+    height:int=500, # of the page, pixels
+): # yields show(glb, **query): the picture (height, width, 3) uint8, and what viewer.html found out
+    "A headless browser with three.js in it, cut off from the network."
+    from PIL import Image
+    from playwright.sync_api import sync_playwright
+    path,modules = program('chromium','chromium-browser','google-chrome'),node_modules(); model = {}
+    def answer(route):
+        url = route.request.url.split('?')[0].removeprefix('http://test.invalid/')
+        file = modules/url.removeprefix('node_modules/') if url.startswith('node_modules/') else WEB/url
+        if url=='model.glb': route.fulfill(body=model['glb'], content_type='model/gltf-binary')
+        elif url.startswith(('node_modules/','viewer.html')) and file.is_file(): route.fulfill(path=file)
+        else: route.abort()
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=path, args=FLAGS.split())
+        try:
+            page = browser.new_page(viewport=dict(width=width, height=height)); page.route('**/*', answer)
+            def show(glb, **query):
+                model['glb'] = glb
+                page.goto('http://test.invalid/viewer.html?'+'&'.join(f'{k}={v}' for k,v in query.items()))
+                page.wait_for_function('window.result', timeout=60_000); result = page.evaluate('window.result')
+                assert 'error' not in result, result['error']
+                return np.asarray(Image.open(io.BytesIO(page.screenshot())).convert('RGB')), result
+            yield show
+        finally: browser.close()

@@ -1,0 +1,30 @@
+"Measure joint limits, proportions and the calibration of the score on the open captures, and write text2pose/assets/joint_limits.json."
+import json
+from pathlib import Path
+from text2pose import skeleton
+from text2pose.data import OPEN_SOURCES, atomic_path, data_dir
+
+def layout(
+    d:dict, # what joint_limits.json holds
+)->str:     # its text
+    "JSON with one line for each list, to be read and diffed."
+    line = lambda v: '{\n'+',\n'.join(f'  {json.dumps(k)}: {json.dumps(x)}' for k,x in v.items())+'\n }' if isinstance(v, dict) else json.dumps(v, ensure_ascii=False)
+    return '{\n'+',\n'.join(f' {json.dumps(k)}: {line(v)}' for k,v in d.items())+'\n}\n'
+
+def main(
+    path=Path(__file__).parents[1]/'text2pose/assets/joint_limits.json', # file to write
+):
+    "The three measurements, in the order in which they need each other."
+    if data_dir() is None: raise SystemExit('set TEXT2POSE_DATA to the folder that holds realmocap22')
+    train = {s:skeleton.capture_poses(data_dir()/'realmocap22', s, 'train') for s in OPEN_SOURCES}
+    d = dict(made_by='tools/make_limits.py: text2pose.skeleton.measure_joint_limits, measure_proportions and measure_calibration on realmocap22, sources '
+                f'{", ".join(OPEN_SOURCES)} (free for any use), split train, with the hand-written poses and the normal ranges of motion of NORMAL_RANGES',
+             licence='Apache-2.0 (statistics; see NOTICE for the sources)', unit='degrees; ratios to the mean long bone; metres for size',
+             poses={s:len(x) for s,x in train.items()}, **skeleton.measure_joint_limits(train), proportions=skeleton.measure_proportions(train))
+    for calibration in (dict(half=8., power=1.), None):                    # costs are measured against the limits just written
+        d['calibration'] = calibration or skeleton.measure_calibration(train)
+        with atomic_path(path) as tmp: tmp.write_text(layout(d), encoding='utf-8')
+        skeleton.joint_limits.cache_clear()
+    print(f'{path.name}: {len(d["cones"])} cones from {sum(d["poses"].values())} poses, twist {d["trunk_twist"]}°, calibration {d["calibration"]}')
+
+if __name__=='__main__': main()
