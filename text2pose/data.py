@@ -1108,7 +1108,7 @@ def write_humanml3d(
     mirrored:bool=True, # write every clip a second time, mirrored, under its id with an M before it
 )->Report:              # clips and captions written, per source
     "Write clips in the official layout: new_joints, new_joint_vecs, texts, split lists, Mean and Std."
-    folder = Path(folder); report = Report(); total = np.zeros((2,263)); n = 0; splits = dict(train=[], val=[], test=[])
+    folder = Path(folder); report = Report(); total = np.zeros((2,263)); n = 0; splits = dict(train=[], val=[], test=[]); taken = set()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())): raise FileExistsError(f'{folder} exists and is not an empty folder; nothing was written')
     with atomic_folder(folder) as tmp:
         for sub in ('new_joints','new_joint_vecs','texts'): (tmp/sub).mkdir()
@@ -1117,7 +1117,8 @@ def write_humanml3d(
             if c.fps!=20: raise ValueError(f'clip {c.id} has {c.fps} frames per second; HumanML3D has 20')
             x = place(check_array(np.asarray(c.joints), (None,N_JOINTS,3), f'clip {c.id}'))
             for id,joints,caps in ((c.id,x,c.captions), ('M'+c.id,mirror(x),[mirror_caption(k) for k in c.captions]))[:1+mirrored]:
-                if id in {i for s in splits.values() for i in s}: raise ValueError(f'two clips are called {id}')
+                if id in taken: raise ValueError(f'two clips are called {id}')
+                taken.add(id)
                 v = humanml3d_vec_from_joints(joints); total += v.sum(0, dtype=np.float64), (v.astype(np.float64)**2).sum(0); n += len(v)
                 np.save(tmp/'new_joint_vecs'/f'{id}.npy', v); np.save(tmp/'new_joints'/f'{id}.npy', y_up_from_z_up(joints).astype(np.float32))
                 (tmp/'texts'/f'{id}.txt').write_text(''.join(format_caption(k)+'\n' for k in caps), encoding='utf-8')
