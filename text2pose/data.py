@@ -857,36 +857,34 @@ def check_array(
     return x
 
 @contextmanager
-def atomic_path(
-    path, # the file to be written
-):        # yields a temporary path beside it, renamed to `path` when the block ends well
-    "Write a file whole or not at all."
+def _atomic(path, make, mode, remove):
+    "Yield what `make` made beside `path`; give it the mode that new files have here and the name `path` when the block ends well, else remove it."
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd,tmp = tempfile.mkstemp(prefix=f'.{path.stem}-', suffix=path.suffix, dir=path.parent); os.close(fd)
-    except OSError as e: raise OSError(f'cannot write {path}: {e.strerror or e}') from None
-    try:
-        yield Path(tmp)
-        umask = os.umask(0); os.umask(umask); os.chmod(tmp, 0o666&~umask)  # mkstemp is private; a result should be as readable as any file
-        os.replace(tmp, path)
-    finally: Path(tmp).unlink(missing_ok=True)
-
-@contextmanager
-def atomic_folder(
-    path, # the folder to be made
-):        # yields a temporary folder beside it, renamed to `path` when the block ends well
-    "Make a folder with all its files or not at all."
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tmp = Path(tempfile.mkdtemp(prefix=f'.{path.name}-', dir=path.parent))
+        tmp = make(path)
     except OSError as e: raise OSError(f'cannot write {path}: {e.strerror or e}') from None
     try:
         yield tmp
-        umask = os.umask(0); os.umask(umask); os.chmod(tmp, 0o777&~umask)
+        umask = os.umask(0); os.umask(umask); os.chmod(tmp, mode&~umask)  # temporary files are private; a result should be as readable as any file
         os.replace(tmp, path)
-    finally: shutil.rmtree(tmp, ignore_errors=True)
+    finally: remove(tmp)
+
+def _make_file(path):
+    fd,tmp = tempfile.mkstemp(prefix=f'.{path.stem}-', suffix=path.suffix, dir=path.parent); os.close(fd)
+    return Path(tmp)
+
+def atomic_path(
+    path, # the file to be written
+):        # a context that gives a temporary path beside it, renamed to `path` when the block ends well
+    "Write a file whole or not at all."
+    return _atomic(path, _make_file, 0o666, lambda tmp: tmp.unlink(missing_ok=True))
+
+def atomic_folder(
+    path, # the folder to be made
+):        # a context that gives a temporary folder beside it, renamed to `path` when the block ends well
+    "Make a folder with all its files or not at all."
+    return _atomic(path, lambda p: Path(tempfile.mkdtemp(prefix=f'.{p.name}-', dir=p.parent)), 0o777, lambda tmp: shutil.rmtree(tmp, ignore_errors=True))
 
 # %% ../nbs/00_data.ipynb #30f0d61c
 _BONES_PER_TRUNK = dict(hip=(.08,.5), knee=(.45,1.4), ankle=(.45,1.4), foot=(.08,.6), collar=(.03,.65), shoulder=(.04,.7), elbow=(.25,1.), wrist=(.22,1.))  # bone that ends there
@@ -1322,10 +1320,12 @@ def clip_rows(
     report = Report() if report is None else report; n = len(clip.joints)
     good,dropped = good_frames(clip.joints); poses = canonical(clip.joints)
     said = [(first_action(c) if c.kind=='human' else c.text, *caption_frames(c, n, clip.fps)) for c in clip.captions]
-    steps = np.arange(0, n, stride); steps = steps[good[steps]]; distinct = distinct_frames(poses[steps], min_move); rows = []
-    if n_key_frames is None: dropped['near duplicate'] += int((~distinct).sum())
+    if n_key_frames is None:
+        steps = np.arange(0, n, stride); steps = steps[good[steps]]; distinct = distinct_frames(poses[steps], min_move)
+        dropped['near duplicate'] += int((~distinct).sum()); steps = steps[distinct]
+    rows = []
     for c,(words,start,end) in zip(clip.captions, said):
-        frames = steps[distinct&(start<=steps)&(steps<end)] if n_key_frames is None else key_frames(clip.joints, c, n_key_frames, clip.fps, good=good) if start<n else []
+        frames = steps[(start<=steps)&(steps<end)] if n_key_frames is None else key_frames(clip.joints, c, n_key_frames, clip.fps, good=good) if start<n else []
         rows += [dict(pose_id=f'{clip.id}:{i}', source=clip.source, licence=clip.licence, split=clip.split, clip=clip.id, frame=int(i), caption=c.text,
             caption_kind=c.kind, first_action=words, cluster=None, joints=poses[i].reshape(-1)) for i in frames]
     rows.sort(key=lambda r: r['frame'])

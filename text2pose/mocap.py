@@ -7,13 +7,13 @@ __all__ = ['RIGS', 'UNITS', 'ARCHIVES', 'Motion', 'read_bvh', 'read_amc', 'find_
            'guess_unit', 'guess_up', 'resample', 'read_motion', 'read_mocap', 'words_of_name', 'subject_of', 'split_of',
            'mocap_files', 'read_cmu_index', 'mocap_captions', 'read_mocap_folder', 'unpack', 'fetch']
 
-# %% ../nbs/00a_mocap.ipynb #7fec430a
-import hashlib, json, os, re, shutil, tempfile, warnings
+# %% ../nbs/00a_mocap.ipynb #5e534429
+import hashlib, json, os, re, shutil, warnings
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
-from .data import JOINT_NAMES, N_JOINTS, Caption, Clip, atomic_path, check_array, check_count, data_dir, place, read_json, read_texts, z_up_from_y_up
+from .data import JOINT_NAMES, N_JOINTS, Caption, Clip, atomic_folder, atomic_path, check_array, check_count, data_dir, place, read_json, read_texts, z_up_from_y_up
 
 # %% ../nbs/00a_mocap.ipynb #bb22e20f
 @dataclass
@@ -694,12 +694,6 @@ def _download(url, out, progress=iter):
     except (ConnectionError, TimeoutError, HTTPException) as e: raise ConnectionError(f'{url}: {e or type(e).__name__}') from None
     os.replace(part, out); note.unlink(missing_ok=True)
 
-def _sha256(path):
-    h = hashlib.sha256()
-    with open(path, 'rb') as f:
-        while piece:=f.read(2**20): h.update(piece)
-    return h.hexdigest()
-
 def unpack(
     archive,               # a .zip file
     folder,                # where its files go; must not exist, and appears only when all are there
@@ -711,9 +705,9 @@ def unpack(
     import zipfile, zlib
     archive,folder = Path(archive),Path(folder)
     if folder.exists(): raise ValueError(f'{folder} exists already; move it away to unpack {archive} again')
-    tmp = Path(tempfile.mkdtemp(prefix=f'.{folder.name}-', dir=folder.parent)); out = tmp/folder.name; out.mkdir(); written = 0
+    written = 0
     try:
-        with zipfile.ZipFile(archive) as z:
+        with zipfile.ZipFile(archive) as z, atomic_folder(folder) as out:
             members = [m for m in z.infolist() if not m.is_dir() and Path(m.filename).suffix.lower() in _WANTED and not m.filename.startswith('__MACOSX/')]
             if len(members)>max_files: raise ValueError(f'{archive} holds {len(members):,} files, more than the limit of {max_files:,}')
             for m in progress(members):
@@ -724,10 +718,8 @@ def unpack(
                     while piece:=src.read(2**20):
                         if (written:=written+len(piece))>max_bytes: raise ValueError(f'{archive} unpacks to more than the limit of {max_bytes:,} bytes')
                         dst.write(piece)
-        os.replace(out, folder)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, FileExistsError, NotADirectoryError, IsADirectoryError) as e:
         raise ValueError(f'{archive} is not a readable archive: {e}') from None
-    finally: shutil.rmtree(tmp, ignore_errors=True)
     return len(members)
 
 def fetch(
@@ -749,7 +741,7 @@ def fetch(
     known = read_json(record) if record.is_file() else {}; out = folder/'files'
     for i,(file,address) in enumerate(files.items()):
         path = folder/file; sha = (known.get(file) or {}).get('sha256'); fresh = not path.is_file()
-        if not fresh and sha and _sha256(path)!=sha:
+        if not fresh and sha and pooch.file_hash(str(path))!=sha:
             raise ValueError(f'{path} is not the file that was fetched (its checksum is not the one in {record}); delete it to fetch it again')
         if fresh: say(f'fetching {address}')
         try: pooch.retrieve(address, f'sha256:{sha}' if sha else None, fname=file, path=folder, downloader=lambda url, to, _: _fetch_into(url, to, path, progress))
@@ -766,7 +758,7 @@ def fetch(
         if i==0 and not (out/'source.json').is_file():
             with atomic_path(out/'source.json') as tmp: tmp.write_text(json.dumps(dict(source=name, licence=a['licence'], credit=a['credit']), indent=1)+'\n')
         if not sha:
-            known[file] = dict(url=address, sha256=_sha256(path), bytes=path.stat().st_size)
+            known[file] = dict(url=address, sha256=pooch.file_hash(str(path)), bytes=path.stat().st_size)
             with atomic_path(record) as tmp: tmp.write_text(json.dumps(known, indent=1)+'\n')
     return out
 

@@ -32,15 +32,16 @@ def _weighted(x, w):
     at = lambda p: np.take_along_axis(np.take_along_axis(x, order, 0), (up>=p/100-1e-9).argmax(0)[None], 0)[0]
     return mean, (w@(x-mean)**2)**.5, {str(p):at(p) for p in PERCENTILES}
 
+_MIRROR_BONES = [MIRROR_IDX[j]-1 for j in range(1,N_JOINTS)]                                  # number of the same bone on the other side
+
 def measure_bone_lengths(
     clips, # iterable of data.Clip
 )->dict:   # reference, shortest, longest, mean, spread, percentiles (21 metres each, joint order without the pelvis); ratios; the rigs and sources behind them
     "Symmetric bone lengths of the people in some clips."
-    mirrored = [MIRROR_IDX[j]-1 for j in range(1,N_JOINTS)]
     per_rig,sources = defaultdict(list),{}
     for c in clips:
         l = np.median(bone_lengths(c.joints), axis=0)
-        per_rig[f'{c.source}, {c.rig}'].append((l+l[mirrored])/2)
+        per_rig[f'{c.source}, {c.rig}'].append((l+l[_MIRROR_BONES])/2)
         s = sources.setdefault(c.source, dict(licence=c.licence, clips=0)); s['clips'] += 1
     if not per_rig: raise ValueError('there are no clips to measure bone lengths on')
     rigs = {r:np.median(l, 0) for r,l in sorted(per_rig.items())}
@@ -597,7 +598,13 @@ def capture_poses(
     poses = [canonical(c.joints)[good_frames(c.joints)[0]][::stride] for c in read_realmocap22(folder, (source,), split=split)]
     return np.concatenate([p[distinct_frames(p)] for p in poses] or [np.zeros((0,N_JOINTS,3), np.float32)])
 
-# %% ../nbs/02_skeleton.ipynb #7eb6de1e
+# %% ../nbs/02_skeleton.ipynb #5cc83207
+def _chain(root, bones):
+    "Positions (..., 22, 3) from the pelvis' (..., 3) and the bones as vectors (..., 21, 3)."
+    out = [root]
+    for j in range(1, N_JOINTS): out.append(out[PARENTS[j]]+bones[...,j-1,:])
+    return torch.stack(out, dim=-2)
+
 def enforce_bone_lengths(
     joints,       # (..., 22, 3) torch, or numpy; metres, canonical
     lengths=None, # (21,) or (..., 21) metres; the reference body by default
@@ -610,9 +617,7 @@ def enforce_bone_lengths(
     norm = bones.norm(dim=-1, keepdim=True)
     rest = rest_offsets().to(bones)[1:]
     bones = torch.where(norm>1e-6, bones/norm.clamp(min=1e-6), rest/rest.norm(dim=-1, keepdim=True))*lengths[...,None]
-    out = [joints[...,0,:]]
-    for j in range(1, N_JOINTS): out.append(out[PARENTS[j]]+bones[...,j-1,:])
-    return torch.stack(out, dim=-2)
+    return _chain(joints[...,0,:], bones)
 
 # %% ../nbs/02_skeleton.ipynb #0c01aae9
 EXTREMITIES = ('head','left_wrist','right_wrist','left_foot','right_foot')
@@ -625,9 +630,7 @@ EXTREMITY_WEIGHT = 4.
 
 def _grow(directions, lengths):
     "Positions from unit directions (..., 21, 3) and lengths (..., 21)."
-    bones = directions*lengths[...,None]; out = [torch.zeros_like(bones[...,0,:])]
-    for j in range(1, N_JOINTS): out.append(out[PARENTS[j]]+bones[...,j-1,:])
-    return torch.stack(out, -2)
+    bones = directions*lengths[...,None]; return _chain(torch.zeros_like(bones[...,0,:]), bones)
 
 def _aim(x, lengths):
     "Exact lengths from the pelvis outwards, each bone aiming at where its joint was."
@@ -685,7 +688,7 @@ def _square_girdles(x, lengths, beyond):
 
 def _into_cones(x, lengths):
     "One walk outwards: aim at where each joint was, turn to the nearest direction inside its cone."
-    y = torch.stack([x, mirror(x)]); l = torch.stack([lengths, lengths[:,[MIRROR_IDX[j]-1 for j in range(1,N_JOINTS)]]]); poles = _poles().to(x)
+    y = torch.stack([x, mirror(x)]); l = torch.stack([lengths, lengths[:,_MIRROR_BONES]]); poles = _poles().to(x)
     new,seen = [*torch.zeros_like(y).unbind(-2)],{}
     axes = dict(pelvis=_pelvis_axes(y), chest=_chest_axes(y))
     for i,(name,(p,j,against)) in enumerate(_CONES.items()):
@@ -786,7 +789,7 @@ def measure_proportions(
 )->dict:          # shortest, longest (21 each, ratio to the geometric mean of the eight long bones), size (shortest and longest such mean, metres)
     "Proportions and sizes of captured people, all but one pose in a thousand."
     ratio,size = zip(*[_log_bones(torch.from_numpy(np.asarray(x, np.float64))) for x in sources.values()])
-    twin = torch.tensor([MIRROR_IDX[j]-1 for j in range(1,N_JOINTS)]); ends = [torch.stack([r.quantile(q, 0) for r in ratio]) for q in (.001,.999)]
+    twin = torch.tensor(_MIRROR_BONES); ends = [torch.stack([r.quantile(q, 0) for r in ratio]) for q in (.001,.999)]
     low,high = ends[0].amin(0),ends[1].amax(0); as_list = lambda v: [round(float(a),4) for a in v.exp()]
     return dict(shortest=as_list(torch.minimum(low, low[twin])), longest=as_list(torch.maximum(high, high[twin])), size=as_list(torch.stack([torch.stack(s) for s in zip(*[(z.min(),z.max()) for z in size])]).flatten()[[0,-1]]))
 
