@@ -9,15 +9,23 @@ from pathlib import Path
 import numpy as np, sklearn
 from text2pose.clustering import balanced_sample, fit_clusters, fit_outliers
 from text2pose.data import atomic_path, own_poses
-from text2pose.skeleton import enforce_bone_lengths, pose_from_angles, reference_bone_lengths
-from text2pose.train import vary_angles
+from text2pose.skeleton import ANGLE_JOINTS, enforce_bone_lengths, pose_from_angles, reference_bone_lengths
+
+def shaken(angles, n, rng, spread=20., idle=10.):
+    "A pose's angles n times with differences in degrees; hinges do not open beyond straight."
+    out = {}
+    for part,(_,names) in ANGLE_JOINTS.items():
+        given = angles.get(part, {})
+        out[part] = {k:given.get(k,0)+rng.normal(size=n)*(spread if k in given else 0 if part=='pelvis' else idle) for k in names}
+        if part.endswith(('knee','elbow')): out[part]['flexion'] = out[part]['flexion'].clip(0, 150)
+    return out
 
 def make_poses(n, seed=0):
     "n poses: shaken angles, every bone up to about a fifth longer or shorter."
     rng = np.random.default_rng(seed); own = own_poses(); per = -(-n//len(own)); x = np.empty((per*len(own),22,3), np.float32)
     for i,p in enumerate(own):
         lengths = reference_bone_lengths()*rng.lognormal(0, .1, (per,21)).astype(np.float32)
-        x[i*per:(i+1)*per] = enforce_bone_lengths(pose_from_angles(vary_angles(p['angles'], per, rng, spread=20., idle=10.)), lengths)
+        x[i*per:(i+1)*per] = enforce_bone_lengths(pose_from_angles(shaken(p['angles'], per, rng)), lengths)
     return x[rng.permutation(len(x))[:n]]
 
 def main():

@@ -9,8 +9,8 @@ __all__ = ['ENCODERS', 'SCHEDULES', 'PREDICTION_TYPES', 'MAX_GUIDANCE', 'FORMAT'
            'ddim_step', 'guidance_ramp', 'guide', 'Text2PoseModel', 'save_model', 'load_model', 'PoseOutput',
            'Text2PosePipeline']
 
-# %% ../nbs/04_cfg.ipynb #58c00771
-import json, math, re, unicodedata
+# %% ../nbs/04_cfg.ipynb #4641e21f
+import functools, json, math, re, unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -158,10 +158,11 @@ def clipped_cosine_betas(
 
 SCHEDULES = dict(squaredcos=cosine_betas, squaredcos_clipped=clipped_cosine_betas)
 
+@functools.lru_cache
 def alphas_cumprod(
     schedule:str='squaredcos',    # a key of SCHEDULES
     num_train_timesteps:int=1000, # T
-)->torch.Tensor:                  # (T,) float64, falling
+)->torch.Tensor:                  # (T,) float64, falling; made once and shared, not to be changed
     "How much of the signal's variance is left at each step."
     if schedule not in SCHEDULES: raise ValueError(f'unknown schedule {schedule!r}; expected one of {", ".join(SCHEDULES)}')
     return torch.from_numpy(np.cumprod(1-SCHEDULES[schedule](num_train_timesteps)))

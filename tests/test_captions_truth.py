@@ -1,0 +1,224 @@
+"""Captions read back by a parser of its own and checked on the joints: no statement may contradict the pose.
+
+The parser knows nothing of posecodes or the lexicon: regular expressions cut a caption into (side, part, relation), and every relation is a measure
+taken here on the joints with two limits, one below which the statement is false and one above which its negation is false.
+
+    python tests/test_captions_truth.py            50,000 real poses of TEXT2POSE_DATA, printed; the test below looks at the hand-written poses and at 500 real ones
+"""
+import re, sys
+from collections import Counter
+import numpy as np
+
+from text2pose.data import ALL_SOURCES, JOINT_NAMES, canonical, data_dir, mirror_words, own_poses, read_realmocap22
+from text2pose.words import describe
+
+J = {n:i for i,n in enumerate(JOINT_NAMES)}
+OTHER = dict(left='right', right='left')
+
+class Body:
+    "One pose, with lengths in units of .62 legs, about a trunk."
+    def __init__(self, joints):
+        x = np.asarray(joints, float); legs = [(f'{s}_{a}',f'{s}_{b}') for s in OTHER for a,b in (('hip','knee'),('knee','ankle'))]
+        self.x = x/(.31*sum(np.linalg.norm(x[J[a]]-x[J[b]]) for a,b in legs))
+        self.fwd = self._forward()
+    def __call__(self, name): return self.x[J[name]]
+    def _forward(self):
+        left = self('left_shoulder')-self('right_shoulder')+self('left_hip')-self('right_hip'); f = np.cross(left, self('neck')-self('pelvis')); return f/np.linalg.norm(f)
+    def angle(self, a, b, c):
+        u,v = self(b)-self(a),self(c)-self(b); return np.degrees(np.arccos(np.clip(u@v/np.linalg.norm(u)/np.linalg.norm(v), -1, 1)))
+    def hand(self, s): return self(f'{s}_wrist')+.3*(self(f'{s}_wrist')-self(f'{s}_elbow'))
+    def elbow(self, s): return self.angle(f'{s}_shoulder', f'{s}_elbow', f'{s}_wrist')
+    def knee(self, s): return self.angle(f'{s}_hip', f'{s}_knee', f'{s}_ankle')
+    @property
+    def floor(self): return self.x[:,2].min()
+    @property
+    def twist(self):
+        if self.tilt>40: return 1     # seen from above only while upright
+        (a,b),(c,d) = (self('left_hip')-self('right_hip'))[:2],(self('left_shoulder')-self('right_shoulder'))[:2]; return a*d-b*c
+    @property
+    def spine(self): return self('neck')-(self('left_hip')+self('right_hip'))/2
+    @property
+    def hips(self): return (self('left_hip')+self('right_hip'))[2]/2
+    @property
+    def tilt(self): d = self('neck')-self('pelvis'); return np.degrees(np.arccos(np.clip(d[2]/np.linalg.norm(d), -1, 1)))
+    def ahead(self, p):
+        "How far before the line of the trunk a point lies."
+        a,b = self('pelvis'),self('neck'); t = np.clip((p-a)@(b-a)/((b-a)@(b-a)), 0, 1); return (p-a-t*(b-a))@self.fwd
+    def out(self, p, s):
+        "How far to side s of the middle a point lies."
+        left = self('left_shoulder')-self('right_shoulder')+self('left_hip')-self('right_hip'); left /= np.linalg.norm(left)
+        return (p-self('pelvis'))@left*(1 if s=='left' else -1)
+    def direction(self, a, b): d = self(b)-self(a); return d/np.linalg.norm(d)
+
+def near(b, s, *joints): return -min(np.linalg.norm(h-b(j)) for j in joints for h in (b.hand(s), b(f'{s}_wrist')))
+def level(b, s, z): return -abs(b.hand(s)[2]-z)
+
+# relation of a hand or an arm: words → (measure(body, side), false below, its negation false above)
+ARM = [
+    (r'below|knee (height|level)', lambda b,s: b.hips-b.hand(s)[2], -.1, 1.),
+    (r'(above|over|higher than) (the |_ )?head|overhead|over head', lambda b,s: b.hand(s)[2]-b('head')[2], -.02, .45),
+    (r'(behind|at the back of|on the back of|back of) (_ )?(head|neck)', lambda b,s: near(b,s,'head','neck'), -.75, -.1),
+    (r'(on|on top of|to|at|against|touching|by|close to|beside|side of|sides of) (_ )?(the )?(left |right )?(head|ears?)\b(?! (height|level))', lambda b,s: near(b,s,'head'), -.75, -.1),
+    (r'(face|mouth|chin|lips)\b', lambda b,s: near(b,s,'head'), -1., -.15),
+    (r'(?<!in front of _ )(?<!in front of )\bhips?\b(?! (height|level))|\bon _ waist|at _ waist|iliac|akimbo', lambda b,s: near(b,s,f'{s}_hip','pelvis'), -.95, -.15),
+    (r'(behind|behind the) (_ )?back', lambda b,s: -b.ahead(b.hand(s)), -.1, .35),
+    (r'(?<!low as _ )(?<!low as )knees?\b(?! (height|level))', lambda b,s: near(b,s,'left_knee','right_knee'), -1., -.1),
+    (r'(foot|feet|toes|ankles?)\b', lambda b,s: near(b,s,'left_ankle','right_ankle','left_foot','right_foot'), -.7, -.1),
+    (r'almost touching|near the (floor|ground)|close to the (floor|ground)|just above', lambda b,s: b.floor-min(b.hand(s)[2], b(f'{s}_wrist')[2]), -.6, .05),
+    (r'on the (floor|ground)|touch(ing|es)? the (floor|ground)|flat on', lambda b,s: b.floor-min(b.hand(s)[2], b(f'{s}_wrist')[2]), -.35, .05),
+    (r'straight up|to the sky|for the sky|ceiling|stars|reaching up|point(ing|s)? up\b|vertical', lambda b,s: b.direction(f'{s}_shoulder',f'{s}_wrist')[2], .5, .95),
+    (r'straight down|hanging|dangling|by _ sides?|at _ sides?|at sides', lambda b,s: -b.direction(f'{s}_shoulder',f'{s}_wrist')[2], .3, .99),
+    (r'above (the |_ )?shoulders?|above shoulder|higher than (the |_ )?shoulders?', lambda b,s: b.hand(s)[2]-b('neck')[2], -.25, .5),
+    (r'shoulder (height|level)|level with _ shoulders?|as high as (_ )?shoulders?', lambda b,s: level(b,s,b('neck')[2]-.1), -.45, 0),
+    (r'chest (height|level)|level with _ chest', lambda b,s: level(b,s,.7*b('neck')[2]), -.5, 0),
+    (r'head (height|level)|level with _ head|as high as _ head', lambda b,s: level(b,s,b('head')[2]+.1), -.5, 0),
+    (r'(waist|belly) (height|level)', lambda b,s: level(b,s,.3*b('neck')[2]), -.5, 0),
+    (r'hip (height|level)', lambda b,s: level(b,s,b.hips), -.45, 0),
+    (r'further forward|ahead of _ other', lambda b,s: (b.hand(s)-b.hand(OTHER[s]))@b.fwd, .05, 1.),
+    (r'in front of|to the front|out in front|\bforwards?\b|straight ahead|anterior|before _ (body|chest|belly)', lambda b,s: b.ahead(b.hand(s)), 0., .9),
+    (r'to _? ?sides?\b|to the sides?|sideways|to the (left|right)|spread|wide|outstretched|abducted|away from (the|_) (body|sides?)', lambda b,s: b.out(b.hand(s),s)-b.out(b(f'{s}_shoulder'),s), .1, 1.),
+    (r'\bbehind\b|\bback(wards?)?\b|to the rear|posterior', lambda b,s: max(-b.ahead(b.hand(s)), b.direction(f'{s}_shoulder',f'{s}_wrist')[1]), -.1, .6),
+    (r'across|crossing', lambda b,s: -b.out(b.hand(s),s), -.35, .4),
+    (r'\b(raise[sd]?|raising|lift(s|ed|ing)?|up|elevated|held high|high|in the air|into the air)\b', lambda b,s: b.hand(s)[2]-b('neck')[2], -.25, .4),
+    (r'# (is |are )?lower\b', lambda b,s: b.hand(OTHER[s])[2]-b.hand(s)[2], .05, 9), (r'\b(down|low|lowered)\b|\blower(s|ing)? #', lambda b,s: max(b('neck')[2], b(f'{s}_shoulder')[2])-b.hand(s)[2], -.15, 1.5),
+    (r'slightly|a little|a bit|softly|soft\b|slight\b', lambda b,s: 42-abs(b.elbow(s)-42), 15, 99),
+    (r'square angle|90', lambda b,s: -abs(b.elbow(s)-90), -35, 0),
+    (r'fully bent|all the way|sharply|tightly|completely|maximal|folded up|fully flexed', lambda b,s: b.elbow(s), 105, 150),
+    (r'\bstraight\b(?! (up|down|out|forward|ahead|back))', lambda b,s: -b.elbow(s), -50, -5), (r'bent|flex|\bbend', lambda b,s: b.elbow(s), 38, 60),
+    (r'straight|extend|locked|\blong\b', lambda b,s: -b.elbow(s), -50, -5),
+]
+ELBOW = [(r'above|higher|high\b|up high', lambda b,s: b(f'{s}_elbow')[2]-b(f'{s}_shoulder')[2], -.1, .4), (r'shoulder (height|level)|level with', lambda b,s: -abs(b(f'{s}_elbow')[2]-b(f'{s}_shoulder')[2]), -.4, 0),
+    (r'pulled back|drawn back|behind|pointing back', lambda b,s: -b.ahead(b(f'{s}_elbow')), -.05, .4)] + [r for r in ARM if r[0].startswith(('\\bstraight','slightly','square angle','fully','bent','straight'))]
+KNEE = [
+    (r'(floor|ground)(?! level)', lambda b,s: b.floor-b(f'{s}_knee')[2], -.4, .05), (r'hip (height|level)|as high as', lambda b,s: b(f'{s}_knee')[2]-b(f'{s}_hip')[2], -.6, .5),
+    (r'slightly|a little|a bit|softly|soft\b|soften|slight\b|unlocked', lambda b,s: 34-abs(b.knee(s)-34), 8, 99), (r'square angle|90', lambda b,s: -abs(b.knee(s)-90), -35, 0),
+    (r'fully bent|all the way|sharply|tightly|completely|maximal|folded up|fully flexed|tucked', lambda b,s: b.knee(s), 100, 150),
+    (r'\b(raised?|raising|raises|lift(s|ed|ing)?|pulled up|drawn up|drive|driving)\b', lambda b,s: b(f'{s}_knee')[2]-b(f'{s}_hip')[2]+.87*np.linalg.norm(b(f'{s}_knee')-b(f'{s}_hip')), .05, .6),
+    (r'\bstraight\b', lambda b,s: -b.knee(s), -38, -2), (r'bent|flex|bend', lambda b,s: b.knee(s), 34, 55), (r'straight|extend|(?<!un)locked', lambda b,s: -b.knee(s), -38, -2)]
+FOOT = [
+    (r'(above|at|to|as high as) (the |_ )?(knee|hip)s?|(knee|hip) (height|level)', lambda b,s: b(f'{s}_ankle')[2]-b(f'{OTHER[s]}_knee')[2], -.5, 1.),
+    (r'(?<!both feet )(?<!feet )off the (floor|ground)|(?<!both feet )lift|rais|pick(s|ing|ed)? up|in the air|clear of', lambda b,s: b(f'{s}_ankle')[2]-b.floor, .03, .8),
+    (r'in front of the (left|right) one|ahead of the (left|right) one|further forward', lambda b,s: -(b(f'{s}_ankle')-b(f'{OTHER[s]}_ankle'))[1], .1, .9),
+    (r'behind the (left|right) one|further back', lambda b,s: (b(f'{s}_ankle')-b(f'{OTHER[s]}_ankle'))[1], .1, .9),
+    (r'in front|forward|ahead|to the front|leading|\bfirst\b', lambda b,s: max(-b(f'{s}_ankle')[1], -(b(f'{s}_ankle')-b(f'{OTHER[s]}_ankle'))[1]), .15, 1.2),
+    (r'behind|to the back|\bback\b', lambda b,s: max(b(f'{s}_ankle')[1], (b(f'{s}_ankle')-b(f'{OTHER[s]}_ankle'))[1]), .15, 1.2),
+    (r'to the sides?|sideways|to the (left|right)', lambda b,s: b(f'{s}_ankle')[0]*(1 if s=='left' else -1), .3, 1.5)]
+LEG = FOOT[1:]+[r for r in KNEE if not r[0].startswith(('(floor','hip','\\b(raised'))]
+LIMBS = dict(hand=ARM, arm=ARM, fist=ARM, palm=ARM, elbow=ELBOW, knee=KNEE, foot=FOOT, feet=FOOT, leg=LEG)
+
+# what a whole caption or one of its clauses says of the body: words → (measure(body), false below)
+WHOLE = [
+    (r'\b(lie|lies|lying|supine|prone)\b', lambda b: b.tilt, 38), (r'\b(supine|face up|on _ back\b(?! foot))', lambda b: b.fwd[2], .3), (r'\b(prone|face down|on _ (stomach|belly|front|tummy))\b', lambda b: -b.fwd[2], .3),
+    (r'\b(sit|sits|sitting|seated|sat)\b(?! back| tall| into| on (_ )?(heels|calves))', lambda b: max(np.degrees(np.arccos(np.clip(-b.direction(f'{s}_hip',f'{s}_knee')[2], -1, 1))) for s in OTHER), 40),
+    (r'\b(squat|squats|squatting|squatted)\b', lambda b: min(b.knee('left'), b.knee('right')), 35), (r'\b(crouch\w*)\b', lambda b: min(b.knee('left'), b.knee('right')), 38),
+    (r'\b(kneel\w*|knelt)\b', lambda b: b.floor-min(b('left_knee')[2], b('right_knee')[2]), -.4),
+    (r'\b(all fours|hands and knees|quadruped)\b', lambda b: b.floor-max(b('left_knee')[2], b('right_knee')[2]), -.45),
+    (r'\b(stand|stands|standing|stood)\b(?! position)', lambda b: b('pelvis')[2]-b.floor, .9),
+    (r'stand\w* on (only |just )?_ left (leg|foot)|balanc\w* on _ left|on _ left (leg|foot) (only|alone)', lambda b: b('right_ankle')[2]-b('left_ankle')[2], -.1),
+    (r'stand\w* on (only |just )?_ right (leg|foot)|balanc\w* on _ right|on _ right (leg|foot) (only|alone)', lambda b: b('left_ankle')[2]-b('right_ankle')[2], -.1),
+    (r'\blung\w*.*\bleft\b|left (leg|foot) (forward )?lunge', lambda b: b('right_ankle')[1]-b('left_ankle')[1], .4), (r'\blung\w*.*\bright\b|right (leg|foot) (forward )?lunge', lambda b: b('left_ankle')[1]-b('right_ankle')[1], .4),
+    (r'down on _ left knee|on _ left knee\b|kneel\w* (down )?on _ left knee', lambda b: b.floor-b('left_knee')[2], -.4), (r'down on _ right knee|kneel\w* (down )?on _ right knee', lambda b: b.floor-b('right_knee')[2], -.4),
+    (r'\bbow(s|ing)?\b(?! (_ )?head)', lambda b: -b.spine[1], .2),
+    (r'(?<!head )(?<!head is )(?<!body )\b(?:lean|tilt|tip|inclin|bend|bent|hing|fold)\w* (?:over |slightly |a bit |far |deeply |all the way |_ (upper body|trunk|torso|chest|back) )?forwards?', lambda b: -b.spine[1], .12),
+    (r'lean\w* (slightly |a bit |_ (upper body|trunk|torso) )?back\w*|recline', lambda b: b.spine[1], .08),
+    (r'(trunk|torso|upper body|body)( is)? (leaning|tilted|inclined) (to the )?left|(?<!head )(?<!head is )\blean\w* (over |sideways |slightly |_ (upper body|trunk|torso|body) )?(to the |to _ )?left', lambda b: b.spine[0], .1),
+    (r'(trunk|torso|upper body|body)( is)? (leaning|tilted|inclined) (to the )?right|(?<!head )(?<!head is )\blean\w* (over |sideways |slightly |_ (upper body|trunk|torso|body) )?(to the |to _ )?right', lambda b: -b.spine[0], .1),
+    (r'(twist|rotat|turn)\w* (at the waist )?(_ (upper body|trunk|torso|chest|shoulders) )?(at the waist )?to (the|_) left', lambda b: b.twist, -.01),
+    (r'(twist|rotat|turn)\w* (at the waist )?(_ (upper body|trunk|torso|chest|shoulders) )?(at the waist )?to (the|_) right', lambda b: -b.twist if b.tilt<40 else 1, -.01),
+    (r'\b(feet|legs|heels) (are |close )?together|_ (feet|legs) together', lambda b: -np.linalg.norm((b('left_ankle')-b('right_ankle'))[:2]), -.65),
+    (r'\b(feet|legs)( are)? (wide apart|far apart|spread wide)|stance wide|wide stance', lambda b: np.linalg.norm((b('left_ankle')-b('right_ankle'))[:2]), .75),
+    (r'\b(hands|palms)( are)? (pressed )?(together|joined|clasped|folded)\b|(clasp|join)\w* _ hands(?! behind)', lambda b: -min(np.linalg.norm(b.hand('left')-b.hand('right')), np.linalg.norm(b('left_wrist')-b('right_wrist'))), -.5),
+    (r'arms( are)? (crossed|folded)\b(?! up)|(cross|fold)\w* _ arms', lambda b: b.hand('right')[0]-b.hand('left')[0], -.1),
+    (r't-?pose|like a t\b|in a t\b', lambda b: min(b.direction('left_shoulder','left_wrist')[0], -b.direction('right_shoulder','right_wrist')[0]), .7)]
+
+DET = r'\b(?:the|his|her|their|its|your|my)\b'
+NP = re.compile(r'\b(?:(?P<both>both)(?: of)?(?: _)? |(?:_ )?(?P<side>left|right) |(?P<no>neither|either|no) |(?P<one>one|an?)(?: of _)? |_ )?(?P<noun>hand|(?<!upper )arm|fist|palm|elbow|knee|foot|feet|(?<!lower )leg)(?P<plural>s?)\b')
+NOT = re.compile(r"\bnot\b|n't\b|\bwithout\b|\bneither\b|\bno\b|\bun(bent|crossed)\b|\bfrom bending|away from (_ )?face")
+OFF = re.compile(r'\boff (the |_ )?(floor|ground|hips?)')    # a foot off the floor is raised, a hand or a knee is not on it
+CUT = re.compile(r'[,;.+/:]|(?=\bwithout\b)|\band\b|\bwhile\b|\bwith(?!out)\b|\bbut\b')
+
+def clauses(text):
+    "Pieces of a caption, determiners of body parts written as _."
+    text = text.lower().replace('right angle', 'square angle').replace('about to sit', 'about').replace('over straight legs', '').replace('drawing a bow', '')
+    text = re.sub(r'\b(the|a) (floor|ground|side|sides|front|back|left|right|ceiling|sky|body|waist|rear)\b(?! (hand|arm|leg|foot|knee|elbow|hip|shoulder|thigh|shin|upper|forearm|wrist|ankle|side))', r'the@\2', text)
+    text = re.sub(r'\bthe\b(?!@)|\b(his|her|their|its|your|my)\b', '_', text.replace('the left one','the@left@one').replace('the right one','the@right@one')).replace('_@','the@').replace('@',' ')
+    return [' '.join(p.split()) for p in CUT.split(text) if p and p.strip()]
+
+def read(text):
+    "(side, part, measure, least, most, negative) of limbs, and (words, measure, least) of the whole body."
+    limbs,whole,last = [],[],None
+    pieces = clauses(text)
+    for p in pieces:
+        no = bool(NOT.search(p))
+        if not no: whole += [(w,f,lo) for w,f,lo in WHOLE if re.search(w, p)]
+        m = NP.search(p)
+        if not m and re.match(r'_ other\b', p) and last and last[0] in OTHER: side,noun,rest = OTHER[last[0]],last[1],p
+        elif m:
+            noun,rest = m['noun'],p[:m.start()]+' # '+p[m.end():]
+            if NP.search(rest) and not re.search(r'(_|the) (left|right)? ?(knees?|feet|foot|elbows?)\b', rest): last = None; continue   # two parts in one piece: not read
+            side = m['side'] or ('no' if m['no'] else 'one' if m['one'] else 'both' if m['both'] or m['plural'] or noun=='feet' else '')
+            if not side: last = None; continue
+        else:
+            if re.search(r'forearm|upper arm|shin|thigh|calf', p): last = None
+            continue
+        if noun=='feet' and ' off ' in p+' ': continue       # in the air: the floor is unknown
+        last = side,noun; no = no or (noun not in ('foot','feet','leg') and bool(OFF.search(p)))
+        rules = [r for r in LIMBS[noun] if re.search(r[0], rest)]
+        if not rules or re.search(r'together|crossed|clasped|apart|joined|folded|opposite|same|other than|in a v\b|symmetr|equally|mirror|higher than _ other|than the (left|right) one|(above|below|ahead of|in front of) (_ other|the (left|right) one)|standing|sitting|squatting|kneeling', rest) and noun not in ('foot','feet'): continue
+        limbs.append((side,noun,*rules[0][1:],no))
+    return limbs,whole
+
+def contradictions(text, joints):
+    "(statements read, those that contradict the joints)."
+    b = Body(joints); limbs,whole = read(text); bad = []
+    for side,noun,f,lo,hi,no in limbs:
+        values = [f(b,s) for s in ((side,) if side in OTHER else OTHER)]
+        if no: wrong = max(values)>hi if side in ('both','no') or side in OTHER else min(values)>hi
+        else: wrong = max(values)<lo if side=='one' else min(values)<lo
+        if wrong: bad.append((side, noun, 'not' if no else '', [round(float(v),2) for v in values], lo, hi))
+    for w,f,lo in whole:
+        if f(b)<lo: bad.append((w[:40], round(float(f(b)),3), lo))
+    return len(limbs)+len(whole),bad
+
+def survey(joints, seed=0, n=1, show=0, labels=None):
+    "Counts over captions of poses: captions, captions read, statements read, contradictions; and contradictions when left and right of the words are exchanged."
+    c = Counter()
+    for x,ds in zip(joints, describe(joints, n, seed=seed)):
+        for d in ds:
+            k,bad = contradictions(d.text, x); c['captions'] += 1; c['captions read'] += k>0; c['statements read'] += k; c['statements'] += len(d.codes); c['contradictions'] += len(bad)
+            if bad and show: show -= 1; print(d.text, bad)
+            if re.search(r'\b(left|right)\b(?! angle)', d.text.lower()): c['one-sided captions'] += 1; c['caught when sides are exchanged'] += bool(contradictions(mirror_words(d.text), x)[1])
+    return c
+
+def real_poses(count, seed=0):
+    "Frames of all sources, the same number of each where there are enough."
+    g = np.random.default_rng(seed); out = []
+    frames = sorted((np.concatenate([c.joints[::2] for c in read_realmocap22(data_dir()/'realmocap22', [s])]) for s in ALL_SOURCES), key=len)
+    for i,f in enumerate(frames): out.append(f[g.permutation(len(f))[:(count-sum(map(len, out)))//(len(frames)-i)]])
+    return canonical(np.concatenate(out))
+
+def test_parser():
+    limbs,whole = read('A man stands on his left leg with his right arm raised, the other on the hip and both knees bent.')
+    assert [(s,n) for s,n,*_ in limbs if n!='leg']==[('right','arm'),('left','arm'),('both','knee')] and len(whole)==2
+    assert [l[-1] for l in read('Stand without bending the knees.')[0]]==[True]
+    stand = next(p['joints'] for p in own_poses() if p['name']=='left_arm_raised')
+    assert not contradictions('raise your left arm', stand)[1] and contradictions('raise your right arm', stand)[1] and contradictions("don't raise your left arm", stand)[1] and contradictions('a man squatting', stand)[1]
+
+SLIPS = re.compile(r"(?<!one of his )(?<!one of her )(?<!one of its )(?<!one of their )(?<!one of your )(?<!one of my )\b(hands|arms|feet|legs|knees|elbows|forearms|thighs) (is|was|has)\b|\b(they|you|I) (is|was|has|does|\w+(ises|ends|olds|eeps|ands|ifts|uts|eans))\b|"
+    r"\b(he|she|someone) (are|were|have|do|raise|bend|keep|stand|lift|lean)\b|\ba [aeio]|\b(both|either) (the|left|right)\b|\b(?P<word>[a-z]+) (?P=word)\b|  | [,.;]|[_@%{}|<>^$]", re.I)
+
+def test_grammar():
+    for ds in describe(np.stack([p['joints'] for p in own_poses()]), 60, seed=7):
+        for d in ds: assert not SLIPS.search(d.text) and 3<=len(d.text.split())<=60, d.text
+
+def test_own_poses():
+    c = survey(np.stack([p['joints'] for p in own_poses()]), n=30)
+    assert c['contradictions']==0 and c['captions read']>.7*c['captions'] and c['caught when sides are exchanged']>.3*c['one-sided captions'], c
+
+def test_real_poses():
+    if data_dir() is None: import pytest; pytest.skip('TEXT2POSE_DATA is not set')
+    c = survey(real_poses(500), n=2); assert c['contradictions']==0, c
+
+if __name__=='__main__':
+    count = int(sys.argv[1]) if len(sys.argv)>1 else 50_000
+    for k,v in survey(real_poses(count), show=200).items(): print(f'{k:40} {v}')
