@@ -11,7 +11,7 @@ import json
 import numpy as np
 import torch
 from .data import JOINT_NAMES, N_JOINTS, asset, bone_lengths, check_array
-from .skeleton import joint_angles, reference_bone_lengths
+from .skeleton import reference_bone_lengths
 from .words import describe, satisfies
 
 # %% ../nbs/06_eval.ipynb #56aac2a7
