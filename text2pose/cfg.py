@@ -52,9 +52,10 @@ class TextEncoder:
         model,          # transformers text model that gives last_hidden_state
         max_tokens:int, # longest prompt, special tokens included
         pooling:str,    # 'mean' over tokens, or 'eos': the model's own pooler_output
+        early:int=None, # a layer whose states are laid beside the last ones, 0 for the word embeddings; None for the last ones alone
     ):
-        self.name,self.tokenizer,self.model,self.max_tokens,self.pooling = name,tokenizer,model.eval().requires_grad_(False),max_tokens,pooling
-        self.dim = model.config.hidden_size
+        self.name,self.tokenizer,self.model,self.max_tokens,self.pooling,self.early = name,tokenizer,model.eval().requires_grad_(False),max_tokens,pooling,early
+        self.dim = model.config.hidden_size*(1 if early is None else 2)
 
     @torch.no_grad()
     def __call__(self,
@@ -67,9 +68,10 @@ class TextEncoder:
         if (n>self.max_tokens).any():
             i = int(n.argmax()); raise ValueError(f'the prompt "{prompts[i][:40]}…" has {int(n[i])} tokens; {self.name} takes at most {self.max_tokens}')
         ids,mask = (enc[k].to(self.model.device) for k in ('input_ids','attention_mask'))
-        out = self.model(input_ids=ids, attention_mask=mask)
+        out = self.model(input_ids=ids, attention_mask=mask, output_hidden_states=self.early is not None)
         states = out.last_hidden_state.float(); m = mask[...,None].float()
         pooled = (states*m).sum(1)/m.sum(1) if self.pooling=='mean' else out.pooler_output.float()
+        if self.early is not None: states = torch.cat([states, out.hidden_states[self.early].float()], -1)
         words = [self.tokenizer.convert_ids_to_tokens(r[:k].tolist()) for r,k in zip(ids, n)]
         return TextStates(states, mask.bool(), pooled, words)
 
@@ -77,10 +79,10 @@ class TextEncoder:
         "Move the encoder; it stays in float32."
         self.model.to(device); return self
 
-# %% ../nbs/04_cfg.ipynb #0bcfad5b
-ENCODERS = dict(  # name → hub id, pinned revision, longest prompt in tokens, how the pooled vector is made
-    minilm=('sentence-transformers/all-MiniLM-L6-v2', 'c9745ed1d9f207416be6d2e6f8de32d1f16199bf', 128, 'mean'),
-    clip=('openai/clip-vit-base-patch32', 'refs/pr/15', 77, 'eos'))   # the pull request that holds CLIP's weights as safetensors; its commit could not be looked up from here
+# %% ../nbs/04_cfg.ipynb #fd554705
+ENCODERS = dict(  # name → hub id, pinned revision, longest prompt in tokens, how the pooled vector is made, the early layer beside the last
+    minilm=('sentence-transformers/all-MiniLM-L6-v2', 'c9745ed1d9f207416be6d2e6f8de32d1f16199bf', 128, 'mean', 2),
+    clip=('openai/clip-vit-base-patch32', 'refs/pr/15', 77, 'eos', None))   # the pull request that holds CLIP's weights as safetensors; its commit could not be looked up from here
 
 def minilm_folder(
 )->str: # None when the package is not installed
@@ -95,7 +97,7 @@ def load_text_encoder(
 )->TextEncoder:
     "A frozen text encoder, offline where possible."
     if name not in ENCODERS: raise ValueError(f'unknown text encoder {name!r}; expected one of {", ".join(ENCODERS)}')
-    repo,revision,max_tokens,pooling = ENCODERS[name]
+    repo,revision,max_tokens,pooling,early = ENCODERS[name]
     local = str(folder) if folder else minilm_folder() if name=='minilm' else None
     if folder and not Path(folder).is_dir(): raise FileNotFoundError(f'{folder} is missing: expected a folder with the weights of {name}')
     import transformers
@@ -114,7 +116,7 @@ def load_text_encoder(
         transformers.logging.set_verbosity(noisy)
         if bar: transformers.utils.logging.enable_progress_bar()
     if len(tokenizer)<100: raise ValueError(f'the tokenizer of {name} in {local or repo} knows {len(tokenizer)} tokens only; expected its full vocabulary')
-    return TextEncoder(name, tokenizer, model, max_tokens, pooling)
+    return TextEncoder(name, tokenizer, model, max_tokens, pooling, early)
 
 # %% ../nbs/04_cfg.ipynb #e1564508
 class TextProjection(nn.Module):

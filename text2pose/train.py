@@ -7,8 +7,9 @@ __all__ = ['PRESETS', 'SOURCE_SHARES', 'KIND_SHARES', 'PORTION', 'PHASES', 'word
            'CaptionStates', 'save_caption_states', 'load_caption_states', 'encode_captions', 'TrainConfig',
            'phase_config', 'losses', 'held_out_losses', 'Trainer']
 
-# %% ../nbs/05_train.ipynb #0f39ff7c
+# %% ../nbs/05_train.ipynb #20d8cf2e
 import json, math, shutil, subprocess
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,8 @@ def words_rows(
     "Captions from geometry for the poses of some rows."
     poses = list({r['pose_id']:r for r in rows}.values())
     if not poses or not n: return []
-    said = describe(np.stack([r['joints'] for r in poses]).reshape(-1,N_JOINTS,3), n, seed=seed, words=(1,60))
+    labels = {r['pose_id']:r['caption'] for r in rows if r['caption_kind']=='label'}
+    said = describe(np.stack([r['joints'] for r in poses]).reshape(-1,N_JOINTS,3), n, seed=seed, labels=[labels.get(r['pose_id']) for r in poses], words=(1,60))
     return [{**r, 'caption':d.text, 'caption_kind':'words', 'first_action':d.text} for r,ds in zip(poses, said) for d in (ds if r['split']=='train' else ds[:1])]
 
 # %% ../nbs/05_train.ipynb #3853ab70
@@ -222,9 +224,9 @@ def encode_captions(
     cache=None,     # folder for finished states: what is there is not encoded again, and an interrupted run goes on
 )->CaptionStates:
     "Run the frozen encoder over all captions, the short ones first."
-    path = cache and Path(cache)/f'{encoder.name}-{fingerprint(captions)}.safetensors'
+    path = cache and Path(cache)/f'{encoder.name}-{encoder.dim}-{fingerprint(captions)}.safetensors'
     if path and path.is_file(): return load_caption_states(path, captions)
-    known = _known(sorted(path.parent.glob(f'{encoder.name}-*.safetensors'))) if path else {}
+    known = _known(sorted(path.parent.glob(f'{encoder.name}-{encoder.dim}-*.safetensors'))) if path else {}
     new = sorted((c for c in captions if c not in known), key=len); folder = path and path.with_suffix('.parts')
     for i in progress(range(0, len(new), PORTION)):
         words = new[i:i+PORTION]; part = folder and folder/f'{fingerprint(words)}.safetensors'
@@ -362,8 +364,10 @@ class Trainer:
         timestep = (cfg.num_train_timesteps*torch.rand(len(x), generator=g, dtype=torch.float64)**(1/cfg.noise_bias)).long().clamp(max=cfg.num_train_timesteps-1); eps = torch.randn(x.shape, generator=g)
         drop = torch.rand(len(x), generator=g)<cfg.cond_drop_prob
         self.model.train(); self.opt.zero_grad(); parts = []
-        for k in self.states.lengths[c].argsort(stable=True).split(cfg.micro_batch or len(x)):
-            parts.append(self._backward(len(x), x[k].to(dev), eps[k].to(dev), timestep[k].to(dev), *self._roughen(*self.states(c[k], dev)), drop[k].to(dev)))
+        pieces = self.states.lengths[c].argsort(stable=True).split(cfg.micro_batch or len(x))
+        for k in pieces:
+            with nullcontext() if k is pieces[-1] else self.acc.no_sync(self.model):       # several processes share their gradients once a step
+                parts.append(self._backward(len(x), x[k].to(dev), eps[k].to(dev), timestep[k].to(dev), *self._roughen(*self.states(c[k], dev)), drop[k].to(dev)))
         self.acc.clip_grad_norm_(self.model.parameters(), cfg.grad_clip)
         self.opt.step(); self.lr_schedule.step(); self.step += 1
         decay = min(cfg.ema_decay, (1+self.step)/(10+self.step))                       # follow quickly at first
