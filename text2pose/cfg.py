@@ -123,7 +123,7 @@ class TextProjection(nn.Module):
     "Text states to the width of the network, and the learned null embedding for no text."
     def __init__(self,
         text_dim:int, # width of the encoder's states: 384 or 512
-        dim:int=256,  # width the network wants
+        dim:int=192,  # width the network wants
     ):
         super().__init__()
         self.norm,self.proj = nn.LayerNorm(text_dim), nn.Linear(text_dim, dim)

@@ -162,6 +162,9 @@ def data_build(
     stride:Optional[int] = typer.Option(None, '--stride', help='Look at every n-th frame; by default 2, or what the sample asks for.', show_default=False),
     key_frames:Optional[int] = typer.Option(None, '--key-frames', help='Instead, take so many key frames of the first action of each caption.', show_default=False),
     sample:Optional[str] = typer.Option(None, '--sample', help='Balance the training poses over eight clusters and keep so many: a number or one of the presets of chapter 01.', show_default=False),
+    words:int = typer.Option(3, '--words', help='Captions from geometry of each training pose.'),
+    variations:int = typer.Option(12, '--variations', help='Of each pose of the atlas.'),
+    compositions:int = typer.Option(6000, '--compositions', help='Arms of one atlas pose on the legs of another.'),
     seed:int = typer.Option(0, '--seed', help='Same seed, same table.'),
     strict:bool = typer.Option(False, '--strict/--no-strict', help='Stop at a clip that is missing or broken, or skip it and say so.'),
 ):
@@ -173,6 +176,7 @@ def data_build(
         check_count('--seed', seed, 0)
         if stride is not None: check_count('--stride', stride)
         if key_frames is not None: check_count('--key-frames', key_frames)
+        check_count('--words', words, 0); check_count('--variations', variations); check_count('--compositions', compositions, 0)
         if sample is not None and sample not in SAMPLING_PRESETS:
             if not sample.isdigit(): raise ValueError(f'--sample must be a number of poses or one of {", ".join(SAMPLING_PRESETS)}, got {sample!r}')
             sample = check_count('--sample', int(sample))
@@ -185,7 +189,7 @@ def data_build(
         from text2pose.data import table_report, write_pose_table
         from text2pose.train import build_table
         parts = _writable(out.parent)/f'.{out.stem}.parts'
-        try: table = build_table(preset, realmocap22, humanml3d, mocap, stride, key_frames, sample=sample, seed=seed, strict=strict, progress=_bar('portions'), parts=parts)
+        try: table = build_table(preset, realmocap22, humanml3d, mocap, stride, key_frames, words, variations, compositions, sample=sample, seed=seed, strict=strict, progress=_bar('portions'), parts=parts)
         except (ValueError, OSError): shutil.rmtree(parts, ignore_errors=True); raise    # bad input leaves nothing; what was merely interrupted goes on next time
         write_pose_table(table, out); shutil.rmtree(parts, ignore_errors=True)
     for said in table_report(table).skipped: typer.echo(f'skipped: {said}', err=True)
@@ -349,6 +353,9 @@ def train(
     steps:int = typer.Option(6500, '--steps', help='Optimiser steps.'),
     batch_size:int = typer.Option(128, '--batch-size', help='Poses in a step.'),
     lr:float = typer.Option(1e-3, '--lr', help='Highest learning rate.'),
+    noise_bias:float = typer.Option(1., '--noise-bias', help='Above 1 noisy poses are trained on more often.'),
+    micro_batch:Optional[int] = typer.Option(None, '--micro-batch', help='Poses computed at once, sorted by the length of their captions; faster where captions differ in length.', show_default=False),
+    cache:Optional[Path] = typer.Option(None, '--cache', help='Folder that keeps encoded captions, for a run that is interrupted or repeated.', show_default=False),
     seed:int = typer.Option(0, '--seed', help='Same seed, same weights.'),
     precision:str = typer.Option('no', '--precision', help='no, fp16 or bf16.'),
     cpu:bool = typer.Option(False, '--cpu', help='Stay on the CPU.'),
@@ -360,11 +367,13 @@ def train(
         from text2pose.train import phase_config
         for name,v in (('--steps',steps),('--batch-size',batch_size),('--checkpoint-every',checkpoint_every)): check_count(name, v)
         check_count('--seed', seed, 0)
+        if micro_batch is not None: check_count('--micro-batch', micro_batch)
+        if not .1<=noise_bias<=10: raise ValueError(f'--noise-bias must lie between 0.1 and 10, got {noise_bias}')
         if not 0<lr<1: raise ValueError(f'--lr must lie between 0 and 1, got {lr}')
         if precision not in ('no','fp16','bf16'): raise ValueError(f'--precision must be no, fp16 or bf16, got {precision!r}')
         if data is None and preset not in ('open','research'):
             raise ValueError(f'--preset must be open or research, got {preset!r}; other tables are made with text2pose data build and given with --data')
-        config = phase_config(phase, n_steps=steps, batch_size=batch_size, lr=lr, seed=seed, mixed_precision=precision)
+        config = phase_config(phase, n_steps=steps, batch_size=batch_size, micro_batch=micro_batch, noise_bias=noise_bias, lr=lr, seed=seed, mixed_precision=precision)
     with _trouble():
         from text2pose.cfg import load_text_encoder
         from text2pose.data import data_dir, read_pose_table
@@ -373,7 +382,7 @@ def train(
         table = read_pose_table(data) if data else build_table(preset, progress=_bar('clips'))
         encoder = load_text_encoder(config.text_encoder)
         sets = [TrainingSet(table, s) for s in ('train','val') if s=='train' or s in set(table['split'].to_pylist())]
-        (ts,states),*held = [(s, encode_captions(s.captions, encoder, progress=_bar('captions'))) for s in sets]
+        (ts,states),*held = [(s, encode_captions(s.captions, encoder, progress=_bar('captions'), cache=cache and _writable(cache))) for s in sets]
         typer.echo(f'training on {len(ts)} rows: ' +
             ', '.join(f'{k} {v}' for k,v in ts.summary['sources'].items()) +
             ('' if data or data_dir() else ' (TEXT2POSE_DATA is not set: no motion capture)'))

@@ -68,9 +68,9 @@ def build_table(
     mocap=None,             # folder of BVH or ASF/AMC files, read in addition (chapter 00a)
     stride:int=2,           # look at every n-th frame of a clip
     key_frames:int=None,    # instead, take this many key frames of each caption's first action
-    n_words:int=2,          # captions from geometry of each training pose, beside those it has
-    n_variations:int=24,    # of each pose of the atlas
-    n_compositions:int=0,   # arms of one atlas pose on the legs of another
+    n_words:int=3,          # captions from geometry of each training pose, beside those it has
+    n_variations:int=12,    # of each pose of the atlas
+    n_compositions:int=6000, # arms of one atlas pose on the legs of another
     n_clusters:int=64,      # of the motion capture, written into the table; drawing is balanced over them
     sample=None,            # a preset of chapter 01 or a number: balance the training poses over clusters and keep so many
     seed:int=0,             # of variations, captions, clusters and sample
