@@ -96,7 +96,7 @@ class ConditionedUNet(ModelMixin, ConfigMixin):
     def __init__(self,
         n_joints:int=N_JOINTS,         # joints of a pose
         in_channels:int=3,             # numbers per joint
-        block_channels:tuple=(64,256), # width on joints, width on limbs
+        block_channels:tuple=(64,192), # width on joints, width on limbs
         layers_per_block:int=2,        # blocks at each stage: down, middle, up
         n_heads:int=4,                 # attention heads
         cross_attention_dim:int=192,   # width of the text states
