@@ -5,9 +5,7 @@
 import json, os, tempfile, time
 from pathlib import Path
 
-import numpy as np
-
-from text2pose.data import (data_dir, first_action, humanml3d_vec_from_joints, own_clips, parse_caption, read_pose_table, table_joints, table_report, world_from_humanml3d_vec,
+from text2pose.data import (data_dir, first_action, humanml3d_vec_from_joints, own_clips, read_pose_table, table_joints, table_report, world_from_humanml3d_vec,
     write_humanml3d, write_pose_table)
 from text2pose.train import build_table
 

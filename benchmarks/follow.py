@@ -34,17 +34,20 @@ def run(pipe, captions, poses, seed, **kw):
     res['each'] = {s:{r['prompt']:round(r['followed'], 3) for r in rs} for s,rs in made.items()}; res['seconds'] = round(time.perf_counter()-t)
     return res, made
 
-def sheet(made, path):
-    "All prompts with four poses each; green where everything asked for holds."
-    import matplotlib; matplotlib.use('Agg'); import matplotlib.pyplot as plt
+def sheet(made, path, per=40):
+    "All prompts with their first four poses: a tick and green where everything asked for holds. One file for so many prompts."
+    import matplotlib; matplotlib.use('Agg')
+    import matplotlib.pyplot as plt
+    from PIL import Image
     from text2pose.data import plot_poses
     from text2pose.words import satisfies
-    rows = [r for rs in made.values() for r in rs]; per = 20
+    rows = [r for rs in made.values() for r in rs]
     for page in range(0, len(rows), per):
-        some = rows[page:page+per]; x = np.concatenate([r['joints'][:4] for r in some]); ok = np.concatenate([satisfies(r['statements'], r['joints'][:4]) for r in some])
-        fig = plot_poses(x, [f"{r['prompt']} ({r['split']})" for r in some for _ in range(4)], n_cols=8, size=1.7, dpi=70)
-        for ax,o in zip(fig.axes, ok): ax.title.set_color('#2a7f3f' if o else '#c0392b'); ax.title.set_fontsize(7)
-        fig.savefig(path.with_name(f'{path.stem}_{page//per+1}{path.suffix}')); plt.close(fig)
+        some = rows[page:page+per]; ok = [satisfies(r['statements'], r['joints'][:4]) for r in some]
+        titles = [('✓ ' if o else '✗ ')+(r['prompt'] if i==0 else '') for r,os in zip(some, ok) for i,o in enumerate(os)]
+        fig = plot_poses(np.concatenate([r['joints'][:4] for r in some]), titles, n_cols=12, size=1.35, dpi=75, lw=2.2)
+        for ax,o in zip(fig.axes, np.concatenate(ok)): ax.title.set_color('#2a7f3f' if o else '#c0392b'); ax.title.set_fontsize(7)
+        fig.canvas.draw(); to = path.with_name(f'{path.stem}_{page//per+1}{path.suffix}'); Image.fromarray(np.asarray(fig.canvas.buffer_rgba())).convert('RGB').quantize(48).save(to, optimize=True); plt.close(fig)
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -1,6 +1,6 @@
-"""Everything worth doing on a borrowed GPU, in one call: release training, the ablation, timings. Needs no text encoder and no network there.
+"""Everything worth doing on a borrowed GPU, in one call: release training, the ablation, timings. Needs no network there.
 
-    python benchmarks/gpu.py prepare DIR                     # here: pose table and frozen caption states, a few MB, to be carried along
+    python benchmarks/gpu.py prepare DIR                     # here: the pose table and the text encoder in half precision, to be carried along
     python benchmarks/gpu.py run DIR --out OUT               # there: OUT/weights, OUT/gpu.json; a second call resumes the training
     python benchmarks/gpu.py run DIR --out OUT --tiny --cpu  # a try on a CPU
 """
@@ -8,21 +8,22 @@ import argparse, json, time
 from pathlib import Path
 import torch
 from text2pose.data import atomic_path, read_pose_table, write_pose_table
-from text2pose.train import Trainer, TrainingSet, build_table, encode_captions, held_out_losses, load_caption_states, phase_config, save_caption_states
+from text2pose.cfg import load_text_encoder
+from text2pose.train import Trainer, TrainingSet, build_table, encode_captions, held_out_losses, phase_config
 from ablation import ablation
 
-def prepare(folder):
-    "Write DIR/open.parquet and DIR/states.safetensors."
-    from text2pose.cfg import load_text_encoder
-    table = build_table('open'); write_pose_table(table, folder/'open.parquet')
-    captions = sorted({c for s in set(table['split'].to_pylist()) for c in TrainingSet(table, s).captions})
-    save_caption_states(encode_captions(captions, load_text_encoder()), captions, folder/'states.safetensors')
+def prepare(folder, tiny):
+    "Write DIR/open.parquet and DIR/encoder."
+    small = dict(n_words=1, n_variations=1, n_compositions=0) if tiny else {}
+    write_pose_table(build_table('open', **small), folder/'open.parquet')
+    encoder = load_text_encoder(); encoder.model.half().save_pretrained(folder/'encoder'); encoder.tokenizer.save_pretrained(folder/'encoder')
 
 def run(folder, out, steps, batch_size, precision, cpu, tiny):
     "Train, ablate, time; JSON after each part, so that a run that is cut off leaves what it has."
     table = read_pose_table(folder/'open.parquet'); train = TrainingSet(table); held = TrainingSet(table, 'val') if 'val' in set(table['split'].to_pylist()) else train
-    states,held_states = (load_caption_states(folder/'states.safetensors', s.captions) for s in (train,held))
-    res = dict(command='python benchmarks/gpu.py run', device='cpu' if cpu or not torch.cuda.is_available() else torch.cuda.get_device_name(), torch=torch.__version__)
+    device = 'cpu' if cpu or not torch.cuda.is_available() else 'cuda'; encoder = load_text_encoder('minilm', folder/'encoder'); encoder.model.float(); encoder.to(device)
+    states,held_states = (encode_captions(s.captions, encoder, batch_size=64 if device=='cpu' else 1024, cache=out/'captions') for s in (train,held))
+    res = dict(command='python benchmarks/gpu.py run', device=device if device=='cpu' else torch.cuda.get_device_name(), torch=torch.__version__)
     def note(**k):
         res.update(k)
         with atomic_path(out/'gpu.json') as tmp: tmp.write_text(json.dumps(res, indent=1)+'\n')
@@ -48,5 +49,5 @@ if __name__=='__main__':
     p.add_argument('what', choices=('prepare','run')); p.add_argument('folder', type=Path); p.add_argument('--out', type=Path, default=Path('runs/gpu'))
     p.add_argument('--steps', type=int, default=20000); p.add_argument('--batch-size', type=int, default=512); p.add_argument('--precision', default='bf16', choices=('no','fp16','bf16')); p.add_argument('--cpu', action='store_true'); p.add_argument('--tiny', action='store_true')
     a = p.parse_args()
-    if a.what=='prepare': prepare(a.folder)
+    if a.what=='prepare': prepare(a.folder, a.tiny)
     else: run(a.folder, a.out, 20 if a.tiny else a.steps, 16 if a.tiny else a.batch_size, a.precision, a.cpu, a.tiny)

@@ -11,7 +11,7 @@ from text2pose.atlas import atlas_rows
 from text2pose.data import atomic_path, pose_table
 from text2pose.train import CaptionStates, Trainer, TrainingSet, phase_config
 
-NETS = {'96 and 256 wide':{}, '64 and 192 wide':dict(block_channels=[64,192], cross_attention_dim=192), '96 and 256 wide, one block a stage':dict(layers_per_block=1)}
+NETS = {'64 and 192 wide, the default':{}, '96 and 256 wide':dict(block_channels=[96,256], cross_attention_dim=256), '64 and 192 wide, one block a stage':dict(layers_per_block=1)}
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -19,7 +19,7 @@ def main():
     a = p.parse_args(); torch.set_num_threads(1); rows = []
     data = TrainingSet(pose_table(atlas_rows(1))); g = torch.Generator().manual_seed(0); rng = np.random.default_rng(0)
     n = (rng.lognormal(np.log(16), .55, len(data.captions))).clip(4, 60).astype(int)
-    states = CaptionStates.of([torch.randn(k, 384, generator=g) for k in n.tolist()])
+    states = CaptionStates.of([torch.randn(k, 768, generator=g) for k in n.tolist()])
     print(f'{"network":36} {"million":>8} {"batch":>6} {"at once":>8} {"samples a second":>17}')
     for name,unet in NETS.items():
         for batch,micro in ((128,None),(256,None),(256,128),(256,64)):
