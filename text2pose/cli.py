@@ -356,6 +356,7 @@ def train(
     noise_bias:float = typer.Option(1., '--noise-bias', help='Above 1 noisy poses are trained on more often.'),
     micro_batch:Optional[int] = typer.Option(None, '--micro-batch', help='Poses computed at once, sorted by the length of their captions; faster where captions differ in length.', show_default=False),
     cache:Optional[Path] = typer.Option(None, '--cache', help='Folder that keeps encoded captions, for a run that is interrupted or repeated.', show_default=False),
+    start:Optional[Path] = typer.Option(None, '--from', help='Folder of weights to go on from.', show_default=False),
     seed:int = typer.Option(0, '--seed', help='Same seed, same weights.'),
     precision:str = typer.Option('no', '--precision', help='no, fp16 or bf16.'),
     cpu:bool = typer.Option(False, '--cpu', help='Stay on the CPU.'),
@@ -386,7 +387,7 @@ def train(
         typer.echo(f'training on {len(ts)} rows: ' +
             ', '.join(f'{k} {v}' for k,v in ts.summary['sources'].items()) +
             ('' if data or data_dir() else ' (TEXT2POSE_DATA is not set: no motion capture)'))
-        trainer = Trainer(config, ts, states, held[0] if held else None, cpu=cpu)
+        trainer = Trainer(config, ts, states, held[0] if held else None, cpu=cpu, start=start)
         trainer.fit(out, checkpoint_every=checkpoint_every, progress=_bar('steps'))
         trainer.save(out, note=f'{phase} phase')
     last = trainer.log[-1]

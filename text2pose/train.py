@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from .data import (N_JOINTS, OPEN_SOURCES, ALL_SOURCES, Report, asset, atomic_path, check_count, clip_rows, data_dir, fingerprint, humanml3d_ids, mirror, mirror_words,
-    read_humanml3d, read_realmocap22, table_from_parts, table_joints, table_report, with_report)
+    read_humanml3d, read_json, read_realmocap22, table_from_parts, table_joints, table_report, with_report)
 from .mocap import mocap_files, read_mocap_folder
 from .clustering import fill_clusters, fit_clusters, sample_poses, source_weights, unique_poses
 from .skeleton import anatomy_loss, enforce_bone_lengths, naive_anatomy_loss, reference_bone_lengths
 from .words import describe
 from .atlas import atlas_rows, composition_rows
-from .cfg import Text2PoseModel, add_noise, alphas_cumprod, save_model, to_x_0_eps, training_target
+from .cfg import Text2PoseModel, add_noise, alphas_cumprod, load_model, save_model, to_x_0_eps, training_target
 
 # %% ../nbs/05_train.ipynb #f7037b58
 def words_rows(
@@ -337,6 +337,7 @@ class Trainer:
         states:CaptionStates,     # of data.captions
         held_out=None,            # (TrainingSet, CaptionStates) to measure on
         cpu:bool=False,           # stay on the CPU even if there is a GPU
+        start=None,               # folder of weights to go on from; by default training begins anew
     ):
         from accelerate import Accelerator
         from accelerate.state import AcceleratorState
@@ -347,7 +348,12 @@ class Trainer:
             torch.manual_seed(config.seed)                                             # initial weights
             model = Text2PoseModel(dict(unet=config.unet, text_encoder=config.text_encoder, text_dim=states.tokens.shape[-1], schedule=config.schedule,
                 prediction_type=config.prediction_type, num_train_timesteps=config.num_train_timesteps))
-        model.mean,model.std = data.statistics()
+        model.mean,model.std = data.statistics(); self.start = None
+        if start is not None:
+            first = load_model(start)
+            if diff:=[k for k in model.config if model.config[k]!=first.config.get(k)]: raise ValueError(f'training cannot go on from {start}: its {diff[0]} is {first.config.get(diff[0])!r}, wanted {model.config[diff[0]]!r}')
+            model.load_state_dict(first.state_dict())                                  # with its normalisation: the network knows no other
+            if (how:=Path(start)/'training.json').is_file(): self.start = {k:v for k,v in read_json(how).items() if k!='losses'}
         opt = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
         self.lr_schedule = torch.optim.lr_scheduler.OneCycleLR(opt, max_lr=config.lr, total_steps=config.n_steps+1, pct_start=.1, cycle_momentum=False)
         self.model,self.opt = self.acc.prepare(model, opt)
@@ -450,6 +456,6 @@ class Trainer:
         "Write the averaged weights, their configuration, and how they were made."
         if not self.acc.is_main_process: return
         save_model(self.averaged(), folder)
-        how = dict(about=note, config=asdict(self.config), steps=self.step, samples=self.step*self.config.batch_size*self.acc.num_processes, data=self.data.summary, commit=self.commit,
+        how = dict(about=note, config=asdict(self.config), steps=self.step, samples=self.step*self.config.batch_size*self.acc.num_processes, start=self.start, data=self.data.summary, commit=self.commit,
             versions=dict(torch=torch.__version__), losses=self.log)
         with atomic_path(Path(folder)/'training.json') as tmp: tmp.write_text(json.dumps(how, indent=1)+'\n')
