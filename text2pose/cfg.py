@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['ENCODERS', 'SCHEDULES', 'PREDICTION_TYPES', 'MAX_GUIDANCE', 'FORMAT', 'BATCH', 'MAX_POSES', 'TextStates',
-           'check_prompts', 'TextEncoder', 'minilm_folder', 'load_text_encoder', 'TextProjection', 'cosine_betas',
-           'clipped_cosine_betas', 'alphas_cumprod', 'add_noise', 'training_target', 'to_x_0_eps', 'ddim_timesteps',
-           'ddim_step', 'guidance_ramp', 'guide', 'Text2PoseModel', 'save_model', 'load_model', 'PoseOutput',
-           'Text2PosePipeline']
+           'check_prompts', 'TextEncoder', 'minilm_folder', 'load_text_encoder', 'TextLayer', 'TextProjection',
+           'cosine_betas', 'clipped_cosine_betas', 'alphas_cumprod', 'add_noise', 'training_target', 'to_x_0_eps',
+           'ddim_timesteps', 'ddim_step', 'guidance_ramp', 'guide', 'Text2PoseModel', 'save_model', 'load_model',
+           'PoseOutput', 'Text2PosePipeline']
 
 # %% ../nbs/04_cfg.ipynb #4641e21f
 import functools, json, math, re, unicodedata
@@ -119,26 +119,60 @@ def load_text_encoder(
     return TextEncoder(name, tokenizer, model, max_tokens, pooling, early)
 
 # %% ../nbs/04_cfg.ipynb #e1564508
+class TextLayer(nn.Module):
+    "Words look at each other, then each thinks for itself."
+    def __init__(self, dim, n_heads=4):
+        super().__init__()
+        self.n_heads,self.norm1,self.norm2 = n_heads,nn.LayerNorm(dim),nn.LayerNorm(dim)
+        self.to_qkv,self.to_out = nn.Linear(dim, 3*dim, bias=False), nn.Linear(dim, dim)
+        self.ff = nn.Sequential(nn.Linear(dim, 4*dim), nn.GELU(), nn.Linear(4*dim, dim))
+        for layer in (self.to_out, self.ff[-1]): nn.init.zeros_(layer.weight); nn.init.zeros_(layer.bias)
+
+    def forward(self, x, mask):                                             # (B, L, dim), (B, L) bool
+        q,k,v = (t.unflatten(-1, (self.n_heads,-1)).transpose(1,2) for t in self.to_qkv(self.norm1(x)).chunk(3, -1))   # (B, heads, L, d)
+        x = x + self.to_out(nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask[:,None,None]).transpose(1,2).flatten(2))
+        return x + self.ff(self.norm2(x))
+
 class TextProjection(nn.Module):
-    "Text states to the width of the network, and the learned null embedding for no text."
+    "Text states to the width of the network, read once more, and the learned null embedding for no text."
     def __init__(self,
-        text_dim:int, # width of the encoder's states: 384 or 512
-        dim:int=192,  # width the network wants
+        text_dim:int,   # width of the encoder's states: 768 or 512
+        dim:int=192,    # width the network wants
+        n_layers:int=0, # layers in which the words look at each other
+        n_codes:int=0,  # posecodes that are read off the text
     ):
         super().__init__()
         self.norm,self.proj = nn.LayerNorm(text_dim), nn.Linear(text_dim, dim)
+        self.layers = nn.ModuleList([TextLayer(dim) for _ in range(n_layers)])
+        self.codes = nn.Linear(dim, n_codes) if n_codes else None
         self.null = nn.Parameter(torch.randn(dim)*.02)
 
-    def forward(self,
-        tokens,    # (B, L, text_dim) states of a frozen encoder
-        mask,      # (B, L) bool
-        drop=None, # (B,) bool: True replaces this caption by the null embedding
-    ):             # (B, L, dim), (B, L) bool
+    def read(self,
+        tokens, # (B, L, text_dim) states of a frozen encoder
+        mask,   # (B, L) bool
+    ):          # (B, L, dim)
+        "Words in the network's width, each knowing of the others."
         x = self.proj(self.norm(tokens))
-        if drop is None: return x,mask
-        null = self.null.to(x.dtype).expand_as(x)
+        for layer in self.layers: x = layer(x, mask)
+        return x
+
+    def code_logits(self,
+        x,    # (B, L, dim) from `read`
+        mask, # (B, L) bool
+    ):        # (B, n_codes): above 0 where the code is thought to hold in a pose of this text
+        "What the words say about every posecode."
+        m = mask[...,None].to(x.dtype); return self.codes((x*m).sum(1)/m.sum(1))
+
+    def replace(self,
+        x, mask, # (B, L, dim) from `read`, (B, L) bool
+        drop,    # (B,) bool: True replaces this caption by the null embedding
+    ):           # (B, L, dim), (B, L) bool
+        "Take the words away from some."
         first = torch.arange(x.shape[1], device=x.device)[None]==0
-        return torch.where(drop[:,None,None], null, x), torch.where(drop[:,None], first, mask)   # no words: one token, the null
+        return torch.where(drop[:,None,None], self.null.to(x.dtype).expand_as(x), x), torch.where(drop[:,None], first, mask)   # no words: one token, the null
+
+    def forward(self, tokens, mask, drop=None):  # as `read`, and as `replace` where captions are dropped
+        x = self.read(tokens, mask); return (x,mask) if drop is None else self.replace(x, mask, drop)
 
 # %% ../nbs/04_cfg.ipynb #f03909af
 def cosine_betas(
@@ -253,7 +287,7 @@ FORMAT = 'text2pose/1'  # of config.json
 class Text2PoseModel(nn.Module):
     "Denoiser, text projection and normalisation."
     def __init__(self,
-        config:dict, # unet (arguments of ConditionedUNet), text_encoder (name), text_dim, schedule, prediction_type, num_train_timesteps; num_inference_steps (20)
+        config:dict, # unet (arguments of ConditionedUNet), text_encoder (name), text_dim, schedule, prediction_type, num_train_timesteps; text_layers (0), posecodes (ids of those read off the text; none), num_inference_steps (20)
     ):
         super().__init__()
         from text2pose.unet import ConditionedUNet
@@ -262,7 +296,7 @@ class Text2PoseModel(nn.Module):
         self.unet = ConditionedUNet(**config['unet'])
         self.config = {**config, 'num_inference_steps':check_count('num_inference_steps', config.get('num_inference_steps', 20), high=config['num_train_timesteps']),
             'unet':json.loads(json.dumps({k:v for k,v in self.unet.config.items() if not k.startswith('_')}))}        # spelled out: defaults may change
-        self.projection = TextProjection(config['text_dim'], self.unet.config.cross_attention_dim)
+        self.projection = TextProjection(config['text_dim'], self.unet.config.cross_attention_dim, config.get('text_layers', 0), len(config.get('posecodes', [])))
         self.register_buffer('mean', torch.zeros(N_JOINTS,3)); self.register_buffer('std', torch.ones(N_JOINTS,3))
 
     def normalise(self, joints): return (joints-self.mean)/self.std      # metres → z-scores
@@ -271,13 +305,14 @@ class Text2PoseModel(nn.Module):
     def forward(self,
         x_t,       # (B, 22, 3) noisy poses, z-scored
         timestep,  # (B,) integers, or one
-        tokens,    # (B, L, text_dim) states of the frozen encoder
-        mask,      # (B, L) bool
-        drop=None, # (B,) bool: captions to replace by the null embedding
-        output_attentions=False,
-    ):             # as ConditionedUNet
-        text,mask = self.projection(tokens, mask, drop)
-        return self.unet(x_t, timestep, text, mask, output_attentions)
+        tokens,    # (B/r, L, text_dim) states of the frozen encoder: each caption serves r poses that follow each other
+        mask,      # (B/r, L) bool
+        drop=None, # (B/r,) bool: captions to replace by the null embedding
+    ):             # (B, 22, 3) prediction; (B/r, n_codes) logits of the posecodes, or None
+        text = self.projection.read(tokens, mask)
+        logits = None if self.projection.codes is None else self.projection.code_logits(text, mask)
+        if drop is not None: text,mask = self.projection.replace(text, mask, drop)
+        return self.unet(x_t, timestep, text, mask), logits
 
 def save_model(
     model:Text2PoseModel,

@@ -355,6 +355,7 @@ def train(
     lr:float = typer.Option(1e-3, '--lr', help='Highest learning rate.'),
     noise_bias:float = typer.Option(1., '--noise-bias', help='Above 1 noisy poses are trained on more often.'),
     micro_batch:Optional[int] = typer.Option(None, '--micro-batch', help='Poses computed at once, sorted by the length of their captions; faster where captions differ in length.', show_default=False),
+    draws:int = typer.Option(1, '--draws', help='Noisy versions of a pose for each caption drawn; the caption is read once for all of them.'),
     cache:Optional[Path] = typer.Option(None, '--cache', help='Folder that keeps encoded captions, for a run that is interrupted or repeated.', show_default=False),
     start:Optional[Path] = typer.Option(None, '--from', help='Folder of weights to go on from.', show_default=False),
     seed:int = typer.Option(0, '--seed', help='Same seed, same weights.'),
@@ -366,7 +367,8 @@ def train(
     with _usage():
         from text2pose.data import check_count
         from text2pose.train import phase_config
-        for name,v in (('--steps',steps),('--batch-size',batch_size),('--checkpoint-every',checkpoint_every)): check_count(name, v)
+        for name,v in (('--steps',steps),('--batch-size',batch_size),('--checkpoint-every',checkpoint_every),('--draws',draws)): check_count(name, v)
+        if batch_size%draws: raise ValueError(f'--batch-size must be a multiple of --draws, got {batch_size} and {draws}')
         check_count('--seed', seed, 0)
         if micro_batch is not None: check_count('--micro-batch', micro_batch)
         if not .1<=noise_bias<=10: raise ValueError(f'--noise-bias must lie between 0.1 and 10, got {noise_bias}')
@@ -374,7 +376,7 @@ def train(
         if precision not in ('no','fp16','bf16'): raise ValueError(f'--precision must be no, fp16 or bf16, got {precision!r}')
         if data is None and preset not in ('open','research'):
             raise ValueError(f'--preset must be open or research, got {preset!r}; other tables are made with text2pose data build and given with --data')
-        config = phase_config(phase, n_steps=steps, batch_size=batch_size, micro_batch=micro_batch, noise_bias=noise_bias, lr=lr, seed=seed, mixed_precision=precision)
+        config = phase_config(phase, n_steps=steps, batch_size=batch_size, micro_batch=micro_batch, draws_per_caption=draws, noise_bias=noise_bias, lr=lr, seed=seed, mixed_precision=precision)
     with _trouble():
         from text2pose.cfg import load_text_encoder
         from text2pose.data import data_dir, read_pose_table

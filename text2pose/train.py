@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PRESETS', 'SOURCE_SHARES', 'KIND_SHARES', 'PORTION', 'PHASES', 'words_rows', 'build_table', 'TrainingSet',
            'CaptionStates', 'save_caption_states', 'load_caption_states', 'encode_captions', 'TrainConfig',
-           'phase_config', 'losses', 'held_out_losses', 'Trainer']
+           'phase_config', 'words_loss', 'losses', 'held_out_losses', 'Trainer']
 
 # %% ../nbs/05_train.ipynb #20d8cf2e
 import json, math, shutil, subprocess
@@ -20,7 +20,7 @@ from .data import (N_JOINTS, OPEN_SOURCES, ALL_SOURCES, Report, asset, atomic_pa
 from .mocap import mocap_files, read_mocap_folder
 from .clustering import fill_clusters, fit_clusters, sample_poses, source_weights, unique_poses
 from .skeleton import anatomy_loss, enforce_bone_lengths, naive_anatomy_loss, reference_bone_lengths
-from .words import describe
+from .words import POSECODES, describe, slack
 from .atlas import atlas_rows, composition_rows
 from .cfg import Text2PoseModel, add_noise, alphas_cumprod, load_model, save_model, to_x_0_eps, training_target
 
@@ -242,8 +242,8 @@ def encode_captions(
 
 # %% ../nbs/05_train.ipynb #ccc78ead
 PHASES = dict(
-    baseline=dict(schedule='squaredcos', prediction_type='epsilon', anatomy='naive', cond_drop_prob=1.),
-    anatomical=dict(schedule='squaredcos_clipped', prediction_type='epsilon', anatomy='sound', cond_drop_prob=1.),
+    baseline=dict(schedule='squaredcos', prediction_type='epsilon', anatomy='naive', cond_drop_prob=1., codes_weight=0.),
+    anatomical=dict(schedule='squaredcos_clipped', prediction_type='epsilon', anatomy='sound', cond_drop_prob=1., codes_weight=0.),
     text=dict(schedule='squaredcos', prediction_type='v_prediction', anatomy='sound', cond_drop_prob=.1))
 
 @dataclass
@@ -254,11 +254,15 @@ class TrainConfig:
     anatomy:str='sound'             # 'naive', 'sound' or 'none'
     anatomy_weight:float=1.         # total = diffusion + weight · anatomy
     cond_drop_prob:float=.1         # share of captions replaced by the null embedding; 1 trains without words
+    codes_weight:float=1.           # of reading posecodes off the captions; 0 builds a network that reads none
+    words_weight:float=5.           # of posecodes that the words are sure of and the estimate does not show
+    text_layers:int=2               # layers in which the words look at each other
+    draws_per_caption:int=1         # noisy versions of a pose for each caption drawn: the caption is read once for all of them
     noise_bias:float=1.             # timesteps are drawn as T·u^(1/noise_bias), u uniform: above 1 the noisy ones come more often
     token_drop_prob:float=0.        # share of single tokens hidden from the network
     token_noise:float=0.            # noise on token states, relative to their own standard deviation
     n_steps:int=1000                # optimiser steps
-    batch_size:int=128
+    batch_size:int=128              # samples: noisy poses
     micro_batch:int=None            # samples computed at once, a batch sorted by the length of its captions; None computes the batch as one
     lr:float=1e-3                   # peak of OneCycleLR
     weight_decay:float=.01
@@ -279,24 +283,42 @@ def phase_config(
     return TrainConfig(**{**PHASES[phase], **kwargs})
 
 # %% ../nbs/05_train.ipynb #436c90ec
+def words_loss(
+    joints,         # (B, 22, 3) metres: estimates of clean poses
+    rules,          # (B, n_codes) `slack` of the clean poses themselves
+    logits,         # (B, n_codes) what the words say of every code
+    enough:float=.5, # soft margins inside a rule that are as good as more
+    limit:float=3.,  # soft margins that a miss counts at most
+):                  # (B,) mean over codes
+    "How far poses are from what their words are sure of; a perfect estimate costs nothing."
+    sign = (rules>0).float()*2-1
+    sure = (2*torch.sigmoid(sign*logits)-1).clamp(min=0)**2          # 1 where the words leave no doubt, 0 where they do not say or say the contrary
+    return (sure*(rules.abs().clamp(max=enough)-sign*slack(joints)).clamp(0, limit)).mean(1)
+
 def losses(
     model,          # Text2PoseModel (or its accelerate wrapper's inner module)
     x_0,            # (B, 22, 3) z-scored
     eps, timestep,  # (B, 22, 3) noise, (B,) integers
-    tokens, mask,   # text states of the captions
-    drop,           # (B,) bool: which captions to drop
+    tokens, mask,   # text states of the captions, (B/r, L, dim) and (B/r, L): each for r poses that follow each other
+    drop,           # (B/r,) bool: which captions to drop
     lengths,        # (21,) metres
     predict=None,   # what to call for a prediction; the model by default
-)->dict:            # objective, diffusion, anatomy, naive: (B,) each
+    rules=None,     # (B/r, n_codes) `slack` of the captions' poses
+)->dict:            # objective, diffusion, anatomy, naive: (B,) each; with rules also codes (cross-entropy of the posecodes read off the caption, mean over codes) and words (`words_loss`)
     "All losses of one batch, one number a sample."
     cfg = model.config; alphas = alphas_cumprod(cfg['schedule'], cfg['num_train_timesteps'])
     x_t = add_noise(x_0, eps, timestep, alphas)
-    pred = (predict or model)(x_t, timestep, tokens, mask, drop).float()
+    pred,logits = (predict or model)(x_t, timestep, tokens, mask, drop); pred = pred.float()
     x_0_pred,eps_pred = to_x_0_eps(pred, x_t, timestep, alphas, cfg['prediction_type'])
     joints = model.denormalise(x_0_pred)
     mean = lambda e: (e**2).mean((1,2))
-    return dict(objective=mean(pred-training_target(x_0, eps, timestep, alphas, cfg['prediction_type'])), diffusion=mean(eps_pred-eps),
-                anatomy=anatomy_loss(joints, lengths), naive=naive_anatomy_loss(joints, lengths))
+    out = dict(objective=mean(pred-training_target(x_0, eps, timestep, alphas, cfg['prediction_type'])), diffusion=mean(eps_pred-eps),
+               anatomy=anatomy_loss(joints, lengths), naive=naive_anatomy_loss(joints, lengths))
+    if rules is None: return out
+    logits,r = logits.float(),len(x_0)//len(rules)
+    read = torch.nn.functional.binary_cross_entropy_with_logits(logits, (rules>0).float(), reduction='none').mean(1)
+    heard = (~drop).float()                                          # who was not told anything cannot follow
+    return {**out, 'codes':read.repeat_interleave(r), 'words':heard.repeat_interleave(r)*words_loss(joints, *(t.repeat_interleave(r, 0) for t in (rules, logits.detach())))}
 
 def held_out_losses(
     model:Text2PoseModel,
@@ -342,12 +364,13 @@ class Trainer:
         from accelerate import Accelerator
         from accelerate.state import AcceleratorState
         AcceleratorState._reset_state()                                                # accelerate remembers the first precision of a process; a trainer has its own
+        if config.batch_size%config.draws_per_caption: raise ValueError(f'batch_size must be a multiple of draws_per_caption, got {config.batch_size} and {config.draws_per_caption}')
         self.config,self.data,self.states,self.held_out = config,data,states,held_out
         self.acc = Accelerator(cpu=cpu, mixed_precision=config.mixed_precision)
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)                                             # initial weights
             model = Text2PoseModel(dict(unet=config.unet, text_encoder=config.text_encoder, text_dim=states.tokens.shape[-1], schedule=config.schedule,
-                prediction_type=config.prediction_type, num_train_timesteps=config.num_train_timesteps))
+                prediction_type=config.prediction_type, num_train_timesteps=config.num_train_timesteps, text_layers=config.text_layers, posecodes=list(POSECODES) if config.codes_weight else []))
         model.mean,model.std = data.statistics(); self.start = None
         if start is not None:
             first = load_model(start)
@@ -365,28 +388,32 @@ class Trainer:
 
     def train_step(self)->dict:
         "One optimiser step; returns mean losses."
-        cfg,g,dev = self.config,self.generator,self.acc.device
-        x,c = self.data.draw(cfg.batch_size, g)
-        timestep = (cfg.num_train_timesteps*torch.rand(len(x), generator=g, dtype=torch.float64)**(1/cfg.noise_bias)).long().clamp(max=cfg.num_train_timesteps-1); eps = torch.randn(x.shape, generator=g)
-        drop = torch.rand(len(x), generator=g)<cfg.cond_drop_prob
+        cfg,g,dev = self.config,self.generator,self.acc.device; n,r = cfg.batch_size,cfg.draws_per_caption
+        x,c = self.data.draw(n//r, g)
+        u = (torch.arange(r)+torch.rand(n//r, r, generator=g, dtype=torch.float64))/r                           # the draws of a caption share out the noise levels
+        timestep = (cfg.num_train_timesteps*u**(1/cfg.noise_bias)).long().clamp(max=cfg.num_train_timesteps-1); eps = torch.randn(n//r, r, *x.shape[1:], generator=g)
+        drop = torch.rand(n//r, generator=g)<cfg.cond_drop_prob
+        rules = slack(x) if cfg.codes_weight else None
         self.model.train(); self.opt.zero_grad(); parts = []
-        pieces = self.states.lengths[c].argsort(stable=True).split(cfg.micro_batch or len(x))
+        pieces = self.states.lengths[c].argsort(stable=True).split((cfg.micro_batch or n)//r)
         for k in pieces:
             with nullcontext() if k is pieces[-1] else self.acc.no_sync(self.model):       # several processes share their gradients once a step
-                parts.append(self._backward(len(x), x[k].to(dev), eps[k].to(dev), timestep[k].to(dev), *self._roughen(*self.states(c[k], dev)), drop[k].to(dev)))
+                parts.append(self._backward(n, x[k].repeat_interleave(r, 0).to(dev), eps[k].flatten(0,1).to(dev), timestep[k].flatten().to(dev), *self._roughen(*self.states(c[k], dev)), drop[k].to(dev),
+                                            None if rules is None else rules[k].to(dev)))
         self.acc.clip_grad_norm_(self.model.parameters(), cfg.grad_clip)
         self.opt.step(); self.lr_schedule.step(); self.step += 1
         decay = min(cfg.ema_decay, (1+self.step)/(10+self.step))                       # follow quickly at first
         torch._foreach_lerp_(list(self.ema.values()), [p.detach() for p in self.inner.parameters()], 1-decay)
         return {k:torch.cat([p[k] for p in parts]).mean().item() for k in parts[0]}
 
-    def _backward(self, n, x, eps, timestep, tokens, mask, drop):
+    def _backward(self, n, x, eps, timestep, tokens, mask, drop, rules):
         "Gradients of a part of a batch of n; its losses, one number a sample."
         cfg = self.config
         with self.acc.autocast():
-            l = losses(self.inner, self.inner.normalise(x), eps, timestep, tokens, mask, drop, self.lengths, self.model)
+            l = losses(self.inner, self.inner.normalise(x), eps, timestep, tokens, mask, drop, self.lengths, self.model, rules)
             signal = alphas_cumprod(cfg.schedule, cfg.num_train_timesteps).to(x.device, torch.float32)[timestep]
             loss = l.pop('objective')+cfg.anatomy_weight*dict(none=0., naive=l['naive'], sound=signal*l['anatomy'])[cfg.anatomy]
+            if rules is not None: loss = loss+cfg.codes_weight*l['codes']+cfg.words_weight*signal*l['words']
         self.acc.backward(loss.sum()/n)
         return {k:v.detach() for k,v in dict(loss=loss, **l).items()}
 
