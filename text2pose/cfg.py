@@ -118,7 +118,7 @@ def load_text_encoder(
     if len(tokenizer)<100: raise ValueError(f'the tokenizer of {name} in {local or repo} knows {len(tokenizer)} tokens only; expected its full vocabulary')
     return TextEncoder(name, tokenizer, model, max_tokens, pooling, early)
 
-# %% ../nbs/04_cfg.ipynb #e1564508
+# %% ../nbs/04_cfg.ipynb #ba1ec334
 class TextLayer(nn.Module):
     "Words look at each other, then each thinks for itself."
     def __init__(self, dim, n_heads=4):
@@ -133,6 +133,7 @@ class TextLayer(nn.Module):
         x = x + self.to_out(nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask[:,None,None]).transpose(1,2).flatten(2))
         return x + self.ff(self.norm2(x))
 
+# %% ../nbs/04_cfg.ipynb #e1564508
 class TextProjection(nn.Module):
     "Text states to the width of the network, read once more, and the learned null embedding for no text."
     def __init__(self,

@@ -255,7 +255,7 @@ class TrainConfig:
     anatomy_weight:float=1.         # total = diffusion + weight · anatomy
     cond_drop_prob:float=.1         # share of captions replaced by the null embedding; 1 trains without words
     codes_weight:float=1.           # of reading posecodes off the captions; 0 builds a network that reads none
-    words_weight:float=5.           # of posecodes that the words are sure of and the estimate does not show
+    words_weight:float=10.           # of posecodes that the words are sure of and the estimate does not show
     text_layers:int=2               # layers in which the words look at each other
     draws_per_caption:int=1         # noisy versions of a pose for each caption drawn: the caption is read once for all of them
     noise_bias:float=1.             # timesteps are drawn as T·u^(1/noise_bias), u uniform: above 1 the noisy ones come more often
