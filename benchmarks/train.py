@@ -11,7 +11,7 @@ from text2pose.atlas import atlas_rows
 from text2pose.data import atomic_path, pose_table
 from text2pose.train import CaptionStates, Trainer, TrainingSet, phase_config
 
-NETS = {'64 and 192 wide, the default':{}, '96 and 256 wide':dict(block_channels=[96,256], cross_attention_dim=256), '64 and 192 wide, one block a stage':dict(layers_per_block=1)}
+NETS = {'64 and 192 wide, the default':{}, 'without the step on the body':dict(body_channels=0), '64 and 192 wide, one block a stage':dict(layers_per_block=1)}
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -20,16 +20,16 @@ def main():
     data = TrainingSet(pose_table(atlas_rows(1))); g = torch.Generator().manual_seed(0); rng = np.random.default_rng(0)
     n = (rng.lognormal(np.log(16), .55, len(data.captions))).clip(4, 60).astype(int)
     states = CaptionStates.of([torch.randn(k, 768, generator=g) for k in n.tolist()])
-    print(f'{"network":36} {"million":>8} {"batch":>6} {"at once":>8} {"samples a second":>17}')
+    print(f'{"network":36} {"million":>8} {"batch":>6} {"at once":>8} {"draws":>6} {"samples a second":>17}')
     for name,unet in NETS.items():
-        for batch,micro in ((128,None),(256,None),(256,128),(256,64)):
-            t = Trainer(phase_config('text', n_steps=10**6, batch_size=batch, micro_batch=micro, unet=unet), data, states, cpu=True); t.train_step(); speed = []
+        for batch,micro,draws in ((128,None,1),(256,128,1),(128,None,4),(256,None,4),(256,None,8)):
+            t = Trainer(phase_config('text', n_steps=10**6, batch_size=batch, micro_batch=micro, draws_per_caption=draws, unet=unet), data, states, cpu=True); t.train_step(); speed = []
             for _ in range(a.repeat):
                 s = time.process_time()
                 for _ in range(a.steps): t.train_step()
                 speed.append(a.steps*batch/(time.process_time()-s))
-            rows.append(dict(network=name, million_parameters=round(sum(q.numel() for q in t.inner.parameters())/1e6, 2), batch_size=batch, micro_batch=micro or batch, samples_per_second=round(float(np.median(speed)))))
-            print(f'{name:36} {rows[-1]["million_parameters"]:8} {batch:6} {micro or batch:8} {rows[-1]["samples_per_second"]:17}', flush=True)
+            rows.append(dict(network=name, million_parameters=round(sum(q.numel() for q in t.inner.parameters())/1e6, 2), batch_size=batch, micro_batch=micro or batch, draws_per_caption=draws, samples_per_second=round(float(np.median(speed)))))
+            print(f'{name:36} {rows[-1]["million_parameters"]:8} {batch:6} {micro or batch:8} {draws:6} {rows[-1]["samples_per_second"]:17}', flush=True)
     res = dict(command='python benchmarks/train.py', tokens=dict(median=int(np.median(n)), mean=round(float(n.mean()), 1), longest=int(n.max())), threads=1, seconds='of processor time', cpus=os.cpu_count(),
                machine=platform.machine(), python=platform.python_version(), torch=torch.__version__, load_average=round(os.getloadavg()[0], 1), rows=rows)
     with atomic_path(a.out) as tmp: tmp.write_text(json.dumps(res, indent=1)+'\n')

@@ -145,7 +145,7 @@ class TextProjection(nn.Module):
         super().__init__()
         self.norm,self.proj = nn.LayerNorm(text_dim), nn.Linear(text_dim, dim)
         self.layers = nn.ModuleList([TextLayer(dim) for _ in range(n_layers)])
-        self.codes = nn.Linear(dim, n_codes) if n_codes else None
+        self.codes,self.tell = (nn.Linear(2*dim, n_codes),nn.Linear(n_codes, dim)) if n_codes else (None,None)
         self.null = nn.Parameter(torch.randn(dim)*.02)
 
     def read(self,
@@ -162,18 +162,18 @@ class TextProjection(nn.Module):
         mask, # (B, L) bool
     ):        # (B, n_codes): above 0 where the code is thought to hold in a pose of this text
         "What the words say about every posecode."
-        m = mask[...,None].to(x.dtype); return self.codes((x*m).sum(1)/m.sum(1))
+        m = mask[...,None]; return self.codes(torch.cat([(x*m).sum(1)/m.sum(1), x.masked_fill(~m, -torch.inf).amax(1)], -1))   # mean and maximum over the words
 
-    def replace(self,
-        x, mask, # (B, L, dim) from `read`, (B, L) bool
-        drop,    # (B,) bool: True replaces this caption by the null embedding
-    ):           # (B, L, dim), (B, L) bool
-        "Take the words away from some."
-        first = torch.arange(x.shape[1], device=x.device)[None]==0
-        return torch.where(drop[:,None,None], self.null.to(x.dtype).expand_as(x), x), torch.where(drop[:,None], first, mask)   # no words: one token, the null
-
-    def forward(self, tokens, mask, drop=None):  # as `read`, and as `replace` where captions are dropped
-        x = self.read(tokens, mask); return (x,mask) if drop is None else self.replace(x, mask, drop)
+    def forward(self,
+        tokens,    # (B, L, text_dim) states of a frozen encoder
+        mask,      # (B, L) bool
+        drop=None, # (B,) bool: True replaces this caption by the null embedding
+    ):             # (B, L, dim) what the network looks at, (B, L) bool; (B, n_codes) logits or None, what the words say even if they are dropped
+        x = self.read(tokens, mask); logits = None if self.codes is None else self.code_logits(x, mask)
+        if logits is not None: x = x + self.tell(2*logits.detach().sigmoid()-1)[:,None]          # every word is told what all of them say
+        if drop is None: return x,mask,logits
+        first = torch.arange(x.shape[1], device=x.device)[None]==0                               # no words: one token, the null
+        return torch.where(drop[:,None,None], self.null.to(x.dtype).expand_as(x), x), torch.where(drop[:,None], first, mask), logits
 
 # %% ../nbs/04_cfg.ipynb #f03909af
 def cosine_betas(
@@ -304,15 +304,14 @@ class Text2PoseModel(nn.Module):
     def denormalise(self, x): return x*self.std+self.mean               # z-scores → metres
 
     def forward(self,
-        x_t,       # (B, 22, 3) noisy poses, z-scored
+        x_t,       # (B, 22, 3) noisy poses, z-scored; None only reads the captions
         timestep,  # (B,) integers, or one
         tokens,    # (B/r, L, text_dim) states of the frozen encoder: each caption serves r poses that follow each other
         mask,      # (B/r, L) bool
         drop=None, # (B/r,) bool: captions to replace by the null embedding
-    ):             # (B, 22, 3) prediction; (B/r, n_codes) logits of the posecodes, or None
-        text = self.projection.read(tokens, mask)
-        logits = None if self.projection.codes is None else self.projection.code_logits(text, mask)
-        if drop is not None: text,mask = self.projection.replace(text, mask, drop)
+    ):             # (B, 22, 3) prediction and (B/r, n_codes) logits of the posecodes, or None; the logits alone where there is no pose
+        if x_t is None: return self.projection.code_logits(self.projection.read(tokens, mask), mask)
+        text,mask,logits = self.projection(tokens, mask, drop)
         return self.unet(x_t, timestep, text, mask), logits
 
 def save_model(
@@ -426,6 +425,17 @@ class Text2PosePipeline:
         return self
 
     @torch.no_grad()
+    def read(self,
+        prompt, # str or list of str
+    )->list:    # for each prompt a dict: posecode → chance, 0 to 1, that it holds in a pose of this prompt
+        "What the network understands, before there is any pose."
+        ids = self.model.config.get('posecodes')
+        if not ids: raise ValueError('these weights were not taught to read posecodes off the words')
+        s = self.text_encoder(check_prompts(prompt))
+        p = self.model(None, None, s.tokens.to(self.device, self.dtype), s.mask.to(self.device)).float().sigmoid().cpu()
+        return [dict(zip(ids, row)) for row in p.tolist()]
+
+    @torch.no_grad()
     def __call__(self,
         prompt,                     # str or list of str
         num_poses_per_prompt:int=4, # 1 to 100,000
@@ -468,9 +478,9 @@ class Text2PosePipeline:
 
     def _sample(self, text, away, ramps, owner, noise, steps, output_attentions, callback):
         "Denoise one batch, pose i for the prompt owner[i]: (B, 22, 3) metres and (B, 22, tokens) or None, on the CPU in float32."
-        states,mask = self.model.projection(text.tokens[owner].to(self.device, self.dtype), text.mask[owner].to(self.device))
-        if away is None: other,other_mask = self.model.projection(torch.zeros_like(text.tokens[owner][:,:1]).to(self.device, self.dtype), mask[:,:1], torch.ones_like(mask[:,0]))
-        else: other,other_mask = self.model.projection(away.tokens[owner].to(self.device, self.dtype), away.mask[owner].to(self.device))
+        states,mask,_ = self.model.projection(text.tokens[owner].to(self.device, self.dtype), text.mask[owner].to(self.device))
+        if away is None: other,other_mask,_ = self.model.projection(torch.zeros_like(text.tokens[owner][:,:1]).to(self.device, self.dtype), mask[:,:1], torch.ones_like(mask[:,0]))
+        else: other,other_mask,_ = self.model.projection(away.tokens[owner].to(self.device, self.dtype), away.mask[owner].to(self.device))
         width = max(states.shape[1], other.shape[1])
         pad = lambda x: nn.functional.pad(x, (0,0)*(x.ndim-2)+(0,width-x.shape[1]))
         states,mask = torch.cat([pad(states), pad(other)]), torch.cat([pad(mask), pad(other_mask)])            # the two passes as one batch

@@ -20,7 +20,7 @@ from .data import (N_JOINTS, OPEN_SOURCES, ALL_SOURCES, Report, asset, atomic_pa
 from .mocap import mocap_files, read_mocap_folder
 from .clustering import fill_clusters, fit_clusters, sample_poses, source_weights, unique_poses
 from .skeleton import anatomy_loss, enforce_bone_lengths, naive_anatomy_loss, reference_bone_lengths
-from .words import POSECODES, describe, slack
+from .words import POSECODES, describe, posecodes, slack
 from .atlas import atlas_rows, composition_rows
 from .cfg import Text2PoseModel, add_noise, alphas_cumprod, load_model, save_model, to_x_0_eps, training_target
 
@@ -256,6 +256,7 @@ class TrainConfig:
     cond_drop_prob:float=.1         # share of captions replaced by the null embedding; 1 trains without words
     codes_weight:float=1.           # of reading posecodes off the captions; 0 builds a network that reads none
     words_weight:float=10.           # of posecodes that the words are sure of and the estimate does not show
+    reading:bool=False              # only learn to read: posecodes off captions; the network waits
     text_layers:int=2               # layers in which the words look at each other
     draws_per_caption:int=1         # noisy versions of a pose for each caption drawn: the caption is read once for all of them
     noise_bias:float=1.             # timesteps are drawn as T·u^(1/noise_bias), u uniform: above 1 the noisy ones come more often
@@ -282,7 +283,7 @@ def phase_config(
     if phase not in PHASES: raise ValueError(f'unknown phase {phase!r}; expected one of {", ".join(PHASES)}')
     return TrainConfig(**{**PHASES[phase], **kwargs})
 
-# %% ../nbs/05_train.ipynb #436c90ec
+# %% ../nbs/05_train.ipynb #92926704
 def words_loss(
     joints,         # (B, 22, 3) metres: estimates of clean poses
     rules,          # (B, n_codes) `slack` of the clean poses themselves
@@ -295,6 +296,7 @@ def words_loss(
     sure = (2*torch.sigmoid(sign*logits)-1).clamp(min=0)**2          # 1 where the words leave no doubt, 0 where they do not say or say the contrary
     return (sure*(rules.abs().clamp(max=enough)-sign*slack(joints)).clamp(0, limit)).mean(1)
 
+# %% ../nbs/05_train.ipynb #436c90ec
 def losses(
     model,          # Text2PoseModel (or its accelerate wrapper's inner module)
     x_0,            # (B, 22, 3) z-scored
@@ -372,12 +374,16 @@ class Trainer:
             model = Text2PoseModel(dict(unet=config.unet, text_encoder=config.text_encoder, text_dim=states.tokens.shape[-1], schedule=config.schedule,
                 prediction_type=config.prediction_type, num_train_timesteps=config.num_train_timesteps, text_layers=config.text_layers, posecodes=list(POSECODES) if config.codes_weight else []))
         model.mean,model.std = data.statistics(); self.start = None
+        if config.reading:
+            if not config.codes_weight: raise ValueError('there is nothing to read: codes_weight is 0')
+            for part in (model.unet, model.projection.tell): part.requires_grad_(False)
+            model.projection.null.requires_grad_(False)
         if start is not None:
             first = load_model(start)
             if diff:=[k for k in model.config if model.config[k]!=first.config.get(k)]: raise ValueError(f'training cannot go on from {start}: its {diff[0]} is {first.config.get(diff[0])!r}, wanted {model.config[diff[0]]!r}')
             model.load_state_dict(first.state_dict())                                  # with its normalisation: the network knows no other
             if (how:=Path(start)/'training.json').is_file(): self.start = {k:v for k,v in read_json(how).items() if k!='losses'}
-        opt = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+        opt = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=config.lr, weight_decay=config.weight_decay, fused=True)
         self.lr_schedule = torch.optim.lr_scheduler.OneCycleLR(opt, max_lr=config.lr, total_steps=config.n_steps+1, pct_start=.1, cycle_momentum=False)
         self.model,self.opt = self.acc.prepare(model, opt)
         self.inner = self.acc.unwrap_model(self.model)
@@ -386,20 +392,38 @@ class Trainer:
         self.lengths = torch.from_numpy(reference_bone_lengths()).to(self.acc.device)
         self.step,self.log,self.commit = 0,[],_commit()
 
-    def train_step(self)->dict:
-        "One optimiser step; returns mean losses."
+    def _read(self):
+        "Gradients of reading one batch of captions; the cross-entropy of each."
+        cfg,g,dev = self.config,self.generator,self.acc.device; n = cfg.batch_size
+        x,c = self.data.draw(n, g); holds = torch.from_numpy(posecodes(x.numpy())).float(); parts = []
+        pieces = self.states.lengths[c].argsort(stable=True).split(cfg.micro_batch or n)
+        for k in pieces:
+            with nullcontext() if k is pieces[-1] else self.acc.no_sync(self.model):
+                with self.acc.autocast(): logits = self.model(None, None, *self._roughen(*self.states(c[k], dev))).float()
+                loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, holds[k].to(dev), reduction='none').mean(1)
+                self.acc.backward(loss.sum()/n); parts.append(dict(loss=loss.detach()))
+        return parts
+
+    def _denoise(self):
+        "Gradients of denoising one batch; its losses, one number a sample."
         cfg,g,dev = self.config,self.generator,self.acc.device; n,r = cfg.batch_size,cfg.draws_per_caption
         x,c = self.data.draw(n//r, g)
         u = (torch.arange(r)+torch.rand(n//r, r, generator=g, dtype=torch.float64))/r                           # the draws of a caption share out the noise levels
         timestep = (cfg.num_train_timesteps*u**(1/cfg.noise_bias)).long().clamp(max=cfg.num_train_timesteps-1); eps = torch.randn(n//r, r, *x.shape[1:], generator=g)
         drop = torch.rand(n//r, generator=g)<cfg.cond_drop_prob
         rules = slack(x) if cfg.codes_weight else None
-        self.model.train(); self.opt.zero_grad(); parts = []
+        parts = []
         pieces = self.states.lengths[c].argsort(stable=True).split((cfg.micro_batch or n)//r)
         for k in pieces:
             with nullcontext() if k is pieces[-1] else self.acc.no_sync(self.model):       # several processes share their gradients once a step
                 parts.append(self._backward(n, x[k].repeat_interleave(r, 0).to(dev), eps[k].flatten(0,1).to(dev), timestep[k].flatten().to(dev), *self._roughen(*self.states(c[k], dev)), drop[k].to(dev),
                                             None if rules is None else rules[k].to(dev)))
+        return parts
+
+    def train_step(self)->dict:
+        "One optimiser step; returns mean losses."
+        cfg = self.config; self.model.train(); self.opt.zero_grad()
+        parts = self._read() if cfg.reading else self._denoise()
         self.acc.clip_grad_norm_(self.model.parameters(), cfg.grad_clip)
         self.opt.step(); self.lr_schedule.step(); self.step += 1
         decay = min(cfg.ema_decay, (1+self.step)/(10+self.step))                       # follow quickly at first
@@ -446,7 +470,7 @@ class Trainer:
             if not math.isfinite(running[-1]['loss']): raise RuntimeError(f'the loss is {running[-1]["loss"]} at step {self.step}: training diverged; a lower learning rate may help')
             if self.step%log_every==0 or self.step==end:
                 entry = dict(step=self.step, **{k:float(np.mean([r[k] for r in running])) for k in running[0]}); running = []
-                if self.held_out and (self.step%(10*log_every)==0 or self.step==self.config.n_steps): entry['held_out'] = held_out_losses(self.averaged(), *self.held_out, n=1000)
+                if self.held_out and not self.config.reading and (self.step%(10*log_every)==0 or self.step==self.config.n_steps): entry['held_out'] = held_out_losses(self.averaged(), *self.held_out, n=1000)
                 self.log.append(entry)
             if path and self.acc.is_main_process and (self.step%checkpoint_every==0 or self.step==end): self.save_checkpoint(path)
         return self
