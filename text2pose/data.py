@@ -1232,16 +1232,16 @@ def chain_integrity(
 
 # %% ../nbs/00_data.ipynb #fd9bf898
 CAPTION_KINDS = ('human','label','words','atlas')
-POSE_COLUMNS = ('pose_id','source','licence','split','clip','frame','caption','caption_kind','first_action','cluster','joints')
+POSE_COLUMNS = ('pose_id','source','licence','split','clip','frame','caption','caption_kind','first_action','codes','cluster','joints')
 
 def pose_schema():
     "Arrow schema of the pose table."
     import pyarrow as pa
     types = dict(frame=pa.int32(), cluster=pa.int16(), joints=pa.list_(pa.float32(), POSE_DIM))
-    return pa.schema([pa.field(c, types.get(c, pa.string()), nullable=c=='cluster') for c in POSE_COLUMNS])
+    return pa.schema([pa.field(c, types.get(c, pa.string()), nullable=c in ('codes','cluster')) for c in POSE_COLUMNS])
 
 def pose_table(
-    rows:list,          # of dict with the columns of POSE_COLUMNS
+    rows:list,          # of dict with the columns of POSE_COLUMNS; codes, what a caption states of its pose (chapter 02a), may be missing
     report:Report=None, # how the rows came about; kept in the table
 ):                      # pyarrow.Table
     "Rows to an Arrow table, checked."
@@ -1249,7 +1249,7 @@ def pose_table(
     x = np.stack([r['joints'] for r in rows]) if rows else np.zeros((0,POSE_DIM), np.float32)
     check_array(x, (None,POSE_DIM), 'joints of the pose table')
     if bad:={r['caption_kind'] for r in rows}-set(CAPTION_KINDS): raise ValueError(f'caption_kind must be one of {", ".join(CAPTION_KINDS)}, found {sorted(bad)[0]!r}')
-    cols = {c:pa.array([r[c] for r in rows], pose_schema().field(c).type) for c in POSE_COLUMNS if c!='joints'}
+    cols = {c:pa.array([r.get(c) if c=='codes' else r[c] for r in rows], pose_schema().field(c).type) for c in POSE_COLUMNS if c!='joints'}
     cols['joints'] = pa.FixedSizeListArray.from_arrays(pa.array(x.astype(np.float32).reshape(-1)), POSE_DIM)
     return with_report(pa.table(cols, schema=pose_schema()), report)
 
@@ -1284,6 +1284,7 @@ def read_pose_table(
     if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected a pose table (.parquet); `text2pose data build` makes one')
     try: table = pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as e: raise ValueError(f'{path} is not a readable Parquet file: {str(e).splitlines()[0]}') from None
+    if 'codes' not in table.column_names: table = table.append_column('codes', pa.nulls(len(table), pa.string()))   # tables from before there were any
     if missing:=[c for c in POSE_COLUMNS if c not in table.column_names]: raise ValueError(f'{path} is no pose table: it lacks the column {missing[0]}')
     report = table_report(table)
     try: table = table.select(list(POSE_COLUMNS)).cast(pose_schema())

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['PRESETS', 'SOURCE_SHARES', 'KIND_SHARES', 'PORTION', 'PHASES', 'words_rows', 'build_table', 'TrainingSet',
            'CaptionStates', 'save_caption_states', 'load_caption_states', 'encode_captions', 'TrainConfig',
-           'phase_config', 'words_loss', 'losses', 'held_out_losses', 'Trainer']
+           'phase_config', 'reading_loss', 'words_loss', 'losses', 'held_out_losses', 'Trainer']
 
 # %% ../nbs/05_train.ipynb #20d8cf2e
-import json, math, shutil, subprocess
+import functools, json, math, shutil, subprocess
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -20,7 +20,7 @@ from .data import (N_JOINTS, OPEN_SOURCES, ALL_SOURCES, Report, asset, atomic_pa
 from .mocap import mocap_files, read_mocap_folder
 from .clustering import fill_clusters, fit_clusters, sample_poses, source_weights, unique_poses
 from .skeleton import anatomy_loss, enforce_bone_lengths, naive_anatomy_loss, reference_bone_lengths
-from .words import POSECODES, describe, posecodes, slack
+from .words import POSECODES, describe, mirror_statement, posecodes, slack
 from .atlas import atlas_rows, composition_rows
 from .cfg import Text2PoseModel, add_noise, alphas_cumprod, load_model, save_model, to_x_0_eps, training_target
 
@@ -35,7 +35,7 @@ def words_rows(
     if not poses or not n: return []
     labels = {r['pose_id']:r['caption'] for r in rows if r['caption_kind']=='label'}
     said = describe(np.stack([r['joints'] for r in poses]).reshape(-1,N_JOINTS,3), n, seed=seed, labels=[labels.get(r['pose_id']) for r in poses], words=(1,60))
-    return [{**r, 'caption':d.text, 'caption_kind':'words', 'first_action':d.text} for r,ds in zip(poses, said) for d in (ds if r['split']=='train' else ds[:1])]
+    return [{**r, 'caption':d.text, 'caption_kind':'words', 'first_action':d.text, 'codes':' '.join(d.codes)} for r,ds in zip(poses, said) for d in (ds if r['split']=='train' else ds[:1])]
 
 # %% ../nbs/05_train.ipynb #3853ab70
 PRESETS = ('open','humanml3d','research')
@@ -111,6 +111,19 @@ KIND_SHARES = dict(human=.3, label=.15, words=.55, atlas=.55)                   
 
 def _root_share(x): _,of,counts = np.unique(x, return_inverse=True, return_counts=True); return counts[of]**-.5   # all of one value together weigh the root of their number
 
+@functools.lru_cache(maxsize=None)
+def _mirrored_code(statement): return mirror_statement(statement)
+def _mirrored(codes): return ' '.join(map(_mirrored_code, codes.split()))
+
+def _stated(codes, where):
+    "What captions state of every posecode: 1 that it holds, -1 that it does not, 0 nothing; alternatives are left out."
+    column = {c:k for k,c in enumerate(POSECODES)}; out = np.zeros((len(where),len(column)), np.int8)
+    for c,said in codes.items():
+        if c in where:
+            for s in said.split():
+                if '|' not in s: out[where[c],column[s.lstrip('!')]] = -1 if s[0]=='!' else 1
+    return torch.from_numpy(out)
+
 class TrainingSet:
     "Poses on the reference body with their captions, ready to be drawn from."
     def __init__(self,
@@ -132,6 +145,7 @@ class TrainingSet:
         self.joints,self.one_sided = enforce_bone_lengths(x), torch.from_numpy(once)                 # (rows, 22, 3); (rows,) never mirrored when drawn
         said = [other[i] if t else plain[i] for i,t in zip(of, turned)]; mirrored = [c if o else other[i] for c,i,o in zip(said, of, once)]
         self.captions = sorted({*map(str, said)}|{*mirrored}); where = {c:i for i,c in enumerate(self.captions)}
+        self.stated = _stated({c:s for i,s,t in zip(of, table['codes'].to_pylist(), turned) if s for c,s in ((plain[i],s),(other[i],_mirrored(s)))}, where)   # (captions, n_codes)
         self.caption_idx,self.mirrored_idx = (torch.tensor([where[c] for c in cs]) for cs in (said, mirrored))  # (rows,) each
         shares,kinds = shares or SOURCE_SHARES, kinds or KIND_SHARES; w = np.zeros(len(text))
         for s in sorted(set(source)):
@@ -284,6 +298,16 @@ def phase_config(
     return TrainConfig(**{**PHASES[phase], **kwargs})
 
 # %% ../nbs/05_train.ipynb #92926704
+def reading_loss(
+    logits,         # (B, n_codes) what was read off the captions
+    holds,          # (B, n_codes) bool, which codes hold in their poses
+    stated,         # (B, n_codes) 1 where the caption itself states a code, -1 where it denies it, 0 where it says nothing
+    emphasis:float=20., # how much more an answer counts that the caption gives itself
+):                  # (B,) mean over codes
+    "Cross-entropy of posecodes read off captions."
+    truth = torch.where(stated==0, holds.float(), (stated>0).float())
+    return ((1+emphasis*(stated!=0))*torch.nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction='none')).mean(1)
+
 def words_loss(
     joints,         # (B, 22, 3) metres: estimates of clean poses
     rules,          # (B, n_codes) `slack` of the clean poses themselves
@@ -306,7 +330,8 @@ def losses(
     lengths,        # (21,) metres
     predict=None,   # what to call for a prediction; the model by default
     rules=None,     # (B/r, n_codes) `slack` of the captions' poses
-)->dict:            # objective, diffusion, anatomy, naive: (B,) each; with rules also codes (cross-entropy of the posecodes read off the caption, mean over codes) and words (`words_loss`)
+    stated=None,    # (B/r, n_codes) what the captions state, as for `reading_loss`
+)->dict:            # objective, diffusion, anatomy, naive: (B,) each; with rules also codes (`reading_loss`) and words (`words_loss`)
     "All losses of one batch, one number a sample."
     cfg = model.config; alphas = alphas_cumprod(cfg['schedule'], cfg['num_train_timesteps'])
     x_t = add_noise(x_0, eps, timestep, alphas)
@@ -318,7 +343,7 @@ def losses(
                anatomy=anatomy_loss(joints, lengths), naive=naive_anatomy_loss(joints, lengths))
     if rules is None: return out
     logits,r = logits.float(),len(x_0)//len(rules)
-    read = torch.nn.functional.binary_cross_entropy_with_logits(logits, (rules>0).float(), reduction='none').mean(1)
+    read = reading_loss(logits, rules>0, stated)
     heard = (~drop).float()                                          # who was not told anything cannot follow
     return {**out, 'codes':read.repeat_interleave(r), 'words':heard.repeat_interleave(r)*words_loss(joints, *(t.repeat_interleave(r, 0) for t in (rules, logits.detach())))}
 
@@ -395,12 +420,12 @@ class Trainer:
     def _read(self):
         "Gradients of reading one batch of captions; the cross-entropy of each."
         cfg,g,dev = self.config,self.generator,self.acc.device; n = cfg.batch_size
-        x,c = self.data.draw(n, g); holds = torch.from_numpy(posecodes(x.numpy())).float(); parts = []
+        x,c = self.data.draw(n, g); holds = torch.from_numpy(posecodes(x.numpy())); parts = []
         pieces = self.states.lengths[c].argsort(stable=True).split(cfg.micro_batch or n)
         for k in pieces:
             with nullcontext() if k is pieces[-1] else self.acc.no_sync(self.model):
                 with self.acc.autocast(): logits = self.model(None, None, *self._roughen(*self.states(c[k], dev))).float()
-                loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, holds[k].to(dev), reduction='none').mean(1)
+                loss = reading_loss(logits, holds[k].to(dev), self.data.stated[c[k]].to(dev))
                 self.acc.backward(loss.sum()/n); parts.append(dict(loss=loss.detach()))
         return parts
 
@@ -417,7 +442,7 @@ class Trainer:
         for k in pieces:
             with nullcontext() if k is pieces[-1] else self.acc.no_sync(self.model):       # several processes share their gradients once a step
                 parts.append(self._backward(n, x[k].repeat_interleave(r, 0).to(dev), eps[k].flatten(0,1).to(dev), timestep[k].flatten().to(dev), *self._roughen(*self.states(c[k], dev)), drop[k].to(dev),
-                                            None if rules is None else rules[k].to(dev)))
+                                            *((None,None) if rules is None else (rules[k].to(dev),self.data.stated[c[k]].to(dev)))))
         return parts
 
     def train_step(self)->dict:
@@ -430,11 +455,11 @@ class Trainer:
         torch._foreach_lerp_(list(self.ema.values()), [p.detach() for p in self.inner.parameters()], 1-decay)
         return {k:torch.cat([p[k] for p in parts]).mean().item() for k in parts[0]}
 
-    def _backward(self, n, x, eps, timestep, tokens, mask, drop, rules):
+    def _backward(self, n, x, eps, timestep, tokens, mask, drop, rules, stated):
         "Gradients of a part of a batch of n; its losses, one number a sample."
         cfg = self.config
         with self.acc.autocast():
-            l = losses(self.inner, self.inner.normalise(x), eps, timestep, tokens, mask, drop, self.lengths, self.model, rules)
+            l = losses(self.inner, self.inner.normalise(x), eps, timestep, tokens, mask, drop, self.lengths, self.model, rules, stated)
             signal = alphas_cumprod(cfg.schedule, cfg.num_train_timesteps).to(x.device, torch.float32)[timestep]
             loss = l.pop('objective')+cfg.anatomy_weight*dict(none=0., naive=l['naive'], sound=signal*l['anatomy'])[cfg.anatomy]
             if rules is not None: loss = loss+cfg.codes_weight*l['codes']+cfg.words_weight*signal*l['words']
