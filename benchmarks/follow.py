@@ -10,7 +10,7 @@ import numpy as np
 from text2pose.atlas import atlas_rows, composition_rows
 from text2pose.cfg import Text2PosePipeline, load_text_encoder
 from text2pose.data import atomic_path, data_dir, read_json, table_joints
-from text2pose.eval import bone_length_error, follow_captions, follow_prompts, read_prompts, sides_kept, story_checks
+from text2pose.eval import bone_length_error, follow_captions, follow_prompts, read_captions, read_prompts, sides_kept, story_checks
 from text2pose.train import build_table
 
 def some(x, n, seed=0): x = np.unique(x, axis=0); return x[np.random.default_rng(seed).permutation(len(x))[:n]]
@@ -24,7 +24,8 @@ def held_out_poses(n):
     return sets
 
 def run(pipe, captions, poses, seed, **kw):
-    t = time.perf_counter(); res = dict(captions={k:follow_captions(pipe, x, seed=seed, **kw) for k,x in held_out_poses(captions).items()})
+    t = time.perf_counter(); sets = held_out_poses(captions); res = dict(captions={k:follow_captions(pipe, x, seed=seed, **kw) for k,x in sets.items()})
+    if pipe.model.config.get('posecodes'): res['reading'] = {k:read_captions(pipe, x, seed) for k,x in sets.items()}
     made = {s:follow_prompts(pipe, read_prompts(s), poses, seed=seed, **kw) for s in ('dev','held')}
     mean = lambda rs: dict(prompts=len(rs), followed=float(np.mean([r['followed'] for r in rs])), chance=float(np.mean([r['chance'] for r in rs])))
     res['prompts'] = {s:{'all':mean(rs), **{g:mean([r for r in rs if r['group']==g]) for g in dict.fromkeys(r['group'] for r in rs)}} for s,rs in made.items()}

@@ -34,7 +34,7 @@ def test_usage(args, says): fails(2, says, 'generate', *args)
 @pytest.mark.parametrize('args,says', [
     (['data','build','--preset','all','--out','t.parquet'], 'unknown preset'), (['data','build','--preset','humanml3d','--out','t.parquet'], 'needs --humanml3d'), (['data','build','--stride','0','--out','t.parquet'], '--stride must be'), (['data','build','--out','t.csv'], 'must end in .parquet'), (['data','build','--humanml3d','h','--out','t.parquet'], 'goes with --preset humanml3d'),
     (['data','build','--sample','huge','--out','t.parquet'], 'sample'), (['data','build','--key-frames','0','--out','t.parquet'], '--key-frames must be'), (['data','export','--humanml3d','h'], 'nothing to export'), (['data','export','--humanml3d','h','--own','--sources','amass'], 'unknown source'),
-    (['train','--phase','dream','--out','w'], 'unknown phase'), (['train','--steps','0','--out','w'], '--steps must be'), (['train','--lr','0','--out','w'], '--lr must lie'), (['train','--precision','int8','--out','w'], '--precision must be'),
+    (['train','--phase','dream','--out','w'], 'unknown phase'), (['train','--steps','0','--out','w'], '--steps must be'), (['train','--draws','0','--out','w'], '--draws must be'), (['train','--draws','3','--out','w'], 'multiple of --draws'), (['train','--lr','0','--out','w'], '--lr must lie'), (['train','--precision','int8','--out','w'], '--precision must be'),
     (['evaluate','-n','0'], '-n must be'), (['data','show','x.npy','-n','0'], '-n must be')])
 def test_usage_elsewhere(args, says): fails(2, says, *args)
 

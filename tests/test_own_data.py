@@ -1,4 +1,5 @@
 "A user's own HumanML3D folder, from clips to weights to poses, through the command line; and a build that was interrupted."
+import json
 from pathlib import Path
 
 import numpy as np, pytest
@@ -39,6 +40,9 @@ def test_train_on_humanml3d(humanml3d):
     run(*args); weights = Path('w/model.safetensors').read_bytes(); run(*args); assert Path('w/model.safetensors').read_bytes()==weights    # already at its end
     run('generate', 'a person waves', '-n', '2', '--weights', 'w', '--out', 'o', '--format', 'npz'); assert load_poses('o/poses.npz')[0].shape==(2,22,3)
     assert 'made from: 12 samples' in run('info', '--weights', 'w')
+    read = ('train', '--data', 't.parquet', '--reading', '--steps', '2', '--batch-size', '4', '--cpu', '--out', 'r'); run(*read)
+    run('train', '--data', 't.parquet', '--from', 'r', '--steps', '2', '--batch-size', '8', '--draws', '4', '--cpu', '--out', 'f')
+    how = [json.loads(Path(f, 'training.json').read_text()) for f in 'rf']; assert how[0]['config']['reading'] and how[1]['start']['samples']==8 and how[1]['samples']==16
 
 def test_bad_clips_do_not_stop_a_build(humanml3d):
     for sub in ('new_joint_vecs','new_joints'): (humanml3d/sub/'own_bow.npy').unlink(missing_ok=True)

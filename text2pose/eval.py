@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STORY', 'NEUTRAL', 'EVAL_PROMPTS', 'plot_losses', 'read_prompts', 'follow_prompts', 'sides_kept', 'follow_captions',
-           'story_checks', 'bone_length_error', 'nearest_poses', 'plot_attention', 'evaluate']
+           'read_captions', 'story_checks', 'bone_length_error', 'nearest_poses', 'plot_attention', 'evaluate']
 
 # %% ../nbs/06_eval.ipynb #a08bb2cd
 import json
@@ -79,6 +79,18 @@ def follow_captions(
     h,c = np.concatenate(hold),np.concatenate(chance)
     return dict(captions=len(said), statements=len(h), hold=float(h.mean()), chance=float(c.mean()), whole=float(np.mean([a.all() for a in hold])),
                 negations=int(negated.sum()), negations_hold=float(h[negated].mean()) if negated.any() else float('nan'), negations_chance=float(c[negated].mean()) if negated.any() else float('nan'))
+
+def read_captions(
+    pipe,               # Text2PosePipeline, or anything that reads like it
+    joints,             # (n, 22, 3) real poses that nobody trained on
+    seed:int=0,
+    num_captions:int=1, # captions of each pose
+)->dict:                # statements: how many there were; read: share that the network takes for more likely than not; negations and negations_read: the denials among them
+    "Describe real poses, and see whether the network reads off the words what they state; alternatives are left out."
+    said = [d for ds in describe(joints, num_captions, seed=seed) for d in ds]
+    chance = lambda p, c: 1-p[c[1:]] if c[0]=='!' else p[c]
+    right = np.array([(chance(p, c)>.5, c[0]=='!') for d,p in zip(said, pipe.read([d.text for d in said])) for c in d.codes if '|' not in c])
+    return dict(captions=len(said), statements=len(right), read=float(right[:,0].mean()), negations=int(right[:,1].sum()), negations_read=float(right[right[:,1],0].mean()) if right[:,1].any() else float('nan'))
 
 STORY = dict( # prompt of the project's story → what it must change, and how that is read from the features of a pose
     **{'arms raised':{'wrists above the shoulders, m':lambda f: np.minimum(f['left_wrist_over_shoulder'], f['right_wrist_over_shoulder'])},

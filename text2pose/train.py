@@ -297,7 +297,7 @@ def phase_config(
     if phase not in PHASES: raise ValueError(f'unknown phase {phase!r}; expected one of {", ".join(PHASES)}')
     return TrainConfig(**{**PHASES[phase], **kwargs})
 
-# %% ../nbs/05_train.ipynb #92926704
+# %% ../nbs/05_train.ipynb #fdd57d17
 def reading_loss(
     logits,         # (B, n_codes) what was read off the captions
     holds,          # (B, n_codes) bool, which codes hold in their poses
@@ -308,6 +308,7 @@ def reading_loss(
     truth = torch.where(stated==0, holds.float(), (stated>0).float())
     return ((1+emphasis*(stated!=0))*torch.nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction='none')).mean(1)
 
+# %% ../nbs/05_train.ipynb #92926704
 def words_loss(
     joints,         # (B, 22, 3) metres: estimates of clean poses
     rules,          # (B, n_codes) `slack` of the clean poses themselves
