@@ -41,7 +41,7 @@ def test_train_on_humanml3d(humanml3d):
     run('generate', 'a person waves', '-n', '2', '--weights', 'w', '--out', 'o', '--format', 'npz'); assert load_poses('o/poses.npz')[0].shape==(2,22,3)
     assert 'made from: 12 samples' in run('info', '--weights', 'w')
     read = ('train', '--data', 't.parquet', '--reading', '--steps', '2', '--batch-size', '4', '--cpu', '--out', 'r'); run(*read)
-    run('train', '--data', 't.parquet', '--from', 'r', '--steps', '2', '--batch-size', '8', '--draws', '4', '--cpu', '--out', 'f')
+    run('train', '--data', 't.parquet', '--from', 'r', '--keep-reading', '--steps', '2', '--batch-size', '8', '--draws', '4', '--cpu', '--out', 'f')
     how = [json.loads(Path(f, 'training.json').read_text()) for f in 'rf']; assert how[0]['config']['reading'] and how[1]['start']['samples']==8 and how[1]['samples']==16
 
 def test_bad_clips_do_not_stop_a_build(humanml3d):

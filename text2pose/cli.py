@@ -358,6 +358,7 @@ def train(
     draws:int = typer.Option(1, '--draws', help='Noisy versions of a pose for each caption drawn; the caption is read once for all of them.'),
     cache:Optional[Path] = typer.Option(None, '--cache', help='Folder that keeps encoded captions, for a run that is interrupted or repeated.', show_default=False),
     reading:bool = typer.Option(False, '--reading', help='Only learn to read: which posecodes hold in a pose of these words. A run to go on from, with --from.'),
+    keep_reading:bool = typer.Option(False, '--keep-reading', help='With --from: leave the reading as it is there.'),
     start:Optional[Path] = typer.Option(None, '--from', help='Folder of weights to go on from.', show_default=False),
     seed:int = typer.Option(0, '--seed', help='Same seed, same weights.'),
     precision:str = typer.Option('no', '--precision', help='no, fp16 or bf16.'),
@@ -377,7 +378,8 @@ def train(
         if precision not in ('no','fp16','bf16'): raise ValueError(f'--precision must be no, fp16 or bf16, got {precision!r}')
         if data is None and preset not in ('open','research'):
             raise ValueError(f'--preset must be open or research, got {preset!r}; other tables are made with text2pose data build and given with --data')
-        config = phase_config(phase, n_steps=steps, batch_size=batch_size, micro_batch=micro_batch, draws_per_caption=draws, noise_bias=noise_bias, lr=lr, seed=seed, mixed_precision=precision, reading=reading)
+        config = phase_config(phase, n_steps=steps, batch_size=batch_size, micro_batch=micro_batch, draws_per_caption=draws, noise_bias=noise_bias, lr=lr, seed=seed, mixed_precision=precision, reading=reading, keep_reading=keep_reading)
+        if keep_reading and (start is None or reading): raise ValueError('--keep-reading goes with --from, and not with --reading')
     with _trouble():
         from text2pose.cfg import load_text_encoder
         from text2pose.data import data_dir, read_pose_table

@@ -271,6 +271,7 @@ class TrainConfig:
     codes_weight:float=1.           # of reading posecodes off the captions; 0 builds a network that reads none
     words_weight:float=10.           # of posecodes that the words are sure of and the estimate does not show
     reading:bool=False              # only learn to read: posecodes off captions; the network waits
+    keep_reading:bool=False         # leave the reading as it is in the weights that training goes on from
     text_layers:int=2               # layers in which the words look at each other
     draws_per_caption:int=1         # noisy versions of a pose for each caption drawn: the caption is read once for all of them
     noise_bias:float=1.             # timesteps are drawn as T·u^(1/noise_bias), u uniform: above 1 the noisy ones come more often
@@ -404,6 +405,9 @@ class Trainer:
             if not config.codes_weight: raise ValueError('there is nothing to read: codes_weight is 0')
             for part in (model.unet, model.projection.tell): part.requires_grad_(False)
             model.projection.null.requires_grad_(False)
+        if config.keep_reading:
+            if start is None or config.reading: raise ValueError('keep_reading needs weights to go on from, and something else to learn')
+            for part in (model.projection.norm, model.projection.proj, model.projection.layers, model.projection.codes): part.requires_grad_(False)
         if start is not None:
             first = load_model(start)
             if diff:=[k for k in model.config if model.config[k]!=first.config.get(k)]: raise ValueError(f'training cannot go on from {start}: its {diff[0]} is {first.config.get(diff[0])!r}, wanted {model.config[diff[0]]!r}')
