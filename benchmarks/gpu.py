@@ -28,7 +28,9 @@ def run(folder, out, steps, batch_size, precision, cpu, tiny):
         res.update(k)
         with atomic_path(out/'gpu.json') as tmp: tmp.write_text(json.dumps(res, indent=1)+'\n')
     unet = dict(block_channels=[32,64], layers_per_block=1) if tiny else {}
-    t = Trainer(phase_config('text', n_steps=steps, batch_size=batch_size, mixed_precision=precision, unet=unet), train, states, (held,held_states), cpu=cpu)
+    r = Trainer(phase_config('text', n_steps=max(1, steps//4), batch_size=batch_size, mixed_precision=precision, unet=unet, reading=True), train, states, cpu=cpu)
+    (out/'reading').mkdir(parents=True, exist_ok=True); r.fit(out/'reading', checkpoint_every=max(1, steps//10)); r.save(out/'reading', note='reading, preset open')
+    t = Trainer(phase_config('text', n_steps=steps, batch_size=batch_size, draws_per_caption=8, noise_bias=1.5, mixed_precision=precision, unet=unet, keep_reading=True), train, states, (held,held_states), cpu=cpu, start=out/'reading')
     start,first = time.perf_counter(),t.step; t.fit(out, checkpoint_every=max(1, steps//10)); seconds = time.perf_counter()-start
     t.save(out/'weights', note='text phase on the preset open')
     note(training=dict(steps=steps, batch_size=batch_size, precision=precision, seconds=round(seconds,1), samples_per_second=round((t.step-first)*batch_size/seconds), held_out=held_out_losses(t.averaged(), held, held_states)))
