@@ -1,6 +1,6 @@
 """How well words are followed: enforcement off, one pose per draw, nothing chosen. Prints a table and writes JSON.
 
-    python benchmarks/follow.py [--weights DIR] [--name after] [--captions 1000] [--poses 8] [--sheet FILE.png] [--out FILE]
+    python benchmarks/follow.py [--weights DIR] [--name after] [--code-guidance 0] [--captions 1000] [--poses 8] [--sheet FILE.png] [--out FILE]
 
 Captions are made of held-out poses: of the captures where TEXT2POSE_DATA is set, of the atlas always. A file that exists keeps what it holds under other names.
 """
@@ -53,22 +53,24 @@ def sheet(made, path, per=40):
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--weights', help='folder; those of the package by default'); p.add_argument('--name', default='after'); p.add_argument('--captions', type=int, default=1000)
-    p.add_argument('--poses', type=int, default=8); p.add_argument('--seed', type=int, default=0); p.add_argument('--guidance', type=float, nargs=2, help='first and last'); p.add_argument('--steps', type=int)
+    p.add_argument('--poses', type=int, default=8); p.add_argument('--seed', type=int, default=0); p.add_argument('--guidance', type=float, nargs=2, help='first and last'); p.add_argument('--steps', type=int); p.add_argument('--code-guidance', type=int, help='0 for none')
     p.add_argument('--sheet', type=Path); p.add_argument('--out', type=Path, default=Path(__file__).with_name('follow.json')); a = p.parse_args()
     pipe = Text2PosePipeline.from_pretrained(a.weights)
     if pipe.model.config['text_dim']==384: pipe = Text2PosePipeline(pipe.model, last_layer_only(load_text_encoder(pipe.model.config['text_encoder'])), pipe.training)
     kw = dict(guidance_scale=tuple(a.guidance)) if a.guidance else {}
     if a.steps: kw['num_inference_steps'] = a.steps
+    if a.code_guidance is not None: kw['code_guidance'] = a.code_guidance
     res,made = run(pipe, a.captions, a.poses, a.seed, **kw)
     if a.sheet: sheet(made, a.sheet)
     for k,c in res['captions'].items(): print(f"stated codes, held-out {k:13} {100*c['hold']:5.1f} % of {c['statements']} (chance {100*c['chance']:.1f} %); whole captions {100*c['whole']:.1f} %; negations {100*c['negations_hold']:.1f} % of {c['negations']} (chance {100*c['negations_chance']:.1f} %)")
+    for k,r in res.get('reading', {}).items(): print(f"read off captions of held-out {k:13} {100*r['read']:5.1f} % of {r['statements']}; negations {100*r['negations_read']:.1f} % of {r['negations']}")
     for s,g in res['prompts'].items():
         for k,v in g.items(): print(f"prompts, {s:4} {k:10} {100*v['followed']:5.1f} % of {v['prompts']:2} (chance {100*v['chance']:.1f} %)")
         print(f"sides, {s}: the side asked for {100*res['sides'][s]['side_asked_for']:.1f} %, both twins right {100*res['sides'][s]['both_twins_right']:.1f} %")
     for r in res['story']: print(f"{r['prompt']:12} {r['measure']:56} {r['mean']:7.2f}, neutral {r['neutral']:7.2f}; larger in {100*r['more']:.0f} % of pairs")
     print(f"bone-length error {100*res['bone_length_error']:.1f} %; {res['seconds']} s")
     old = read_json(a.out) if a.out.is_file() else {}
-    res = dict(command='python benchmarks/follow.py', guidance=a.guidance, samples=pipe.training.get('samples'), **{k:v for k,v in res.items() if k!='seconds'})
+    res = dict(command='python benchmarks/follow.py', guidance=a.guidance, code_guidance=a.code_guidance, samples=pipe.training.get('samples'), **{k:v for k,v in res.items() if k!='seconds'})
     with atomic_path(a.out) as tmp: tmp.write_text(json.dumps({**old, a.name:json.loads(json.dumps(res), parse_float=lambda f: round(float(f), 4))}, indent=1)+'\n')
 
 def last_layer_only(encoder):
