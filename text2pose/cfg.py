@@ -293,12 +293,10 @@ def towards_codes(
     reach:float=.05, # metres that a joint moves in one step at most
 ):                   # (B, 22, 3) metres
     "Move poses until what the words are sure of holds."
-    sign = logits.sign()
-    with torch.no_grad(): sure = (2*torch.sigmoid(logits.abs())-1)**2*(sign*slack(joints)<enough)          # (B, n_codes): only what is missed at the start
-    sure = sure*(sure>.05); used = sure.any(0).nonzero()[:,0]; sure,sign = sure[:,used],sign[:,used]; codes = [list(POSECODES)[k] for k in used.tolist()]
-    for _ in range(n_steps if codes else 0):
+    sign,sure = logits.sign(),(2*torch.sigmoid(logits.abs())-1)**2
+    for _ in range(n_steps):
         with torch.enable_grad():
-            x = joints.detach().requires_grad_(); miss = (sure*(enough-sign*slack(x, codes)).clamp(0, limit)).sum(1)
+            x = joints.detach().requires_grad_(); miss = (sure*(enough-sign*slack(x)).clamp(0, limit)).sum(1)
             slope, = torch.autograd.grad(miss.sum(), x)
         step = (miss/(slope.square().sum((1,2))+1e-8))[:,None,None]*slope
         joints = joints-step*(reach/step.norm(dim=-1).amax(1).clamp(min=reach))[:,None,None]

@@ -452,12 +452,11 @@ def score(
     return _ask(joints, [_known(code)], True)[:,0]
 
 def slack(
-    joints,     # (n, 22, 3) torch tensor, canonical, metres; gradients flow
-    codes=None, # ids of codes; all of POSECODES by default
-):              # (n, codes) how far inside a code's rule, in soft margins, above 0 where it holds
-    "How clearly codes hold, differentiably."
+    joints, # (n, 22, 3) torch tensor, canonical, metres; gradients flow
+):          # (n, n_codes) how far inside every code's rule, in soft margins, above 0 where it holds, in the order of POSECODES
+    "How clearly every code holds, differentiably."
     if joints.ndim!=3 or tuple(joints.shape[1:])!=(N_JOINTS,3): raise ValueError(f'joints must be (n, {N_JOINTS}, 3), found {tuple(joints.shape)}')
-    return _xp(joints).stack(_evaluate(_features(joints), list(POSECODES) if codes is None else [_known(c) for c in codes], 'slack'), 1)
+    return _xp(joints).stack(_evaluate(_features(joints), list(POSECODES), 'slack'), 1)
 
 # %% ../nbs/02a_words.ipynb #6672d59c
 def mirror_code(
