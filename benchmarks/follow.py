@@ -70,7 +70,7 @@ def main():
     for r in res['story']: print(f"{r['prompt']:12} {r['measure']:56} {r['mean']:7.2f}, neutral {r['neutral']:7.2f}; larger in {100*r['more']:.0f} % of pairs")
     print(f"bone-length error {100*res['bone_length_error']:.1f} %; {res['seconds']} s")
     old = read_json(a.out) if a.out.is_file() else {}
-    res = dict(command='python benchmarks/follow.py', guidance=a.guidance, code_guidance=a.code_guidance, samples=pipe.training.get('samples'), **{k:v for k,v in res.items() if k!='seconds'})
+    res = dict(command=f'python benchmarks/follow.py --name {a.name} --captions {a.captions}'+('' if a.code_guidance is None else f' --code-guidance {a.code_guidance}'), weights=a.weights and Path(a.weights).name, guidance=a.guidance, code_guidance=a.code_guidance, samples=pipe.training.get('samples'), **{k:v for k,v in res.items() if k!='seconds'})
     with atomic_path(a.out) as tmp: tmp.write_text(json.dumps({**old, a.name:json.loads(json.dumps(res), parse_float=lambda f: round(float(f), 4))}, indent=1)+'\n')
 
 def last_layer_only(encoder):
