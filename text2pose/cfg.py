@@ -506,7 +506,8 @@ class Text2PosePipeline:
 
     def _sample(self, text, away, ramps, owner, noise, steps, code_guidance, output_attentions, callback):
         "Denoise one batch, pose i for the prompt owner[i]: (B, 22, 3) metres and (B, 22, tokens) or None, on the CPU in float32."
-        states,mask,logits = self.model.projection(text.tokens[owner].to(self.device, self.dtype), text.mask[owner].to(self.device))
+        mine,owner_here = owner.unique(return_inverse=True)                                                    # a prompt is read once, whatever the number of its poses
+        states,mask,logits = (None if v is None else v[owner_here] for v in self.model.projection(text.tokens[mine].to(self.device, self.dtype), text.mask[mine].to(self.device)))
         if away is None: other,other_mask,_ = self.model.projection(torch.zeros_like(text.tokens[owner][:,:1]).to(self.device, self.dtype), mask[:,:1], torch.ones_like(mask[:,0]))
         else: other,other_mask,_ = self.model.projection(away.tokens[owner].to(self.device, self.dtype), away.mask[owner].to(self.device))
         width = max(states.shape[1], other.shape[1])

@@ -112,8 +112,7 @@ KIND_SHARES = dict(human=.3, label=.15, words=.55, atlas=.55)                   
 def _root_share(x): _,of,counts = np.unique(x, return_inverse=True, return_counts=True); return counts[of]**-.5   # all of one value together weigh the root of their number
 
 @functools.lru_cache(maxsize=None)
-def _mirrored_code(statement): return mirror_statement(statement)
-def _mirrored(codes): return ' '.join(map(_mirrored_code, codes.split()))
+def _mirrored(codes): return ' '.join(map(mirror_statement, codes.split()))
 
 def _stated(codes, where):
     "What captions state of every posecode: 1 that it holds, -1 that it does not, 0 nothing; alternatives are left out."
@@ -422,16 +421,20 @@ class Trainer:
         self.lengths = torch.from_numpy(reference_bone_lengths()).to(self.acc.device)
         self.step,self.log,self.commit = 0,[],_commit()
 
+    def _pieces(self, c, size):
+        "Which of the captions c to compute together, like lengths side by side; to be looped over: several processes share their gradients in the last round."
+        pieces = self.states.lengths[c].argsort(stable=True).split(max(1, size))
+        for k in pieces:
+            with nullcontext() if k is pieces[-1] else self.acc.no_sync(self.model): yield k
+
     def _read(self):
         "Gradients of reading one batch of captions; the cross-entropy of each."
         cfg,g,dev = self.config,self.generator,self.acc.device; n = cfg.batch_size
         x,c = self.data.draw(n, g); holds = torch.from_numpy(posecodes(x.numpy())); parts = []
-        pieces = self.states.lengths[c].argsort(stable=True).split(cfg.micro_batch or n)
-        for k in pieces:
-            with nullcontext() if k is pieces[-1] else self.acc.no_sync(self.model):
-                with self.acc.autocast(): logits = self.model(None, None, *self._roughen(*self.states(c[k], dev))).float()
-                loss = reading_loss(logits, holds[k].to(dev), self.data.stated[c[k]].to(dev))
-                self.acc.backward(loss.sum()/n); parts.append(dict(loss=loss.detach()))
+        for k in self._pieces(c, cfg.micro_batch or n):
+            with self.acc.autocast(): logits = self.model(None, None, *self._roughen(*self.states(c[k], dev))).float()
+            loss = reading_loss(logits, holds[k].to(dev), self.data.stated[c[k]].to(dev))
+            self.acc.backward(loss.sum()/n); parts.append(dict(loss=loss.detach()))
         return parts
 
     def _denoise(self):
@@ -443,11 +446,9 @@ class Trainer:
         drop = torch.rand(n//r, generator=g)<cfg.cond_drop_prob
         rules = slack(x) if cfg.codes_weight else None
         parts = []
-        pieces = self.states.lengths[c].argsort(stable=True).split((cfg.micro_batch or n)//r)
-        for k in pieces:
-            with nullcontext() if k is pieces[-1] else self.acc.no_sync(self.model):       # several processes share their gradients once a step
-                parts.append(self._backward(n, x[k].repeat_interleave(r, 0).to(dev), eps[k].flatten(0,1).to(dev), timestep[k].flatten().to(dev), *self._roughen(*self.states(c[k], dev)), drop[k].to(dev),
-                                            *((None,None) if rules is None else (rules[k].to(dev),self.data.stated[c[k]].to(dev)))))
+        for k in self._pieces(c, (cfg.micro_batch or n)//r):
+            parts.append(self._backward(n, x[k].repeat_interleave(r, 0).to(dev), eps[k].flatten(0,1).to(dev), timestep[k].flatten().to(dev), *self._roughen(*self.states(c[k], dev)), drop[k].to(dev),
+                                        *((None,None) if rules is None else (rules[k].to(dev),self.data.stated[c[k]].to(dev)))))
         return parts
 
     def train_step(self)->dict:
