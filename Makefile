@@ -30,7 +30,7 @@ demo: install
 	  "kick with the left leg" -n 4 --seed 0 --out figures/demo --format png,json
 
 test: install
-	python tests/check_tree.py
+	python tools/check_tree.py
 	OMP_NUM_THREADS=$(THREADS) nbdev_test --n_workers 2 $(if $(TEXT2POSE_DATA),--flags data)
 	python -m pytest
 
@@ -39,7 +39,7 @@ export: install
 	nbdev_clean
 
 readme: install
-	python tests/make_readme.py
+	python tools/make_readme.py
 
 clean:
 	rm -rf build dist _proc _docs *.egg-info .pytest_cache .hypothesis

@@ -17,7 +17,8 @@ def missing(
 ):
     "Fail where a browser is required, else say so and skip."
     if os.environ.get('CI') or os.environ.get('TEXT2POSE_REQUIRE_BROWSER')=='1': pytest.fail(f'{what}: required here')
-    print(f'skipped: {what}'); pytest.skip(what)
+    print(f'skipped: {what}')
+    pytest.skip(what)
 
 def program(
     *names:str, # any of these will do
@@ -35,7 +36,9 @@ def node_modules(
             for f in ('package.json','package-lock.json'): shutil.copy(WEB/f, tmp)
             r = subprocess.run([npm,'ci','--ignore-scripts','--no-audit','--no-fund'], cwd=tmp, capture_output=True, text=True, timeout=300)
             if r.returncode: missing(f'npm ci failed: {r.stderr.strip()[-300:]}')
-            shutil.rmtree(CACHE, ignore_errors=True); os.rename(tmp, CACHE); Path(tmp).mkdir()
+            shutil.rmtree(CACHE, ignore_errors=True)
+            os.rename(tmp, CACHE)
+            Path(tmp).mkdir()
     return CACHE/'node_modules'
 
 def validate(
@@ -54,7 +57,8 @@ def chromium(
     "A headless browser with three.js in it, cut off from the network."
     from PIL import Image
     from playwright.sync_api import sync_playwright
-    path,modules = program('chromium','chromium-browser','google-chrome'),node_modules(); model = {}
+    path,modules = program('chromium','chromium-browser','google-chrome'),node_modules()
+    model = {}
     def answer(route):
         url = route.request.url.split('?')[0].removeprefix('http://test.invalid/')
         file = modules/url.removeprefix('node_modules/') if url.startswith('node_modules/') else WEB/url
@@ -64,11 +68,13 @@ def chromium(
     with sync_playwright() as p:
         browser = p.chromium.launch(executable_path=path, args=FLAGS.split())
         try:
-            page = browser.new_page(viewport=dict(width=width, height=height)); page.route('**/*', answer)
+            page = browser.new_page(viewport=dict(width=width, height=height))
+            page.route('**/*', answer)
             def show(glb, **query):
                 model['glb'] = glb
                 page.goto('http://test.invalid/viewer.html?'+'&'.join(f'{k}={v}' for k,v in query.items()))
-                page.wait_for_function('window.result', timeout=60_000); result = page.evaluate('window.result')
+                page.wait_for_function('window.result', timeout=60_000)
+                result = page.evaluate('window.result')
                 assert 'error' not in result, result['error']
                 return np.asarray(Image.open(io.BytesIO(page.screenshot())).convert('RGB')), result
             yield show

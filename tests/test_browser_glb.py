@@ -33,18 +33,21 @@ def _mean(mask): return np.argwhere(mask).mean(0)[::-1]
 
 def test_body_is_there_and_upright(show):
     picture,found = show(to_glb(POSES['standing'][None]))
-    blue,red,grey = (_is(picture, c) for c in ('blue','red','grey')); body = blue|red|grey; h,w = body.shape
+    blue,red,grey = (_is(picture, c) for c in ('blue','red','grey'))
+    body = blue|red|grey
+    h,w = body.shape
     assert .05<body.mean()<.5 and min(blue.sum(), red.sum(), grey.sum())>1000
     top,bottom = np.flatnonzero(body.any(1))[[0,-1]]
     assert top<.1*h and bottom>.9*h                                                      # it fills the picture
-    assert grey[top:top+h//12].sum()>0 and (blue|red)[top:top+h//12].sum()==0            # head on top, no limb beside it
+    assert grey[top:top+h//12].sum()>0 and (blue|red)[top:top+h//12].sum()==0  # head on top, no limb beside it
     assert grey[-h//4:].sum()<50 and blue[-h//4:].sum()>100 and red[-h//4:].sum()>100    # legs at the bottom
-    assert _mean(blue)[0] > _mean(red)[0]+.1*w                                           # facing us, the subject's left is on our right
+    assert _mean(blue)[0] > _mean(red)[0]+.1*w  # facing us, the subject's left is on our right
     assert _mean(grey)[1] < min(_mean(blue)[1], _mean(red)[1])
     pixels = found['pixels']
     assert pixels['head'][1]<pixels['pelvis'][1]<pixels['left_knee'][1]<pixels['left_foot'][1]
     for name,seen in (('left_knee',blue), ('right_knee',red), ('left_elbow',blue), ('right_elbow',red)):
-        x,y = (round(v) for v in pixels[name]); assert seen[y-6:y+7,x-6:x+7].any(), name
+        x,y = (round(v) for v in pixels[name])
+        assert seen[y-6:y+7,x-6:x+7].any(), name
 
 def test_from_behind(show):
     picture,_ = show(to_glb(POSES['standing'][None]), azim=180)
@@ -58,12 +61,15 @@ def test_raised_arm(show):
 @pytest.mark.parametrize('noise', [0,.01])
 def test_nodes_are_the_joints(show, noise):
     "three.js puts every node within 1 mm of its joint, in every pose of the animation and in a row."
-    x = (OWN[:20]+np.random.default_rng(0).normal(0, 1, OWN[:20].shape)*noise).astype(np.float32); want = y_up_from_z_up(on_floor(x)); glb = to_glb(x)
+    x = (OWN[:20]+np.random.default_rng(0).normal(0, 1, OWN[:20].shape)*noise).astype(np.float32)
+    want = y_up_from_z_up(on_floor(x))
+    glb = to_glb(x)
     for i in (0,7,19):
         _,found = show(glb, time=i+.5)
         assert np.abs(np.array([found['nodes'][n] for n in JOINT_NAMES])-want[i]).max()<1e-3
     assert found['animations']==[20]
     _,found = show(to_glb(x[:3], 'row'))
     for i in range(3):
-        at = np.array([found['nodes'][n+(f'_{i+1}' if i else '')] for n in JOINT_NAMES]); shift = at[0]-want[i,0]
+        at = np.array([found['nodes'][n+(f'_{i+1}' if i else '')] for n in JOINT_NAMES])
+        shift = at[0]-want[i,0]
         assert abs(shift[1])<1e-3 and np.abs(at-shift-want[i]).max()<1e-3

@@ -9,8 +9,11 @@ import re, sys
 from collections import Counter
 import numpy as np
 
-from text2pose.data import ALL_SOURCES, JOINT_NAMES, canonical, data_dir, mirror_words, own_poses, read_realmocap22
-from text2pose.words import describe
+from text2pose.core import data_dir
+from text2pose.data import JOINT_NAMES, canonical, own_poses
+from text2pose.captions import mirror_words
+from text2pose.humanml3d import ALL_SOURCES, read_realmocap22
+from text2pose.describe import describe
 
 J = {n:i for i,n in enumerate(JOINT_NAMES)}
 OTHER = dict(left='right', right='left')
@@ -18,14 +21,18 @@ OTHER = dict(left='right', right='left')
 class Body:
     "One pose, with lengths in units of .62 legs, about a trunk."
     def __init__(self, joints):
-        x = np.asarray(joints, float); legs = [(f'{s}_{a}',f'{s}_{b}') for s in OTHER for a,b in (('hip','knee'),('knee','ankle'))]
+        x = np.asarray(joints, float)
+        legs = [(f'{s}_{a}',f'{s}_{b}') for s in OTHER for a,b in (('hip','knee'),('knee','ankle'))]
         self.x = x/(.31*sum(np.linalg.norm(x[J[a]]-x[J[b]]) for a,b in legs))
         self.fwd = self._forward()
     def __call__(self, name): return self.x[J[name]]
     def _forward(self):
-        left = self('left_shoulder')-self('right_shoulder')+self('left_hip')-self('right_hip'); f = np.cross(left, self('neck')-self('pelvis')); return f/np.linalg.norm(f)
+        left = self('left_shoulder')-self('right_shoulder')+self('left_hip')-self('right_hip')
+        f = np.cross(left, self('neck')-self('pelvis'))
+        return f/np.linalg.norm(f)
     def angle(self, a, b, c):
-        u,v = self(b)-self(a),self(c)-self(b); return np.degrees(np.arccos(np.clip(u@v/np.linalg.norm(u)/np.linalg.norm(v), -1, 1)))
+        u,v = self(b)-self(a),self(c)-self(b)
+        return np.degrees(np.arccos(np.clip(u@v/np.linalg.norm(u)/np.linalg.norm(v), -1, 1)))
     def hand(self, s): return self(f'{s}_wrist')+.3*(self(f'{s}_wrist')-self(f'{s}_elbow'))
     def elbow(self, s): return self.angle(f'{s}_shoulder', f'{s}_elbow', f'{s}_wrist')
     def knee(self, s): return self.angle(f'{s}_hip', f'{s}_knee', f'{s}_ankle')
@@ -34,21 +41,29 @@ class Body:
     @property
     def twist(self):
         if self.tilt>40: return 1     # seen from above only while upright
-        (a,b),(c,d) = (self('left_hip')-self('right_hip'))[:2],(self('left_shoulder')-self('right_shoulder'))[:2]; return a*d-b*c
+        (a,b),(c,d) = (self('left_hip')-self('right_hip'))[:2],(self('left_shoulder')-self('right_shoulder'))[:2]
+        return a*d-b*c
     @property
     def spine(self): return self('neck')-(self('left_hip')+self('right_hip'))/2
     @property
     def hips(self): return (self('left_hip')+self('right_hip'))[2]/2
     @property
-    def tilt(self): d = self('neck')-self('pelvis'); return np.degrees(np.arccos(np.clip(d[2]/np.linalg.norm(d), -1, 1)))
+    def tilt(self):
+        d = self('neck')-self('pelvis')
+        return np.degrees(np.arccos(np.clip(d[2]/np.linalg.norm(d), -1, 1)))
     def ahead(self, p):
         "How far before the line of the trunk a point lies."
-        a,b = self('pelvis'),self('neck'); t = np.clip((p-a)@(b-a)/((b-a)@(b-a)), 0, 1); return (p-a-t*(b-a))@self.fwd
+        a,b = self('pelvis'),self('neck')
+        t = np.clip((p-a)@(b-a)/((b-a)@(b-a)), 0, 1)
+        return (p-a-t*(b-a))@self.fwd
     def out(self, p, s):
         "How far to side s of the middle a point lies."
-        left = self('left_shoulder')-self('right_shoulder')+self('left_hip')-self('right_hip'); left /= np.linalg.norm(left)
+        left = self('left_shoulder')-self('right_shoulder')+self('left_hip')-self('right_hip')
+        left /= np.linalg.norm(left)
         return (p-self('pelvis'))@left*(1 if s=='left' else -1)
-    def direction(self, a, b): d = self(b)-self(a); return d/np.linalg.norm(d)
+    def direction(self, a, b):
+        d = self(b)-self(a)
+        return d/np.linalg.norm(d)
 
 def near(b, s, *joints): return -min(np.linalg.norm(h-b(j)) for j in joints for h in (b.hand(s), b(f'{s}_wrist')))
 def level(b, s, z): return -abs(b.hand(s)[2]-z)
@@ -134,7 +149,8 @@ WHOLE = [
 DET = r'\b(?:the|his|her|their|its|your|my)\b'
 NP = re.compile(r'\b(?:(?P<both>both)(?: of)?(?: _)? |(?:_ )?(?P<side>left|right) |(?P<no>neither|either|no) |(?P<one>one|an?)(?: of _)? |_ )?(?P<noun>hand|(?<!upper )arm|fist|palm|elbow|knee|foot|feet|(?<!lower )leg)(?P<plural>s?)\b')
 NOT = re.compile(r"\bnot\b|n't\b|\bwithout\b|\bneither\b|\bno\b|\bun(bent|crossed)\b|\bfrom bending|away from (_ )?face")
-OFF = re.compile(r'\boff (the |_ )?(floor|ground|hips?)')    # a foot off the floor is raised, a hand or a knee is not on it
+# a foot off the floor is raised, a hand or a knee is not on it
+OFF = re.compile(r'\boff (the |_ )?(floor|ground|hips?)')
 CUT = re.compile(r'[,;.+/:]|(?=\bwithout\b)|\band\b|\bwhile\b|\bwith(?!out)\b|\bbut\b')
 
 def clauses(text):
@@ -155,22 +171,30 @@ def read(text):
         if not m and re.match(r'_ other\b', p) and last and last[0] in OTHER: side,noun,rest = OTHER[last[0]],last[1],p
         elif m:
             noun,rest = m['noun'],p[:m.start()]+' # '+p[m.end():]
-            if NP.search(rest) and not re.search(r'(_|the) (left|right)? ?(knees?|feet|foot|elbows?)\b', rest): last = None; continue   # two parts in one piece: not read
+            if NP.search(rest) and not re.search(r'(_|the) (left|right)? ?(knees?|feet|foot|elbows?)\b', rest):
+                last = None
+                continue  # two parts in one piece: not read
             side = m['side'] or ('no' if m['no'] else 'one' if m['one'] else 'both' if m['both'] or m['plural'] or noun=='feet' else '')
-            if not side: last = None; continue
+            if not side:
+                last = None
+                continue
         else:
             if re.search(r'forearm|upper arm|shin|thigh|calf', p): last = None
             continue
         if noun=='feet' and ' off ' in p+' ': continue       # in the air: the floor is unknown
-        last = side,noun; no = no or (noun not in ('foot','feet','leg') and bool(OFF.search(p)))
+        last = side,noun
+        no = no or (noun not in ('foot','feet','leg') and bool(OFF.search(p)))
         rules = [r for r in LIMBS[noun] if re.search(r[0], rest)]
-        if not rules or re.search(r'together|crossed|clasped|apart|joined|folded|opposite|same|other than|in a v\b|symmetr|equally|mirror|higher than _ other|than the (left|right) one|(above|below|ahead of|in front of) (_ other|the (left|right) one)|standing|sitting|squatting|kneeling', rest) and noun not in ('foot','feet'): continue
+        if not rules or re.search(r'together|crossed|clasped|apart|joined|folded|opposite|same|other than|in a v\b|symmetr|equally|mirror|higher than _ other|than the (left|right) one|(above|below|ahead of|in front of) (_ other|the (left|right) one)|standing|sitting|squatting|kneeling', rest) and noun not in ('foot','feet'):
+            continue
         limbs.append((side,noun,*rules[0][1:],no))
     return limbs,whole
 
 def contradictions(text, joints):
     "(statements read, those that contradict the joints)."
-    b = Body(joints); limbs,whole = read(text); bad = []
+    b = Body(joints)
+    limbs,whole = read(text)
+    bad = []
     for side,noun,f,lo,hi,no in limbs:
         values = [f(b,s) for s in ((side,) if side in OTHER else OTHER)]
         if no: wrong = max(values)>hi if side in ('both','no') or side in OTHER else min(values)>hi
@@ -185,14 +209,24 @@ def survey(joints, seed=0, n=1, show=0, labels=None):
     c = Counter()
     for x,ds in zip(joints, describe(joints, n, seed=seed)):
         for d in ds:
-            k,bad = contradictions(d.text, x); c['captions'] += 1; c['captions read'] += k>0; c['statements read'] += k; c['statements'] += len(d.codes); c['contradictions'] += len(bad)
-            if bad and show: show -= 1; print(d.text, bad)
-            if re.search(r'\b(left|right)\b(?! angle)', d.text.lower()): c['one-sided captions'] += 1; c['caught when sides are exchanged'] += bool(contradictions(mirror_words(d.text), x)[1])
+            k,bad = contradictions(d.text, x)
+            c['captions'] += 1
+            c['captions read'] += k>0
+            c['statements read'] += k
+            c['statements'] += len(d.codes)
+            c['contradictions'] += len(bad)
+            if bad and show:
+                show -= 1
+                print(d.text, bad)
+            if re.search(r'\b(left|right)\b(?! angle)', d.text.lower()):
+                c['one-sided captions'] += 1
+                c['caught when sides are exchanged'] += bool(contradictions(mirror_words(d.text), x)[1])
     return c
 
 def real_poses(count, seed=0):
     "Frames of all sources, the same number of each where there are enough."
-    g = np.random.default_rng(seed); out = []
+    g = np.random.default_rng(seed)
+    out = []
     frames = sorted((np.concatenate([c.joints[::2] for c in read_realmocap22(data_dir()/'realmocap22', [s])]) for s in ALL_SOURCES), key=len)
     for i,f in enumerate(frames): out.append(f[g.permutation(len(f))[:(count-sum(map(len, out)))//(len(frames)-i)]])
     return canonical(np.concatenate(out))
@@ -216,8 +250,11 @@ def test_own_poses():
     assert c['contradictions']==0 and c['captions read']>.7*c['captions'] and c['caught when sides are exchanged']>.3*c['one-sided captions'], c
 
 def test_real_poses():
-    if data_dir() is None: import pytest; pytest.skip('TEXT2POSE_DATA is not set')
-    c = survey(real_poses(500), n=2); assert c['contradictions']==0, c
+    if data_dir() is None:
+        import pytest
+        pytest.skip('TEXT2POSE_DATA is not set')
+    c = survey(real_poses(500), n=2)
+    assert c['contradictions']==0, c
 
 if __name__=='__main__':
     count = int(sys.argv[1]) if len(sys.argv)>1 else 50_000

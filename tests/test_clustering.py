@@ -4,8 +4,10 @@ import json, subprocess, sys
 import numpy as np, pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from text2pose.clustering import (SAMPLING_PRESETS, ClusterMap, PoseClusters, balanced_limit, balanced_quotas, balanced_sample, cluster_curve, cluster_examples, cluster_shares, coverage,
-    effective_clusters, fill_clusters, fit_clusters, fit_outliers, map_clusters, medoids, same_body, sample_poses, source_weights, typical_words, unique_poses)
+from text2pose.clustering import (
+    ClusterMap, PoseClusters, SAMPLING_PRESETS, balanced_limit, balanced_quotas, balanced_sample, cluster_curve,
+    cluster_examples, cluster_shares, coverage, effective_clusters, fill_clusters, fit_clusters, fit_outliers,
+    map_clusters, medoids, same_body, sample_poses, source_weights, typical_words, unique_poses)
 from text2pose.data import bone_lengths, own_poses, own_rows, pose_table
 
 OWN = np.stack([p['joints'] for p in own_poses()])
@@ -14,16 +16,19 @@ quick = settings(max_examples=200, deadline=None, suppress_health_check=[HealthC
 counts = st.lists(st.integers(0, 60), min_size=1, max_size=9).filter(sum)
 
 def noisy(n, seed=0):
-    g = np.random.default_rng(seed); x = OWN[g.integers(0, len(OWN), n)]
+    g = np.random.default_rng(seed)
+    x = OWN[g.integers(0, len(OWN), n)]
     x[:,1:] += g.normal(0, .02, x[:,1:].shape).astype(np.float32)
     return x
 
 @quick
 @given(counts, st.data())
 def test_quotas(c, data):
-    n = data.draw(st.integers(1, sum(c))); q = balanced_quotas(c, n)
+    n = data.draw(st.integers(1, sum(c)))
+    q = balanced_quotas(c, n)
     assert q.sum()==n and (q<=c).all() and (q>=0).all()
-    assert q.max()-min((int(b) for b,k in zip(q,c) if b<k), default=q.max())<=1  # a cluster below the largest quota has given all it has, or is one behind
+    # a cluster below the largest quota has given all it has, or is one behind
+    assert q.max()-min((int(b) for b,k in zip(q,c) if b<k), default=q.max())<=1
 
 @quick
 @given(counts, st.floats(.05, 1))
@@ -36,7 +41,8 @@ def test_limit(c, share):
 @quick
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=80), st.integers(0, 9), st.data())
 def test_samples(labels, seed, data):
-    labels = np.array(labels); a,b = sorted(data.draw(st.tuples(*[st.integers(1, len(labels))]*2)))
+    labels = np.array(labels)
+    a,b = sorted(data.draw(st.tuples(*[st.integers(1, len(labels))]*2)))
     extra = data.draw(st.sampled_from([{}, dict(weights=np.arange(len(labels))+1.), dict(finer=np.arange(len(labels))%3)]))
     small,large = (balanced_sample(labels, n, seed, **extra) for n in (a,b))
     assert len(set(large.tolist()))==b and (np.diff(large)>0).all() and set(small)<=set(large)
@@ -45,11 +51,13 @@ def test_samples(labels, seed, data):
 @quick
 @given(st.lists(st.sampled_from('abcdef'), min_size=1, max_size=200), st.floats(0, 1), st.floats(.01, 1))
 def test_source_weights(sources, temper, cap):
-    w = source_weights(sources, temper, cap); sources = np.array(sources); names = np.unique(sources)
+    w = source_weights(sources, temper, cap)
+    sources = np.array(sources)
+    names = np.unique(sources)
     share = {s:w[sources==s].sum()/w.sum() for s in names}
     assert np.isfinite(w).all() and (w>0).all() and abs(w.mean()-1)<1e-6
     assert max(share.values())<=max(cap, 1/len(names))+1e-6
-    by = sorted(names, key=lambda s: (sources==s).sum())                       # a larger source never gets less in total
+    by = sorted(names, key=lambda s: (sources==s).sum())  # a larger source never gets less in total
     assert all(share[x]<=share[y]+1e-6 for x,y in zip(by, by[1:]))
 
 @quick
@@ -60,27 +68,39 @@ def test_effective_clusters(s):
 
 def test_same_body_many_chunks(monkeypatch):
     import text2pose.clustering as c
-    x = noisy(100); whole = same_body(x), CLUSTERS.distances(x), fit_outliers(OWN).scores(x)
+    x = noisy(100)
+    whole = same_body(x), CLUSTERS.distances(x), fit_outliers(OWN).scores(x)
     monkeypatch.setattr(c, '_CHUNK', 7)
-    for a,b in zip(whole, (same_body(x), CLUSTERS.distances(x), fit_outliers(OWN).scores(x))): assert np.allclose(a, b, atol=1e-5)
+    for a,b in zip(whole, (same_body(x), CLUSTERS.distances(x), fit_outliers(OWN).scores(x))):
+        assert np.allclose(a, b, atol=1e-5)
     assert np.allclose(bone_lengths(same_body(x*1.3)), bone_lengths(OWN[0]), atol=1e-4)
 
 def test_weights_and_minibatch():
-    x = noisy(3000); w = np.random.default_rng(1).uniform(0, 1, len(x))
+    x = noisy(3000)
+    w = np.random.default_rng(1).uniform(0, 1, len(x))
     for kw in (dict(minibatch=True), dict(weights=w), dict(weights=w, minibatch=True)):
-        a,b = (fit_clusters(x, 4, **kw) for _ in range(2)); assert (a.centroids==b.centroids).all()
-    labels = fit_clusters(x, 4, weights=w).assign(x); assert (np.diff(np.bincount(labels, w))<=1e-3*w.sum()).all()
-    some = np.zeros(len(x)); some[:50] = 1
-    c = fit_clusters(x, 1, weights=some); assert np.allclose(c.centroids[0], same_body(x[:50]).mean(0), atol=1e-4)
+        a,b = (fit_clusters(x, 4, **kw) for _ in range(2))
+        assert (a.centroids==b.centroids).all()
+    labels = fit_clusters(x, 4, weights=w).assign(x)
+    assert (np.diff(np.bincount(labels, w))<=1e-3*w.sum()).all()
+    some = np.zeros(len(x))
+    some[:50] = 1
+    c = fit_clusters(x, 1, weights=some)
+    assert np.allclose(c.centroids[0], same_body(x[:50]).mean(0), atol=1e-4)
     for bad,message in ((np.ones(3), '3 weights'), (np.zeros(len(x)), 'not all 0'), (np.full(len(x), np.nan), 'NaN'), (-w, '0 or more')):
         with pytest.raises(ValueError, match=message): fit_clusters(x, 4, weights=bad)
         with pytest.raises(ValueError, match=message): balanced_sample(labels, 10, weights=bad)
 
 def test_minibatch_by_size(monkeypatch):
     import text2pose.clustering as c
-    x = noisy(500); said = []
-    kmeans = c._kmeans; monkeypatch.setattr(c, '_kmeans', lambda *a: said.append(a[-1]) or kmeans(*a)); monkeypatch.setattr(c, 'MINIBATCH_FROM', 400)
-    fit_clusters(x, 3); fit_clusters(x[:300], 3); fit_clusters(x, 3, minibatch=False)
+    x = noisy(500)
+    said = []
+    kmeans = c._kmeans
+    monkeypatch.setattr(c, '_kmeans', lambda *a: said.append(a[-1]) or kmeans(*a))
+    monkeypatch.setattr(c, 'MINIBATCH_FROM', 400)
+    fit_clusters(x, 3)
+    fit_clusters(x[:300], 3)
+    fit_clusters(x, 3, minibatch=False)
     assert said==[True,False,False]
 
 def test_same_in_another_process():
@@ -89,13 +109,17 @@ def test_same_in_another_process():
     assert len({subprocess.run([sys.executable,'-c',code], check=True, capture_output=True, text=True).stdout for _ in range(2)})==1
 
 def test_poses_not_rows():
-    table = pose_table(own_rows()); first,of = unique_poses(table)
+    table = pose_table(own_rows())
+    first,of = unique_poses(table)
     assert len(first)==len(OWN)<table.num_rows and (np.diff(first)>0).all() and table['pose_id'].take(first[of]).equals(table['pose_id'])
-    rows = own_rows(); doubled = pose_table(rows + [{**r, 'caption':r['caption']+' again'} for r in rows if r['pose_id']=='own:standing']*200)
+    rows = own_rows()
+    doubled = pose_table(rows + [{**r, 'caption':r['caption']+' again'} for r in rows if r['pose_id']=='own:standing']*200)
     drawn = [set(sample_poses(t, 30)['pose_id'].to_pylist()) for t in (table, doubled)]
-    assert drawn[0]==drawn[1] and len(drawn[0])==30                          # two hundred more captions for one pose change nothing
-    s = sample_poses(doubled, len(OWN)); assert s.num_rows==doubled.num_rows
-    shuffled = table.take(np.random.default_rng(0).permutation(table.num_rows)); assert len(unique_poses(shuffled)[0])==len(OWN)
+    assert drawn[0]==drawn[1] and len(drawn[0])==30  # two hundred more captions for one pose change nothing
+    s = sample_poses(doubled, len(OWN))
+    assert s.num_rows==doubled.num_rows
+    shuffled = table.take(np.random.default_rng(0).permutation(table.num_rows))
+    assert len(unique_poses(shuffled)[0])==len(OWN)
 
 def test_presets():
     sizes = [p['n_poses'] for p in SAMPLING_PRESETS.values()]
@@ -109,22 +133,27 @@ def test_presets():
     assert sample_poses(table, 3).num_rows>=3 and sample_poses(table.slice(0, 1), 1).num_rows==1
 
 def test_identical_poses():
-    rows = own_rows()[:1]; table = pose_table([{**rows[0], 'pose_id':f'p{i}'} for i in range(40)])
+    rows = own_rows()[:1]
+    table = pose_table([{**rows[0], 'pose_id':f'p{i}'} for i in range(40)])
     with pytest.raises(ValueError, match='only 1 of the 40 poses are distinct'): sample_poses(table, 10)
     assert sample_poses(table, 10, CLUSTERS).num_rows==10
-    still = np.repeat(OWN[:1], 30, 0); c = fit_clusters(still, 1)
+    still = np.repeat(OWN[:1], 30, 0)
+    c = fit_clusters(still, 1)
     assert [len(e) for e in cluster_examples(still, np.zeros(30, int), c, 3)]==[1]
 
 @pytest.fixture
 def saved(tmp_path):
-    m = map_clusters(pose_table(own_rows()), CLUSTERS); m.save(tmp_path/'map.json')
+    m = map_clusters(pose_table(own_rows()), CLUSTERS)
+    m.save(tmp_path/'map.json')
     return m, tmp_path/'map.json'
 
 def test_map_round_trip(saved, tmp_path):
-    m,path = saved; back = ClusterMap.load(path)
+    m,path = saved
+    back = ClusterMap.load(path)
     assert (back.clusters.centroids==m.clusters.centroids).all() and back.pose_ids==m.pose_ids
     assert all(back.cluster_of(p)==k for k,ids in enumerate(m.pose_ids) for p in ids)
-    back.save(tmp_path/'again.json'); assert (tmp_path/'again.json').read_bytes()==path.read_bytes()
+    back.save(tmp_path/'again.json')
+    assert (tmp_path/'again.json').read_bytes()==path.read_bytes()
     table = fill_clusters(pose_table(own_rows()), CLUSTERS)
     assert sorted(r for k in range(5) for r in back.rows(table, k))==list(range(table.num_rows))
     with pytest.raises(ValueError, match='cluster must be a whole number'): back.rows(table, 5)
@@ -136,7 +165,9 @@ def test_map_round_trip(saved, tmp_path):
     (lambda d: d.pop('pose_ids'), 'one list for each'), (lambda d: d.update(pose_ids={'a':1}), 'one list for each'), (lambda d: d['pose_ids'].__setitem__(0, 'abc'), 'one list for each'),
     (lambda d: d['pose_ids'][0].append(7), 'must be strings'), (lambda d: d['pose_ids'][0].append([]), 'must be strings'), (lambda d: d['pose_ids'][0].append(d['pose_ids'][1][0]), 'listed twice')])
 def test_map_damage(saved, change, message):
-    d = json.loads(saved[1].read_text()); change(d); saved[1].write_text(json.dumps(d))
+    d = json.loads(saved[1].read_text())
+    change(d)
+    saved[1].write_text(json.dumps(d))
     with pytest.raises(ValueError, match=message) as e: ClusterMap.load(saved[1])
     assert 'map.json' in str(e.value) and '\n' not in str(e.value)
 
@@ -148,18 +179,24 @@ def test_map_truncated(saved):
     with pytest.raises(FileNotFoundError, match='missing.json'): ClusterMap.load(saved[1].with_name('missing.json'))
 
 def test_map_writes_nothing_by_halves(saved, monkeypatch):
-    m,path = saved; before = path.read_bytes(); m.pose_ids[0].append(object())
+    m,path = saved
+    before = path.read_bytes()
+    m.pose_ids[0].append(object())
     with pytest.raises(TypeError): m.save(path)
     assert path.read_bytes()==before and [p.name for p in path.parent.iterdir()]==['map.json']
 
 def test_outliers():
-    o = fit_outliers(OWN); g = np.random.default_rng(0)
+    o = fit_outliers(OWN)
+    g = np.random.default_rng(0)
     assert o.find(OWN[:0]).shape==(0,) and o.find(OWN*.9).mean()<.05
-    far = noisy(200); far[np.arange(200),g.integers(1,22,200)] += 2
-    for x in (far, OWN*100, OWN*.01, OWN*0, OWN+g.normal(0, .2, OWN.shape).astype(np.float32)): assert o.find(x).mean()>.99
+    far = noisy(200)
+    far[np.arange(200),g.integers(1,22,200)] += 2
+    for x in (far, OWN*100, OWN*.01, OWN*0, OWN+g.normal(0, .2, OWN.shape).astype(np.float32)):
+        assert o.find(x).mean()>.99
     assert np.isfinite(o.scores(OWN*0)).all() and np.isfinite(o.scores(OWN*np.float32(1e9))).all()
-    assert (o.find(OWN)==o.find(OWN+5)).all()                                              # where a body stands does not matter
-    same = fit_outliers(np.repeat(OWN[:1], 30, 0)); assert not same.find(OWN[:1]).any() and same.find(OWN[:1]*10).all()
+    assert (o.find(OWN)==o.find(OWN+5)).all()  # where a body stands does not matter
+    same = fit_outliers(np.repeat(OWN[:1], 30, 0))
+    assert not same.find(OWN[:1]).any() and same.find(OWN[:1]*10).all()
 
 def test_coverage_and_words():
     assert coverage(OWN, OWN[:1], 10.).all() and not coverage(OWN[1:2], OWN[:1], 1e-6).any() and coverage(OWN[:0], OWN).shape==(0,)

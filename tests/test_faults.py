@@ -6,13 +6,16 @@ import numpy as np, pytest
 from typer.testing import CliRunner
 
 from text2pose.cli import app
-from text2pose.data import Caption, Clip, asset, own_poses, write_humanml3d
+from text2pose.core import asset
+from text2pose.data import Caption, Clip, own_poses
+from text2pose.humanml3d import write_humanml3d
 
 WEIGHTS = asset('weights')
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch, tmp_path):
-    monkeypatch.setenv('HF_HUB_OFFLINE', '1'); monkeypatch.delenv('TEXT2POSE_DATA', raising=False)
+    monkeypatch.setenv('HF_HUB_OFFLINE', '1')
+    monkeypatch.delenv('TEXT2POSE_DATA', raising=False)
     monkeypatch.chdir(tmp_path)
 
 def fails(code, says, *args):
@@ -34,28 +37,36 @@ def test_usage(args, says): fails(2, says, 'generate', *args)
 @pytest.mark.parametrize('args,says', [
     (['data','build','--preset','all','--out','t.parquet'], 'unknown preset'), (['data','build','--preset','humanml3d','--out','t.parquet'], 'needs --humanml3d'), (['data','build','--stride','0','--out','t.parquet'], '--stride must be'), (['data','build','--out','t.csv'], 'must end in .parquet'), (['data','build','--humanml3d','h','--out','t.parquet'], 'goes with --preset humanml3d'),
     (['data','build','--sample','huge','--out','t.parquet'], 'sample'), (['data','build','--key-frames','0','--out','t.parquet'], '--key-frames must be'), (['data','export','--humanml3d','h'], 'nothing to export'), (['data','export','--humanml3d','h','--own','--sources','amass'], 'unknown source'),
-    (['train','--phase','dream','--out','w'], 'unknown phase'), (['train','--steps','0','--out','w'], '--steps must be'), (['train','--draws','0','--out','w'], '--draws must be'), (['train','--draws','3','--out','w'], 'multiple of --draws'), (['train','--lr','0','--out','w'], '--lr must lie'), (['train','--precision','int8','--out','w'], '--precision must be'),
+    (['train','--phase','dream','--out','w'], 'unknown phase'), (['train','--steps','0','--out','w'], '--steps must be'), (['train','--noise-samples','0','--out','w'], '--noise-samples must be'), (['train','--noise-samples','3','--out','w'], 'multiple of --noise-samples'), (['train','--lr','0','--out','w'], '--lr must lie'), (['train','--precision','int8','--out','w'], '--precision must be'),
     (['evaluate','-n','0'], '-n must be'), (['data','show','x.npy','-n','0'], '-n must be')])
 def test_usage_elsewhere(args, says): fails(2, says, *args)
 
 def test_output_folder():
     Path('file').write_text('x')
-    fails(1, 'cannot be written', 'generate', 'a', '--out', 'file/below'); fails(1, 'cannot be written', 'generate', 'a', '--out', 'file')
+    fails(1, 'cannot be written', 'generate', 'a', '--out', 'file/below')
+    fails(1, 'cannot be written', 'generate', 'a', '--out', 'file')
     assert Path('file').read_text()=='x'
 
 def test_weights(tmp_path):
-    fails(1, 'nowhere is missing', 'generate', 'a', '--weights', 'nowhere'); fails(1, 'could not be fetched', 'generate', 'a', '--weights', 'nobody/nothing')
-    w = Path(shutil.copytree(WEIGHTS, 'w')); good,config = (w/'model.safetensors').read_bytes(),json.loads((w/'config.json').read_text())
+    fails(1, 'nowhere is missing', 'generate', 'a', '--weights', 'nowhere')
+    fails(1, 'could not be fetched', 'generate', 'a', '--weights', 'nobody/nothing')
+    w = Path(shutil.copytree(WEIGHTS, 'w'))
+    good,config = (w/'model.safetensors').read_bytes(),json.loads((w/'config.json').read_text())
     for b in (b'', good[:1000], good[:-100]):
-        (w/'model.safetensors').write_bytes(b); fails(1, 'w/model.safetensors is not a readable safetensors file', 'generate', 'a', '--weights', 'w')
-    (w/'model.safetensors').unlink(); fails(1, 'w/model.safetensors is missing', 'generate', 'a', '--weights', 'w')
+        (w/'model.safetensors').write_bytes(b)
+        fails(1, 'w/model.safetensors is not a readable safetensors file', 'generate', 'a', '--weights', 'w')
+    (w/'model.safetensors').unlink()
+    fails(1, 'w/model.safetensors is missing', 'generate', 'a', '--weights', 'w')
     (w/'model.safetensors').write_bytes(good)
     for other,says in [({**config,'text_dim':512},'does not fit'), ({**config,'unet':{**config['unet'],'block_channels':[32,64]}},'does not fit'), ({**config,'unet':{**config['unet'],'n_heads':8}},'does not fit'), ({**config,'unet':{'depth':9}},'does not fit'),
                        ({k:v for k,v in config.items() if k!='text_dim'},'does not fit'), ({**config,'schedule':'sigmoid'},'does not fit'), ({**config,'prediction_type':'epsilon'},'does not fit'), ({**config,'num_inference_steps':0},'num_inference_steps must be'),
                        ({**config,'format':'other'},'not a text2pose configuration')]:
-        (w/'config.json').write_text(json.dumps(other)); fails(1, says, 'generate', 'a', '--weights', 'w')
-    (w/'config.json').write_text('{'); fails(1, 'w/config.json is not valid JSON', 'generate', 'a', '--weights', 'w')
-    (w/'config.json').write_text('[1]'); fails(1, 'w/config.json', 'generate', 'a', '--weights', 'w')
+        (w/'config.json').write_text(json.dumps(other))
+        fails(1, says, 'generate', 'a', '--weights', 'w')
+    (w/'config.json').write_text('{')
+    fails(1, 'w/config.json is not valid JSON', 'generate', 'a', '--weights', 'w')
+    (w/'config.json').write_text('[1]')
+    fails(1, 'w/config.json', 'generate', 'a', '--weights', 'w')
 
 def test_no_encoder(tmp_path):
     "Neither the package nor a hub: in a process of its own, since the hub's library reads its environment once."
@@ -65,15 +76,29 @@ def test_no_encoder(tmp_path):
 
 def test_pose_files():
     x = np.stack([p['joints'] for p in own_poses()[:3]])
-    np.save('nan.npy', x*np.nan); np.save('inf.npy', np.full_like(x, np.inf)); np.save('shape.npy', x[:,:21]); np.save('objects.npy', np.array([{1:2}]), allow_pickle=True); np.save('text.npy', np.array(['a'])); np.save('big.npy', x.astype(float)*1e300)
-    np.save('ok.npy', x); Path('cut.npy').write_bytes(Path('ok.npy').read_bytes()[:150]); Path('empty.npy').write_bytes(b''); ok = Path('ok.npy').read_bytes(); Path('head.npy').write_bytes(ok.replace(b'}', b' ')); Path('huge.npy').write_bytes(ok.replace(b'(3, 22, 3)', b'(9**13,3)'[:10].ljust(10))); Path('bad.parquet').write_bytes(b'PAR1'); Path('t.json').write_text('{"poses":3}')
+    np.save('nan.npy', x*np.nan)
+    np.save('inf.npy', np.full_like(x, np.inf))
+    np.save('shape.npy', x[:,:21])
+    np.save('objects.npy', np.array([{1:2}]), allow_pickle=True)
+    np.save('text.npy', np.array(['a']))
+    np.save('big.npy', x.astype(float)*1e300)
+    np.save('ok.npy', x)
+    Path('cut.npy').write_bytes(Path('ok.npy').read_bytes()[:150])
+    Path('empty.npy').write_bytes(b'')
+    ok = Path('ok.npy').read_bytes()
+    Path('head.npy').write_bytes(ok.replace(b'}', b' '))
+    Path('huge.npy').write_bytes(ok.replace(b'(3, 22, 3)', b'(9**13,3)'[:10].ljust(10)))
+    Path('bad.parquet').write_bytes(b'PAR1')
+    Path('t.json').write_text('{"poses":3}')
     for f,says in [('nan.npy','NaN or infinite'),('inf.npy','NaN or infinite'),('big.npy','NaN or infinite'),('head.npy','not a readable .npy'),('huge.npy','not a readable .npy'),('shape.npy','must have shape (n, 22, 3)'),('objects.npy','pickled objects are refused'),('text.npy','array of numbers'),('cut.npy','not a readable .npy'),
                    ('empty.npy','not a readable .npy'),('none.npy','is missing'),('bad.parquet','not a readable Parquet'),('none.parquet','is missing'),('t.json','no pose file'),('none.json','is missing'),('x.bvh','unknown ending')]:
-        fails(1, says, 'data', 'check', f); fails(1, f, 'data', 'show', f)
+        fails(1, says, 'data', 'check', f)
+        fails(1, f, 'data', 'show', f)
 
 @pytest.fixture
 def humanml3d():
-    d = Path('h'); write_humanml3d([Clip('000001', 'own', 'Apache-2.0', 'train', own_poses()[0]['joints'][None], [Caption('a person stands.')])], d)
+    d = Path('h')
+    write_humanml3d([Clip('000001', 'own', 'Apache-2.0', 'train', own_poses()[0]['joints'][None], [Caption('a person stands.')])], d)
     (d/'val.txt').write_text('000001\n')
     return d
 
@@ -84,7 +109,8 @@ def humanml3d():
     ('no frame of it is a body', lambda d: np.save(d/'new_joint_vecs'/'000001.npy', np.zeros((5,263)))), ('no clip id', lambda d: (d/'train.txt').write_text('../000001\n')),
     ('pickled objects are refused', lambda d: np.save(d/'new_joint_vecs'/'000001.npy', np.array([{}]), allow_pickle=True))])
 def test_humanml3d(humanml3d, says, damage):
-    damage(humanml3d); fails(1, says, 'data', 'build', '--preset', 'humanml3d', '--humanml3d', 'h', '--out', 't.parquet', '--strict')
+    damage(humanml3d)
+    fails(1, says, 'data', 'build', '--preset', 'humanml3d', '--humanml3d', 'h', '--out', 't.parquet', '--strict')
 
 def test_training_data():
     fails(1, 'none.parquet is missing', 'train', '--data', 'none.parquet', '--out', 'w')
@@ -92,7 +118,8 @@ def test_training_data():
 @pytest.mark.parametrize('content,says', [(b'wave\xff', 'p.txt is not UTF-8'), ('wave\n走\n'.encode(), 'p.txt, line 2'), (b'\n \n', 'p.txt holds no prompts')])
 def test_prompt_files(content, says):
     Path('p.txt').write_bytes(content)
-    fails(1, says, 'generate', '--prompts', 'p.txt'); fails(1, says, 'evaluate', '--prompts', 'p.txt')
+    fails(1, says, 'generate', '--prompts', 'p.txt')
+    fails(1, says, 'evaluate', '--prompts', 'p.txt')
 
 def test_mathtext():
     r = CliRunner().invoke(app, ['generate', r'arms $\frac raised$', '-n', '1', '--out', 'o'])

@@ -21,16 +21,24 @@ class Server:
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, *args): pass
             def do_GET(self):
-                ask = self.headers.get('Range'); me.asked.append(ask)
-                if me.status: self.send_error(me.status); return
+                ask = self.headers.get('Range')
+                me.asked.append(ask)
+                if me.status:
+                    self.send_error(me.status)
+                    return
                 at = int(ask[6:-1]) if ask and me.tag and self.headers.get('If-Range')==me.tag else 0
-                if at>=len(me.data) and at: self.send_error(416); return
-                self.send_response(206 if at else 200); self.send_header('Content-Length', str(len(me.data)-at))
+                if at>=len(me.data) and at:
+                    self.send_error(416)
+                    return
+                self.send_response(206 if at else 200)
+                self.send_header('Content-Length', str(len(me.data)-at))
                 if at: self.send_header('Content-Range', f'bytes {at}-{len(me.data)-1}/{len(me.data)}')
                 if me.tag: self.send_header('ETag', me.tag)
-                self.end_headers(); self.wfile.write(me.data[at:me.cut])
+                self.end_headers()
+                self.wfile.write(me.data[at:me.cut])
                 if me.cut: self.close_connection = True
-        self.http = ThreadingHTTPServer(('127.0.0.1', 0), Handler); threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        self.http = ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
         self.url = f'http://127.0.0.1:{self.http.server_port}/set.zip'
 
 GOOD = archive({'100STYLE/Angry/Angry_FW.bvh':bvh_of(STAND), '100STYLE/Proud/Proud_ID.bvh':bvh_of(STAND), '100STYLE/notes.txt':'notes', '100STYLE/run.sh':'echo'}) + b''
@@ -38,10 +46,16 @@ GOOD = archive({'100STYLE/Angry/Angry_FW.bvh':bvh_of(STAND), '100STYLE/Proud/Pro
 @pytest.fixture
 def server(monkeypatch):
     for k in ('http_proxy','HTTP_PROXY','all_proxy','ALL_PROXY'): monkeypatch.delenv(k, raising=False)
-    s = Server(GOOD); yield s; s.http.shutdown(); s.http.server_close()
+    s = Server(GOOD)
+    yield s
+    s.http.shutdown()
+    s.http.server_close()
 
-def get(d, server, **kw): return fetch('style100', d, server if isinstance(server, str) else server.url, say=lambda s: None, **kw)
-def left(d): return sorted(str(p.relative_to(d)) for p in d.rglob('*') if p.is_file() and p.name!='source.json')  # the note of source and licence is looked at below
+def get(d, server, **kw):
+    return fetch('style100', d, server if isinstance(server, str) else server.url, say=lambda s: None, **kw)
+# the note of source and licence is looked at below
+def left(d):
+    return sorted(str(p.relative_to(d)) for p in d.rglob('*') if p.is_file() and p.name!='source.json')
 WHOLE = ['100STYLE.zip','fetched.json','files/100STYLE/Angry/Angry_FW.bvh','files/100STYLE/Proud/Proud_ID.bvh','files/100STYLE/notes.txt']
 
 def test_once_then_cached(server, tmp_path):
@@ -52,30 +66,40 @@ def test_once_then_cached(server, tmp_path):
     assert json.loads((tmp_path/'fetched.json').read_text())['100STYLE.zip']['bytes']==len(GOOD)
     assert [c.captions[0].text for c in read_mocap_folder(out)]==['angry, forwards walking','proud, idling']
     assert {(c.source,c.licence) for c in read_mocap_folder(out)}=={('style100','CC BY 4.0')}
-    assert get(tmp_path, server)==out and server.asked==[None]                                          # nothing asked again
-    (tmp_path/'100STYLE.zip').unlink(); get(tmp_path, server); assert len(server.asked)==2 and left(tmp_path)==WHOLE    # the same bytes: fine
+    assert get(tmp_path, server)==out and server.asked==[None]  # nothing asked again
+    (tmp_path/'100STYLE.zip').unlink()
+    get(tmp_path, server)
+    assert len(server.asked)==2 and left(tmp_path)==WHOLE  # the same bytes: fine
 
 def test_own_copy_is_taken(server, tmp_path):
-    (tmp_path/'100STYLE.zip').write_bytes(GOOD); get(tmp_path, server); assert server.asked==[] and left(tmp_path)==WHOLE
+    (tmp_path/'100STYLE.zip').write_bytes(GOOD)
+    get(tmp_path, server)
+    assert server.asked==[] and left(tmp_path)==WHOLE
 
 @pytest.mark.parametrize('tag', ['"v1"', None])
 def test_interrupted(server, tmp_path, tag):
     server.tag,server.cut = tag,300
     with pytest.raises(ConnectionError, match='after 300 of'): get(tmp_path, server)
-    assert left(tmp_path)==['.100STYLE.zip.part','.100STYLE.zip.part.json']                             # nothing that looks whole
-    server.cut = None; get(tmp_path, server); assert left(tmp_path)==WHOLE
-    assert server.asked==[None,'bytes=300-' if tag else None]                                           # resumed, or begun anew
+    assert left(tmp_path)==['.100STYLE.zip.part','.100STYLE.zip.part.json']  # nothing that looks whole
+    server.cut = None
+    get(tmp_path, server)
+    assert left(tmp_path)==WHOLE
+    assert server.asked==[None,'bytes=300-' if tag else None]  # resumed, or begun anew
 
 def test_changed_while_interrupted(server, tmp_path):
     server.cut = 300
     with pytest.raises(ConnectionError): get(tmp_path, server)
     server.cut,server.tag,server.data = None,'"v2"',archive({'other/Proud_ID.bvh':bvh_of(STAND)})
-    get(tmp_path, server); assert [i for i,_ in mocap_files(tmp_path)]==['Proud_ID']                     # no mixture of the two
+    get(tmp_path, server)
+    assert [i for i,_ in mocap_files(tmp_path)]==['Proud_ID']  # no mixture of the two
 
 def test_other_bytes_are_refused(server, tmp_path):
-    get(tmp_path, server); (tmp_path/'100STYLE.zip').unlink(); server.data = archive({'evil.bvh':'x'})
+    get(tmp_path, server)
+    (tmp_path/'100STYLE.zip').unlink()
+    server.data = archive({'evil.bvh':'x'})
     before = left(tmp_path)
-    with pytest.raises(ValueError, match='gives other bytes than those first fetched; nothing was kept. If you trust'): get(tmp_path, server)
+    with pytest.raises(ValueError, match='gives other bytes than those first fetched; nothing was kept. If you trust'):
+        get(tmp_path, server)
     assert left(tmp_path)==before
     (tmp_path/'100STYLE.zip').write_bytes(b'changed')
     with pytest.raises(ValueError, match='is not the file that was fetched .* delete it'): get(tmp_path, server)
@@ -87,23 +111,30 @@ def test_refused(server, tmp_path, status):
     assert left(tmp_path)==[] and '\n' not in str(e.value)
 
 def test_no_server(server, tmp_path):
-    server.http.shutdown(); server.http.server_close()
+    server.http.shutdown()
+    server.http.server_close()
     with pytest.raises(ConnectionError, match='cannot be reached: .*refused.*url='): get(tmp_path, server)
     assert left(tmp_path)==[]
     for url in ('file:///etc/passwd','ftp://x/y','nonsense'):
         with pytest.raises(ValueError, match='no http or https address'): get(tmp_path, url)
     with pytest.raises(ValueError, match='unknown archive'): fetch('amass', tmp_path)
-    with pytest.raises(ValueError, match="url names 'x.zip'"): fetch('style100', tmp_path, {'x.zip':server.url}, say=lambda s: None)
+    with pytest.raises(ValueError, match="url names 'x.zip'"):
+        fetch('style100', tmp_path, {'x.zip':server.url}, say=lambda s: None)
 
 def test_cmu_with_index(server, tmp_path):
-    index = Server(b'Subject #1 (x)\n\n01_01\tstand still\n'); server.data = archive({'all/subjects/01/01_01.bvh':bvh_of(STAND)})
+    index = Server(b'Subject #1 (x)\n\n01_01\tstand still\n')
+    server.data = archive({'all/subjects/01/01_01.bvh':bvh_of(STAND)})
     out = fetch('cmu', tmp_path, dict(zip(ARCHIVES['cmu']['files'], (server.url,index.url))), say=lambda s: None)
     assert [(c.id,c.captions[0].text) for c in read_mocap_folder(out)]==[('01_01','stand still')]
-    index.http.shutdown(); index.http.server_close()
+    index.http.shutdown()
+    index.http.server_close()
 
 def symlink():
     b = io.BytesIO()
-    with zipfile.ZipFile(b, 'w') as z: i = zipfile.ZipInfo('link.bvh'); i.external_attr = 0o120777<<16; z.writestr(i, '/etc/passwd')
+    with zipfile.ZipFile(b, 'w') as z:
+        i = zipfile.ZipInfo('link.bvh')
+        i.external_attr = 0o120777<<16
+        z.writestr(i, '/etc/passwd')
     return b.getvalue()
 
 @pytest.mark.parametrize('data,says', [(b'no zip', 'not a readable archive'), (GOOD[:-200], 'not a readable archive'), (GOOD[:60]+b'\xff'*40+GOOD[100:], 'not a readable archive'), (archive({'../x.bvh':'x'}), 'refused to unpack'),
@@ -117,5 +148,7 @@ def test_hostile_archives(data, says, tmp_path):
 def test_bad_archive_can_be_fetched_again(server, tmp_path):
     server.data = b'a login page'
     with pytest.raises(ValueError, match='not a readable archive'): get(tmp_path, server)
-    assert left(tmp_path)==[]                                                                            # neither kept nor written down
-    server.data = GOOD; get(tmp_path, server); assert left(tmp_path)==WHOLE
+    assert left(tmp_path)==[]  # neither kept nor written down
+    server.data = GOOD
+    get(tmp_path, server)
+    assert left(tmp_path)==WHOLE

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from text2pose.data import check_array
+from text2pose.core import check_array
 from text2pose.mocap import auto_map, read_amc, read_bvh, read_mocap
 from test_mocap import STAND, bvh_of, random_amc, random_bvh
 
 FUZZ = settings(max_examples=2000, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-_BOX = tempfile.TemporaryDirectory(); BOX = Path(_BOX.name)
+_BOX = tempfile.TemporaryDirectory()
+BOX = Path(_BOX.name)
 BVH = [random_bvh(np.random.default_rng(s), n_joints=n, n_frames=3)[0] for s,n in ((0,1),(1,4),(2,7))] + [bvh_of(STAND, 2)]
 PAIRS = [random_amc(np.random.default_rng(s), n_bones=n, n_frames=3)[:2] for s,n in ((0,1),(1,3),(2,6))]
 
@@ -22,13 +23,21 @@ ODD = ['', '{', '}', '\n', '\t', '#', ':', '-', '.', '0', '-1', '1e400', '1e38',
 @st.composite
 def damaged(draw, originals):
     "A valid text with a few words, lines or stretches changed; now and then anything at all."
-    if draw(st.integers(0, 9))==0: return draw(st.one_of(st.text(max_size=200), st.lists(st.sampled_from(ODD), max_size=30).map(' '.join), st.lists(st.sampled_from(ODD), max_size=30).map('\n'.join)))
+    if draw(st.integers(0, 9))==0:
+        return draw(st.one_of(st.text(max_size=200), st.lists(st.sampled_from(ODD), max_size=30).map(' '.join), st.lists(st.sampled_from(ODD), max_size=30).map('\n'.join)))
     text = draw(st.sampled_from(originals))
     for _ in range(draw(st.integers(1, 3))):
         kind = draw(st.sampled_from(['word','line','drop word','drop line','twice','swap','cut','insert'] + 6*['number'] + 2*['space']))
-        lines = text.split('\n'); i = draw(st.integers(0, len(lines)-1)); words = lines[i].split(); k = draw(st.integers(0, max(0, len(words)-1)))
-        if kind=='cut': text = text[:draw(st.integers(0, len(text)))]; continue
-        if kind=='swap': j = draw(st.integers(0, len(lines)-1)); lines[i],lines[j] = lines[j],lines[i]
+        lines = text.split('\n')
+        i = draw(st.integers(0, len(lines)-1))
+        words = lines[i].split()
+        k = draw(st.integers(0, max(0, len(words)-1)))
+        if kind=='cut':
+            text = text[:draw(st.integers(0, len(text)))]
+            continue
+        if kind=='swap':
+            j = draw(st.integers(0, len(lines)-1))
+            lines[i],lines[j] = lines[j],lines[i]
         elif kind=='drop line': del lines[i]
         elif kind=='twice': lines[i:i] = lines[i:i+draw(st.integers(1, 8))]
         elif kind=='insert': lines.insert(i, draw(st.sampled_from(ODD)))
@@ -40,13 +49,17 @@ def damaged(draw, originals):
         text = '\n'.join(lines)
     return text
 
-def put(name, text): p = BOX/name; p.write_bytes(text.encode('utf-8', 'surrogatepass')); return p
+def put(name, text):
+    p = BOX/name
+    p.write_bytes(text.encode('utf-8', 'surrogatepass'))
+    return p
 
 def good_or_sentence(read, *names):
     "Either a sound Motion, or one sentence about one of the files; its line where the trouble has one."
     try: m = read()
     except ValueError as e:
-        said = str(e); assert any(n in said for n in names) and '\n' not in said and len(said)<3000, said
+        said = str(e)
+        assert any(n in said for n in names) and '\n' not in said and len(said)<3000, said
         return None
     n = len(m.names)
     assert n==len(m.parents)==len(m.offsets)==m.positions.shape[1] and len(m.positions)>=1 and m.positions.dtype==np.float32 and len(set(m.names))==n
@@ -56,15 +69,23 @@ def good_or_sentence(read, *names):
 
 @FUZZ
 @given(damaged(BVH))
-def test_bvh(text): p = put('f.bvh', text); good_or_sentence(lambda: read_bvh(p), 'f.bvh')
+def test_bvh(text):
+    p = put('f.bvh', text)
+    good_or_sentence(lambda: read_bvh(p), 'f.bvh')
 
 @FUZZ
 @given(st.integers(0, len(PAIRS)-1).flatmap(lambda i: st.tuples(st.just(i), damaged([PAIRS[i][1]]))))
-def test_amc(case): i,text = case; a,p = put('g.asf', PAIRS[i][0]),put('g.amc', text); good_or_sentence(lambda: read_amc(p, a), 'g.amc')
+def test_amc(case):
+    i,text = case
+    a,p = put('g.asf', PAIRS[i][0]),put('g.amc', text)
+    good_or_sentence(lambda: read_amc(p, a), 'g.amc')
 
 @FUZZ
 @given(st.integers(0, len(PAIRS)-1).flatmap(lambda i: st.tuples(st.just(i), damaged([PAIRS[i][0]]))))
-def test_asf(case): i,text = case; a,p = put('h.asf', text),put('h.amc', PAIRS[i][1]); good_or_sentence(lambda: read_amc(p, a), 'h.asf', 'h.amc')
+def test_asf(case):
+    i,text = case
+    a,p = put('h.asf', text),put('h.amc', PAIRS[i][1])
+    good_or_sentence(lambda: read_amc(p, a), 'h.asf', 'h.amc')
 
 @settings(FUZZ, max_examples=600)
 @given(damaged([bvh_of(STAND, 2)]))
@@ -72,8 +93,11 @@ def test_clip(text):
     "The whole way: what is read as a person is finite and on the floor."
     p = put('c.bvh', text)
     try: c = read_mocap(p)
-    except ValueError as e: assert '\n' not in str(e) and len(str(e))<12_000 and ('c.bvh' in str(e) or 'frames' in str(e) or 'rest pose' in str(e)), str(e); return
-    check_array(c.joints, (None,22,3), 'joints'); assert abs(c.joints[...,2].min())<1e-4 and len(c.joints)<=40
+    except ValueError as e:
+        assert '\n' not in str(e) and len(str(e))<12_000 and ('c.bvh' in str(e) or 'frames' in str(e) or 'rest pose' in str(e)), str(e)
+        return
+    check_array(c.joints, (None,22,3), 'joints')
+    assert abs(c.joints[...,2].min())<1e-4 and len(c.joints)<=40
 
 def test_memory():
     "The worst of them, once more, with memory watched."
@@ -81,5 +105,9 @@ def test_memory():
     for odd in ODD:
         for i in (0,3):
             for line in range(0, BVH[i].count('\n'), 12):
-                lines = BVH[i].split('\n'); lines[line] = odd; p = put('m.bvh', '\n'.join(lines)); good_or_sentence(lambda: read_bvh(p), 'm.bvh')
-    assert tracemalloc.get_traced_memory()[1]<50e6; tracemalloc.stop()
+                lines = BVH[i].split('\n')
+                lines[line] = odd
+                p = put('m.bvh', '\n'.join(lines))
+                good_or_sentence(lambda: read_bvh(p), 'm.bvh')
+    assert tracemalloc.get_traced_memory()[1]<50e6
+    tracemalloc.stop()

@@ -2,9 +2,13 @@
 import numpy as np, pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from text2pose.data import (MAX_CAPTION, Caption, action_segments, action_weight, caption_tags, default_tagger, first_action, first_action_frames, first_action_share, mirror_words, read_texts, split_words)
+from text2pose.data import Caption
+from text2pose.captions import (
+    MAX_CAPTION, action_segments, action_weight, caption_tags, default_tagger, first_action, first_action_frames,
+    first_action_share, mirror_words, read_texts, split_words)
 
-def thorough(n): return settings(max_examples=n, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+def thorough(n):
+    return settings(max_examples=n, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 GOOD = ['a man walks forward, then sits down.#a/DET man/NOUN walk/VERB forward/ADV then/ADV sit/VERB down/ADV#0.0#0.0', 'she kicks twice#she/PRON kick/VERB twice/ADV#1.5#4.25', 'someone waves#someone/PRON wave/VERB#nan#nan']
 times = st.sampled_from(['0.0','1','-1','nan','inf','-inf','1e999','1e-400','','zero','0x10','１','1_0','٣',' 2 ','5.0']) | st.floats().map(repr)
@@ -18,7 +22,8 @@ def mutated(draw):
     "A good file with bytes cut out, doubled, flipped or put in."
     b = bytearray('\n'.join(GOOD).encode())
     for _ in range(draw(st.integers(1, 4))):
-        i = draw(st.integers(0, len(b))); j = draw(st.integers(i, min(len(b), i+30)))
+        i = draw(st.integers(0, len(b)))
+        j = draw(st.integers(i, min(len(b), i+30)))
         b[i:j] = draw(st.sampled_from([b'', bytes(b[i:j])*2, b'#', b'\n', b'/', b'\xff', b'\x00']) | st.binary(max_size=6))
     return bytes(b)
 
@@ -63,17 +68,23 @@ any_text = prose|st.text(max_size=200)
 TAGGERS = ('own','nltk') if default_tagger()=='nltk' else ('own',)
 
 def check_text(text, tagger, tags=()):
-    caption = Caption(text, tags=list(tags)); words = text.split()
-    tokens = split_words(text); assert len(caption_tags(caption, tagger))==len(tokens) and all(text[s:e]==w for w,s,e in tokens)
+    caption = Caption(text, tags=list(tags))
+    words = text.split()
+    tokens = split_words(text)
+    assert len(caption_tags(caption, tagger))==len(tokens) and all(text[s:e]==w for w,s,e in tokens)
     segments = action_segments(caption, tagger)
     assert bool(segments)==any(w[0].isalnum() or w[0] in "'’" for w,_,_ in tokens)
     for s in segments:
         assert text[s.start:s.end]==s.text!='' and 0<=s.first<=s.last<len(words) and 1<=action_weight(s.text)<=8
         assert s.text.split()[0] in words[s.first] and s.text.split()[-1] in words[s.last]
-    spans = sorted((s.start,s.end) for s in segments); assert all(b<=c for (_,b),(c,_) in zip(spans, spans[1:]))     # no two overlap
-    first = first_action(caption, tagger); assert first in text and (first or not words)
-    a,b = first_action_share(caption, tagger); assert 0<=a<b<=1
-    f,g = first_action_frames(caption, 7, tagger=tagger); assert 0<=f<g<=7
+    spans = sorted((s.start,s.end) for s in segments)
+    assert all(b<=c for (_,b),(c,_) in zip(spans, spans[1:]))  # no two overlap
+    first = first_action(caption, tagger)
+    assert first in text and (first or not words)
+    a,b = first_action_share(caption, tagger)
+    assert 0<=a<b<=1
+    f,g = first_action_frames(caption, 7, tagger=tagger)
+    assert 0<=f<g<=7
 
 @thorough(400)
 @given(text=any_text, tagger=st.sampled_from(TAGGERS))
@@ -86,14 +97,17 @@ def test_any_tags(words): check_text(' '.join(w for w,_ in words), TAGGERS[0], w
 @thorough(400)
 @given(text=any_text)
 def test_mirror_any_text(text):
-    once = mirror_words(text); twice = mirror_words(once)
-    if not any(w in text.lower() for w in ('clock','cw')): assert twice.lower()==text.lower()    # capitals inside a word are lost
-    assert mirror_words(mirror_words(twice))==twice                                              # spellings of counterclockwise settle in one round
+    once = mirror_words(text)
+    twice = mirror_words(once)
+    if not any(w in text.lower() for w in ('clock','cw')):
+        assert twice.lower()==text.lower()  # capitals inside a word are lost
+    assert mirror_words(mirror_words(twice))==twice  # spellings of counterclockwise settle in one round
     if not any(w in text.lower() for w in ('left','right','clock','cw')): assert once==text
 
 @pytest.mark.parametrize('piece', ['walks and ', 'after ', 'A, ', '- ', 'a ', 'left ', 'after he walks, ', 'while walking, ', "n'", '.', '((', 'very '])
 def test_long_texts(piece):
     text = (piece*MAX_CAPTION)[:MAX_CAPTION]
-    check_text(text, 'own'); mirror_words(text)
+    check_text(text, 'own')
+    mirror_words(text)
     with pytest.raises(ValueError, match='at most 5000 characters'): first_action(piece*100_000)
     with pytest.raises(ValueError, match='at most 5000 characters'): mirror_words(piece*100_000)

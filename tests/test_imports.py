@@ -40,7 +40,8 @@ def _unpickles(node):
     if isinstance(node, ast.ImportFrom):
         return (node.module or '').split('.')[0] in UNPICKLERS or (node.module=='torch' and any(a.name=='load' for a in node.names))
     if isinstance(node, ast.Attribute): return node.attr=='load' and getattr(node.value, 'id', '')=='torch'
-    if isinstance(node, ast.keyword): return node.arg=='allow_pickle' and getattr(node.value, 'value', True) is not False
+    if isinstance(node, ast.keyword):
+        return node.arg=='allow_pickle' and getattr(node.value, 'value', True) is not False
     return False
 
 @pytest.mark.parametrize('path', sorted((ROOT/'text2pose').glob('*.py')), ids=lambda p: p.stem)

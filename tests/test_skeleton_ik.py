@@ -4,8 +4,10 @@ from hypothesis import given, settings, strategies as st
 from scipy.spatial.transform import Rotation
 
 from text2pose.data import JOINT_NAMES, MIRROR_IDX, N_JOINTS, PARENTS, bone_lengths, mirror, own_poses
-from text2pose.skeleton import (ANGLE_JOINTS, axis_angle_to_matrix, bone_lengths_for, check_bone_lengths, euler_to_matrix, forward_kinematics, inverse_kinematics, matrix_from_6d, matrix_to_6d,
-    matrix_to_axis_angle, matrix_to_euler, matrix_to_quaternion, own_offsets, pose_from_angles, quaternion_to_matrix, reference_bone_lengths, rest_offsets, smpl_pose)
+from text2pose.skeleton import (
+    ANGLE_JOINTS, axis_angle_to_matrix, bone_lengths_for, check_bone_lengths, euler_to_matrix, forward_kinematics,
+    inverse_kinematics, matrix_from_6d, matrix_to_6d, matrix_to_axis_angle, matrix_to_euler, matrix_to_quaternion,
+    own_offsets, pose_from_angles, quaternion_to_matrix, reference_bone_lengths, rest_offsets, smpl_pose)
 
 DTYPES = [torch.float32, torch.float64]
 OWN = np.stack([p['joints'] for p in own_poses()])
@@ -14,7 +16,8 @@ EPS = {torch.float32:1e-5, torch.float64:1e-12}
 seeds = st.integers(0, 2**32-1)
 quick = settings(max_examples=12, deadline=None)
 
-def rotations(shape, seed, dtype=torch.float64): return torch.from_numpy(Rotation.random(int(np.prod(shape)), random_state=seed).as_matrix()).to(dtype).view(*shape,3,3)
+def rotations(shape, seed, dtype=torch.float64):
+    return torch.from_numpy(Rotation.random(int(np.prod(shape)), random_state=seed).as_matrix()).to(dtype).view(*shape,3,3)
 def angle(A, B): return torch.rad2deg(matrix_to_axis_angle(A.transpose(-1,-2)@B).norm(dim=-1))
 
 def anatomical(seed, n=8):
@@ -25,17 +28,26 @@ def anatomical(seed, n=8):
 @quick
 @given(seeds, st.sampled_from(DTYPES), st.sampled_from([(),(3,),(2,3)]))
 def test_spellings(seed, dtype, shape):
-    R = rotations(shape, seed, dtype); their = Rotation.from_matrix(R.double().reshape(-1,3,3).numpy()); eps = 2e-5 if dtype==torch.float32 else 1e-9
+    R = rotations(shape, seed, dtype)
+    their = Rotation.from_matrix(R.double().reshape(-1,3,3).numpy())
+    eps = 2e-5 if dtype==torch.float32 else 1e-9
     for x in (quaternion_to_matrix(matrix_to_quaternion(R)), axis_angle_to_matrix(matrix_to_axis_angle(R)), matrix_from_6d(matrix_to_6d(R)), *(euler_to_matrix(matrix_to_euler(R, o), o) for o in ('ZXY','XYZ','zyx','YXY','zxz'))):
-        assert x.dtype==dtype and x.shape==R.shape; torch.testing.assert_close(x, R, atol=eps, rtol=0)
-    q = matrix_to_quaternion(R); assert (q[...,0]>=0).all(); torch.testing.assert_close(q.norm(dim=-1), torch.ones(shape, dtype=dtype), atol=eps, rtol=0)
-    v = matrix_to_axis_angle(R).double().reshape(-1,3).numpy(); np.testing.assert_allclose(Rotation.from_rotvec(v).as_matrix(), their.as_matrix(), atol=eps*10)
+        assert x.dtype==dtype and x.shape==R.shape
+        torch.testing.assert_close(x, R, atol=eps, rtol=0)
+    q = matrix_to_quaternion(R)
+    assert (q[...,0]>=0).all()
+    torch.testing.assert_close(q.norm(dim=-1), torch.ones(shape, dtype=dtype), atol=eps, rtol=0)
+    v = matrix_to_axis_angle(R).double().reshape(-1,3).numpy()
+    np.testing.assert_allclose(Rotation.from_rotvec(v).as_matrix(), their.as_matrix(), atol=eps*10)
 
 @pytest.mark.parametrize('order', [o for l in ('xyz','xzy','yxz','yzx','zxy','zyx','xyx','xzx','yxy','yzy','zxz','zyz') for o in (l,l.upper())])
 def test_euler_like_scipy(order):
-    a = np.random.default_rng(0).uniform(-180, 180, (50,3)); a[:,1] = a[:,1]/2 if len(set(order))==3 else abs(a[:,1])
-    a[:9] = [[x,m,z] for m in ((90,-90,0) if len(set(order))==3 else (0,180,90)) for x,z in ((0,0),(90,0),(30,-70))]       # gimbal locks
-    R = Rotation.from_euler(order, a, degrees=True).as_matrix(); np.testing.assert_allclose(euler_to_matrix(torch.from_numpy(a), order), R, atol=1e-12)
+    a = np.random.default_rng(0).uniform(-180, 180, (50,3))
+    a[:,1] = a[:,1]/2 if len(set(order))==3 else abs(a[:,1])
+    # gimbal locks
+    a[:9] = [[x,m,z] for m in ((90,-90,0) if len(set(order))==3 else (0,180,90)) for x,z in ((0,0),(90,0),(30,-70))]
+    R = Rotation.from_euler(order, a, degrees=True).as_matrix()
+    np.testing.assert_allclose(euler_to_matrix(torch.from_numpy(a), order), R, atol=1e-12)
     np.testing.assert_allclose(euler_to_matrix(matrix_to_euler(torch.from_numpy(R), order), order), R, atol=1e-7)
     np.testing.assert_allclose(matrix_to_euler(torch.from_numpy(R[9:]), order), a[9:], atol=1e-6)
 
@@ -48,63 +60,91 @@ def test_gradients_at_hard_rotations(dtype):
     hard = torch.from_numpy(Rotation.from_rotvec([[0,0,0],[1e-9,0,0],[1e-4,0,0],*(np.pi*np.eye(3)),[np.pi/2**.5,np.pi/2**.5,0],[0,np.pi/2,0],[0,-np.pi/2,0],[np.pi-1e-7,0,0]]).as_matrix()).to(dtype)
     weight = torch.arange(9., dtype=dtype).view(3,3)
     for there,back in ((matrix_to_quaternion,quaternion_to_matrix),(matrix_to_axis_angle,axis_angle_to_matrix),(matrix_to_6d,matrix_from_6d),*((lambda R,o=o: matrix_to_euler(R,o), lambda a,o=o: euler_to_matrix(a,o)) for o in ('XYZ','zxy','ZYZ'))):
-        x = hard.clone().requires_grad_(); (back(there(x))*weight).sum().backward(); assert x.grad.isfinite().all()
+        x = hard.clone().requires_grad_()
+        (back(there(x))*weight).sum().backward()
+        assert x.grad.isfinite().all()
     for f,n in ((axis_angle_to_matrix,3),(quaternion_to_matrix,4),(matrix_from_6d,6)):
-        z = torch.zeros(2,n, dtype=dtype, requires_grad=True); R = f(z); (R*weight).sum().backward()
-        assert z.grad.isfinite().all(); torch.testing.assert_close(R.transpose(-1,-2)@R, torch.eye(3, dtype=dtype).expand(2,3,3))
-    v = torch.zeros(3, dtype=torch.float64, requires_grad=True); assert torch.autograd.gradcheck(axis_angle_to_matrix, v)
+        z = torch.zeros(2,n, dtype=dtype, requires_grad=True)
+        R = f(z)
+        (R*weight).sum().backward()
+        assert z.grad.isfinite().all()
+        torch.testing.assert_close(R.transpose(-1,-2)@R, torch.eye(3, dtype=dtype).expand(2,3,3))
+    v = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(axis_angle_to_matrix, v)
     assert torch.autograd.gradcheck(lambda w: matrix_to_axis_angle(axis_angle_to_matrix(w)), torch.tensor([[.3,-.2,1.],[1e-3,0,0]], dtype=torch.float64, requires_grad=True))
 
 @quick
 @given(seeds, st.sampled_from(DTYPES), st.sampled_from(['hanging','t_pose']), st.sampled_from([(),(3,),(2,3)]))
 def test_round_trip(seed, dtype, pose, shape):
-    o = rest_offsets(pose=pose).to(dtype); x = forward_kinematics(rotations((*shape,N_JOINTS), seed, dtype), o)          # any rotations at all
-    R = inverse_kinematics(x, o); assert R.dtype==dtype and R.shape==(*shape,N_JOINTS,3,3)
+    o = rest_offsets(pose=pose).to(dtype)
+    x = forward_kinematics(rotations((*shape,N_JOINTS), seed, dtype), o)  # any rotations at all
+    R = inverse_kinematics(x, o)
+    assert R.dtype==dtype and R.shape==(*shape,N_JOINTS,3,3)
     torch.testing.assert_close(forward_kinematics(R, o), x, atol=EPS[dtype], rtol=0)
-    torch.testing.assert_close(R.transpose(-1,-2)@R, torch.eye(3, dtype=dtype).expand_as(R), atol=EPS[dtype], rtol=0); assert (torch.linalg.det(R)>.99).all()
-    for leaf in (10,11,15,20,21): torch.testing.assert_close(R[...,leaf,:,:], torch.eye(3, dtype=dtype).expand(*shape,3,3), atol=EPS[dtype], rtol=0)
+    torch.testing.assert_close(R.transpose(-1,-2)@R, torch.eye(3, dtype=dtype).expand_as(R), atol=EPS[dtype], rtol=0)
+    assert (torch.linalg.det(R)>.99).all()
+    for leaf in (10,11,15,20,21):
+        torch.testing.assert_close(R[...,leaf,:,:], torch.eye(3, dtype=dtype).expand(*shape,3,3), atol=EPS[dtype], rtol=0)
 
 @quick
 @given(seeds)
 def test_own_offsets(seed):
-    x = torch.randn(4,N_JOINTS,3, generator=torch.Generator().manual_seed(seed%2**31)).double(); x = x-x[:,:1]           # no body at all
+    x = torch.randn(4,N_JOINTS,3, generator=torch.Generator().manual_seed(seed%2**31)).double()
+    x = x-x[:,:1]  # no body at all
     for pose in ('hanging','t_pose'):
-        o = own_offsets(x, pose); torch.testing.assert_close(forward_kinematics(inverse_kinematics(x, o), o), x, atol=1e-9, rtol=0)
+        o = own_offsets(x, pose)
+        torch.testing.assert_close(forward_kinematics(inverse_kinematics(x, o), o), x, atol=1e-9, rtol=0)
         torch.testing.assert_close(bone_lengths(o.cumsum(0)*0+forward_kinematics(torch.eye(3).double().expand(4,N_JOINTS,3,3), o)), bone_lengths(x), atol=1e-9, rtol=0)
 
 @quick
 @given(seeds)
 def test_mirror(seed):
-    x = torch.from_numpy(anatomical(seed)).double(); S = torch.diag(torch.tensor([-1.,1,1])).double()
+    x = torch.from_numpy(anatomical(seed)).double()
+    S = torch.diag(torch.tensor([-1.,1,1])).double()
     torch.testing.assert_close(inverse_kinematics(mirror(x)), S@inverse_kinematics(x)[:,MIRROR_IDX]@S, atol=1e-8, rtol=0)
 
 @quick
 @given(seeds, st.floats(0, 360))
 def test_turning_the_body_turns_the_pelvis_only(seed, degrees):
-    x = torch.from_numpy(anatomical(seed)).double(); Q = rotations((1,), seed)[0]
+    x = torch.from_numpy(anatomical(seed)).double()
+    Q = rotations((1,), seed)[0]
     R,T = inverse_kinematics(x),inverse_kinematics(x@Q.T + 3)
-    torch.testing.assert_close(T[:,1:], R[:,1:], atol=1e-6, rtol=0); torch.testing.assert_close(T[:,0], Q@R[:,0], atol=1e-6, rtol=0)
+    torch.testing.assert_close(T[:,1:], R[:,1:], atol=1e-6, rtol=0)
+    torch.testing.assert_close(T[:,0], Q@R[:,0], atol=1e-6, rtol=0)
 
 @quick
 @given(seeds)
 def test_no_flips(seed):
     "A millimetre of noise, as capture has it, moves no rotation far; straight limbs included."
-    x = torch.from_numpy(anatomical(seed)).double(); g = torch.Generator().manual_seed(seed%2**31)
-    x[4:,18] = (x[4:,16]+x[4:,20])/2; x[4:,5] = (x[4:,2]+x[4:,8])/2                                                      # a straight arm and a straight leg
+    x = torch.from_numpy(anatomical(seed)).double()
+    g = torch.Generator().manual_seed(seed%2**31)
+    x[4:,18] = (x[4:,16]+x[4:,20])/2
+    x[4:,5] = (x[4:,2]+x[4:,8])/2  # a straight arm and a straight leg
     noisy = x+.001*torch.randn(x.shape, generator=g)
     assert angle(inverse_kinematics(x), inverse_kinematics(noisy)).max()<20
 
 def test_no_flips_round_the_arm():
     "The arm through all directions a shoulder reaches, straight and bent to all sides: steps of a degree, no turn above ten."
-    o = rest_offsets().double(); n = 361; t = torch.linspace(0, 2*np.pi, n).double(); worst = 0
+    o = rest_offsets().double()
+    n = 361
+    t = torch.linspace(0, 2*np.pi, n).double()
+    worst = 0
     for tilt in np.radians([20,60,100,130]):
         for flexion in np.radians([0,10,30,90]):
             for spin in np.radians(np.arange(0,360,60)):
-                axis = torch.tensor([1.,-1,0]).double()/2**.5; across = torch.tensor([0.,0,1]).double(); third = torch.linalg.cross(axis, across)
-                side = (t.cos()[:,None]*across+t.sin()[:,None]*third); d = np.cos(tilt)*axis+np.sin(tilt)*side; e1 = -np.sin(tilt)*axis+np.cos(tilt)*side; e2 = torch.linalg.cross(d, e1)
+                axis = torch.tensor([1.,-1,0]).double()/2**.5
+                across = torch.tensor([0.,0,1]).double()
+                third = torch.linalg.cross(axis, across)
+                side = (t.cos()[:,None]*across+t.sin()[:,None]*third)
+                d = np.cos(tilt)*axis+np.sin(tilt)*side
+                e1 = -np.sin(tilt)*axis+np.cos(tilt)*side
+                e2 = torch.linalg.cross(d, e1)
                 low = np.cos(flexion)*d+np.sin(flexion)*(np.cos(spin)*e1+np.sin(spin)*e2)
-                x = forward_kinematics(torch.eye(3).double().expand(n,N_JOINTS,3,3), o); x[:,18] = x[:,16]+.3*d; x[:,20] = x[:,18]+.25*low
-                R = inverse_kinematics(x); worst = max(worst, float(angle(R[:-1],R[1:]).max()))
+                x = forward_kinematics(torch.eye(3).double().expand(n,N_JOINTS,3,3), o)
+                x[:,18] = x[:,16]+.3*d
+                x[:,20] = x[:,18]+.25*low
+                R = inverse_kinematics(x)
+                worst = max(worst, float(angle(R[:-1],R[1:]).max()))
     assert worst<10
 
 @pytest.mark.parametrize('dtype', DTYPES)
@@ -113,25 +153,41 @@ def test_hopeless_poses(kind, dtype):
     x = torch.from_numpy(OWN[:3]).to(dtype)
     if kind=='point': x = x*0
     if kind=='line': x = x*0+torch.arange(22.)[:,None]*torch.tensor([0,0,1.])
-    if kind=='collinear limbs': x[:,[18,19]] = (x[:,[16,17]]+x[:,[20,21]])/2; x[:,[4,5]] = (x[:,[1,2]]+x[:,[7,8]])/2
+    if kind=='collinear limbs':
+        x[:,[18,19]] = (x[:,[16,17]]+x[:,[20,21]])/2
+        x[:,[4,5]] = (x[:,[1,2]]+x[:,[7,8]])/2
     if kind=='zero bones': x[:,[4,16,12,6]] = x[:,[1,13,9,3]]
-    if kind=='coincident hips': x[:,[1,2]] = x[:,[0]]; x[:,[13,14]] = x[:,[9]]
-    if kind=='folded': x[:,[20,21]] = x[:,[16,17]]; x[:,[7,8]] = x[:,[1,2]]
+    if kind=='coincident hips':
+        x[:,[1,2]] = x[:,[0]]
+        x[:,[13,14]] = x[:,[9]]
+    if kind=='folded':
+        x[:,[20,21]] = x[:,[16,17]]
+        x[:,[7,8]] = x[:,[1,2]]
     if kind=='huge': x = x*1e6
     if kind=='tiny': x = x*1e-6
-    x = x.requires_grad_(); R = inverse_kinematics(x); assert R.isfinite().all()
-    torch.testing.assert_close(R.transpose(-1,-2)@R, torch.eye(3, dtype=dtype).expand_as(R), atol=1e-4, rtol=0); assert (torch.linalg.det(R)>.99).all()
-    (R*torch.arange(9., dtype=dtype).view(3,3)).sum().backward(); assert x.grad.isfinite().all()
-    y = x.detach(); o = own_offsets(y); size = float(y.abs().max())+1e-9
+    x = x.requires_grad_()
+    R = inverse_kinematics(x)
+    assert R.isfinite().all()
+    torch.testing.assert_close(R.transpose(-1,-2)@R, torch.eye(3, dtype=dtype).expand_as(R), atol=1e-4, rtol=0)
+    assert (torch.linalg.det(R)>.99).all()
+    (R*torch.arange(9., dtype=dtype).view(3,3)).sum().backward()
+    assert x.grad.isfinite().all()
+    y = x.detach()
+    o = own_offsets(y)
+    size = float(y.abs().max())+1e-9
     torch.testing.assert_close(forward_kinematics(inverse_kinematics(y, o), o), y-y[:,:1], atol=size*2e-5, rtol=0)
     if kind=='point': torch.testing.assert_close(R, torch.eye(3, dtype=dtype).expand_as(R), atol=1e-5, rtol=0)
 
 def test_gradient_is_right():
     "Against central differences, along random directions."
-    x = torch.from_numpy(anatomical(1)).double().requires_grad_(); g = torch.Generator().manual_seed(0); weight = torch.randn(N_JOINTS,3,3, generator=g).double()
-    f = lambda x: (inverse_kinematics(x)*weight).sum(); grad, = torch.autograd.grad(f(x), x)
+    x = torch.from_numpy(anatomical(1)).double().requires_grad_()
+    g = torch.Generator().manual_seed(0)
+    weight = torch.randn(N_JOINTS,3,3, generator=g).double()
+    f = lambda x: (inverse_kinematics(x)*weight).sum()
+    grad, = torch.autograd.grad(f(x), x)
     for _ in range(20):
-        d = torch.randn(x.shape, generator=g).double(); num = (f(x.detach()+1e-6*d)-f(x.detach()-1e-6*d))/2e-6
+        d = torch.randn(x.shape, generator=g).double()
+        num = (f(x.detach()+1e-6*d)-f(x.detach()-1e-6*d))/2e-6
         torch.testing.assert_close((grad*d).sum(), num, rtol=1e-4, atol=1e-4)
 
 def test_bad_input():
@@ -144,8 +200,10 @@ def test_bad_input():
 
 def test_kinds_and_empty_batches():
     for x in (OWN[:0], OWN[0], OWN[:6].reshape(2,3,22,3), OWN[:2].astype(np.float64)):
-        R = inverse_kinematics(x); assert isinstance(R, np.ndarray) and R.shape==(*x.shape[:-2],22,3,3) and R.dtype==x.dtype
-        orient,body = smpl_pose(x); assert orient.shape==(*x.shape[:-2],3) and body.shape==(*x.shape[:-2],21,3)
+        R = inverse_kinematics(x)
+        assert isinstance(R, np.ndarray) and R.shape==(*x.shape[:-2],22,3,3) and R.dtype==x.dtype
+        orient,body = smpl_pose(x)
+        assert orient.shape==(*x.shape[:-2],3) and body.shape==(*x.shape[:-2],21,3)
         assert isinstance(forward_kinematics(R, rest_offsets().to(torch.from_numpy(R))), np.ndarray)
     assert inverse_kinematics(OWN[0].tolist()).shape==(22,3,3)
 
@@ -154,7 +212,8 @@ def test_kinds_and_empty_batches():
 def test_own_lengths_are_checked(lengths):
     try: l = check_bone_lengths(lengths)
     except ValueError as e: assert str(e) and '\n' not in str(e)
-    else: assert l.shape==(21,) and (l>0).all() and all(abs(l[JOINT_NAMES.index(n)-1]-float(v))<1e-6 for n,v in lengths.items())
+    else:
+        assert l.shape==(21,) and (l>0).all() and all(abs(l[JOINT_NAMES.index(n)-1]-float(v))<1e-6 for n,v in lengths.items())
 
 def test_reference_is_what_the_weights_know():
     half = [.1075,.1146,.4284,.1028,.4381,.1172,.1285,.133,.1024,.0883,.1024,.2823,.2368]

@@ -4,22 +4,28 @@ import numpy as np, pytest
 from hypothesis import given, settings, strategies as st
 
 from text2pose import words
-from text2pose.data import N_JOINTS, OPEN_SOURCES, canonical, data_dir, joint_idx, mirror, own_poses
+from text2pose.core import data_dir
+from text2pose.data import N_JOINTS, canonical, joint_idx, mirror, own_poses
+from text2pose.humanml3d import OPEN_SOURCES
 from text2pose.skeleton import capture_poses, pose_from_angles
-from text2pose.words import POSECODES, check_statements, code_rates, holds, measure, mirror_code, posecodes, satisfies, score, scores
+from text2pose.posecodes import (
+    POSECODES, check_statements, code_rates, holds, measure, mirror_code, posecodes, satisfies, score, scores)
 
 OWN = {p['name']:p['joints'] for p in own_poses()}
 POSES = np.stack(list(OWN.values()))
-IDS = list(POSECODES); TWINS = [IDS.index(mirror_code(i)) for i in IDS]
+IDS = list(POSECODES)
+TWINS = [IDS.index(mirror_code(i)) for i in IDS]
 SOME = settings(max_examples=25, deadline=None, derandomize=True, database=None)
 
 @st.composite
 def damaged(draw):
     "A few poses of any degree of damage: noise, scale, joints that coincide, everything in one plane or one point."
-    g = np.random.default_rng(draw(st.integers(0, 2**32-1))); n = draw(st.integers(1, 5))
+    g = np.random.default_rng(draw(st.integers(0, 2**32-1)))
+    n = draw(st.integers(1, 5))
     x = POSES[g.integers(0, len(POSES), n)].astype(np.float64)*10**draw(st.floats(-4, 4)) + g.normal(0, 10**draw(st.floats(-4, 4)), (n,N_JOINTS,3))*draw(st.sampled_from([0,1]))
     for _ in range(draw(st.integers(0, 3))):
-        j,k = g.integers(0, N_JOINTS, 2); how = draw(st.sampled_from(['coincide','flat','point']))
+        j,k = g.integers(0, N_JOINTS, 2)
+        how = draw(st.sampled_from(['coincide','flat','point']))
         if how=='coincide': x[:,j] = x[:,k]
         if how=='flat': x[...,int(j)%3] = 0
         if how=='point': x[:] = 0
@@ -54,7 +60,8 @@ def test_the_list_of_codes():
     assert set(code_rates())==set(POSECODES) and all(0<=r<=1 for r in code_rates().values())
 
 def test_neither_size_nor_company_matters():
-    x = canonical(POSES+.02*np.random.default_rng(0).normal(size=POSES.shape)); b = posecodes(x)
+    x = canonical(POSES+.02*np.random.default_rng(0).normal(size=POSES.shape))
+    b = posecodes(x)
     for k in (.3,.7,1.9): assert (posecodes(x*k)!=b).mean()<1e-3
     assert (posecodes(x+np.array([.5,-2,1], np.float32))!=b).mean()<1e-3
     assert all((posecodes(y)[0]==c).all() for y,c in zip(x[:20], b)) and (posecodes(np.concatenate([x]*60))==np.concatenate([b]*60)).all()
@@ -65,7 +72,8 @@ def test_one_question_is_answered_like_all():
     for i in range(0, len(IDS), 7): assert (holds(IDS[i], POSES)==b[:,i]).all() and (score(IDS[i], POSES)==s[:,i]).all()
 
 def test_statements():
-    rng = np.random.default_rng(1); b = dict(zip(IDS, posecodes(POSES).T))
+    rng = np.random.default_rng(1)
+    b = dict(zip(IDS, posecodes(POSES).T))
     for _ in range(50):
         a,c,d = rng.choice(IDS, 3, replace=False)
         assert (satisfies([a,f'!{c}',f'{d} | !{a}'], POSES)==b[a]&~b[c]&(b[d]|~b[a])).all()
@@ -102,22 +110,41 @@ PROMISED = dict(standing=['standing_straight','arms_symmetric','left_arm_hanging
 
 @pytest.mark.parametrize('name', PROMISED)
 def test_hand_written_poses_do_what_they_are_called(name):
-    wrong = [s for s in PROMISED[name] if not satisfies([s], OWN[name])[0]]; assert not wrong
+    wrong = [s for s in PROMISED[name] if not satisfies([s], OWN[name])[0]]
+    assert not wrong
 
 def test_balance_tells_sitting_from_squatting():
     legs = {f'{s}_{j}':{'flexion':90} for s in ('left','right') for j in ('hip','knee')}
-    chair = pose_from_angles(legs); squat = pose_from_angles(legs | {'pelvis':{'flexion':30}, 'left_hip':{'flexion':110}, 'right_hip':{'flexion':110}, 'left_knee':{'flexion':115}, 'right_knee':{'flexion':115}, 'left_shoulder':{'flexion':110}, 'right_shoulder':{'flexion':110}})
+    chair = pose_from_angles(legs)
+    squat = pose_from_angles(legs | {'pelvis':{'flexion':30}, 'left_hip':{'flexion':110}, 'right_hip':{'flexion':110}, 'left_knee':{'flexion':115}, 'right_knee':{'flexion':115}, 'left_shoulder':{'flexion':110}, 'right_shoulder':{'flexion':110}})
     assert satisfies(['sitting_on_chair','!squatting'], chair)[0] and satisfies(['squatting','!sitting'], squat)[0]
 
 def outside(x):
     "Simple arithmetic on joints: id → (what must be true where the code holds, what is enough for it to hold); lengths in legs."
-    J = lambda n: x[:,joint_idx(n)]; far = lambda a,b: np.linalg.norm(J(a)-J(b), axis=-1)
-    leg = (far('left_hip','left_knee')+far('left_knee','left_ankle')+far('right_hip','right_knee')+far('right_knee','right_ankle'))/2; z = lambda n: J(n)[:,2]/leg; low = x[...,2].min(1)/leg; never = np.zeros(len(x), bool)
-    def bend(a, b, c): d,e,f = far(a,b),far(b,c),far(a,c); return 180-np.degrees(np.arccos(np.clip((d*d+e*e-f*f)/(2*d*e), -1, 1)))       # law of cosines
-    middle = (J('left_hip')+J('right_hip'))/2; trunk = J('neck')-middle; tilt = np.degrees(np.arccos(np.clip(trunk[:,2]/np.linalg.norm(trunk, axis=-1), -1, 1))); hips = middle[:,2]/leg
-    elbow,knee = bend('left_shoulder','left_elbow','left_wrist'),bend('left_hip','left_knee','left_ankle'); arm = J('left_wrist')-J('left_shoulder'); arm = arm/np.linalg.norm(arm, axis=-1, keepdims=True); straight = elbow<34
-    hands = far('left_wrist','right_wrist')/leg; feet = np.linalg.norm((J('left_ankle')-J('right_ankle'))[:,:2], axis=-1)/leg; ahead = (J('right_ankle')-J('left_ankle'))[:,1]/leg
-    head = far('left_wrist','head')/leg; to_knee = np.minimum(far('left_wrist','left_knee'), far('left_wrist','right_knee'))/leg; foot = np.minimum(z('left_ankle'), z('left_foot'))-low; higher = z('left_wrist')-z('right_wrist')
+    J = lambda n: x[:,joint_idx(n)]
+    far = lambda a,b: np.linalg.norm(J(a)-J(b), axis=-1)
+    leg = (far('left_hip','left_knee')+far('left_knee','left_ankle')+far('right_hip','right_knee')+far('right_knee','right_ankle'))/2
+    z = lambda n: J(n)[:,2]/leg
+    low = x[...,2].min(1)/leg
+    never = np.zeros(len(x), bool)
+    def bend(a, b, c):
+        d,e,f = far(a,b),far(b,c),far(a,c)
+        return 180-np.degrees(np.arccos(np.clip((d*d+e*e-f*f)/(2*d*e), -1, 1)))  # law of cosines
+    middle = (J('left_hip')+J('right_hip'))/2
+    trunk = J('neck')-middle
+    tilt = np.degrees(np.arccos(np.clip(trunk[:,2]/np.linalg.norm(trunk, axis=-1), -1, 1)))
+    hips = middle[:,2]/leg
+    elbow,knee = bend('left_shoulder','left_elbow','left_wrist'),bend('left_hip','left_knee','left_ankle')
+    arm = J('left_wrist')-J('left_shoulder')
+    arm = arm/np.linalg.norm(arm, axis=-1, keepdims=True)
+    straight = elbow<34
+    hands = far('left_wrist','right_wrist')/leg
+    feet = np.linalg.norm((J('left_ankle')-J('right_ankle'))[:,:2], axis=-1)/leg
+    ahead = (J('right_ankle')-J('left_ankle'))[:,1]/leg
+    head = far('left_wrist','head')/leg
+    to_knee = np.minimum(far('left_wrist','left_knee'), far('left_wrist','right_knee'))/leg
+    foot = np.minimum(z('left_ankle'), z('left_foot'))-low
+    higher = z('left_wrist')-z('right_wrist')
     return dict(left_elbow_straight=(elbow<25.5, elbow<24.5), left_elbow_right_angle=((elbow>69.5)&(elbow<110.5), (elbow>70.5)&(elbow<109.5)), left_knee_bent=(knee>39.5, knee>40.5), left_knee_fully_bent=(knee>114.5, knee>115.5),
         left_arm_straight_up=((arm[:,2]>.8)&(elbow<36), (arm[:,2]>.86)&straight), left_arm_straight_forward=((arm[:,1]<-.8)&(elbow<36), (arm[:,1]<-.84)&straight&(tilt<60)), left_arm_straight_sideways=((arm[:,0]>.8)&(elbow<36), (arm[:,0]>.84)&straight),
         left_hand_overhead=(z('left_wrist')>z('head'), z('left_wrist')>z('head')+.4), left_hand_near_floor=(z('left_wrist')-low<.45, never), left_hand_higher=(higher>0, higher>.35), left_hand_below_hip=(z('left_wrist')<hips+.05, z('left_wrist')<hips-.35),
@@ -126,17 +153,23 @@ def outside(x):
         deep_squat=((knee>90)&(hips-low<.75), never))
 
 def agrees(x):
-    x = np.asarray(x, np.float64); says = dict(zip(IDS, posecodes(x).T))
+    x = np.asarray(x, np.float64)
+    says = dict(zip(IDS, posecodes(x).T))
     for id,(needs,enough) in outside(x).items():
         h = says[id]
         assert needs[h].all(), f'{id} holds where arithmetic says no, {(~needs[h]).sum()} times'
         assert h[enough].all(), f'{id} does not hold where arithmetic says yes, {(~h[enough]).sum()} times'
 
 def test_simple_arithmetic_agrees_on_hand_written_poses():
-    rng = np.random.default_rng(2); agrees(POSES); agrees(mirror(POSES)); agrees(canonical(np.repeat(POSES, 10, 0)+.01*rng.normal(size=(10*len(POSES),22,3))))
+    rng = np.random.default_rng(2)
+    agrees(POSES)
+    agrees(mirror(POSES))
+    agrees(canonical(np.repeat(POSES, 10, 0)+.01*rng.normal(size=(10*len(POSES),22,3))))
 
 @pytest.mark.skipif(data_dir() is None, reason='TEXT2POSE_DATA is not set')
 @pytest.mark.parametrize('source', OPEN_SOURCES)
 def test_simple_arithmetic_agrees_on_real_poses(source):
-    x = capture_poses(data_dir()/'realmocap22', source); agrees(x); agrees(mirror(x))
+    x = capture_poses(data_dir()/'realmocap22', source)
+    agrees(x)
+    agrees(mirror(x))
     assert (posecodes(mirror(x))==posecodes(x)[:,TWINS]).all()

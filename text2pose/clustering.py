@@ -13,7 +13,8 @@ import functools, json, re, warnings
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
-from .data import JOINT_NAMES, N_JOINTS, PARENTS, POSE_DIM, atomic_path, bone_lengths, check_array, check_count, own_poses, read_json, table_joints
+from .core import atomic_path, check_array, check_count, read_json
+from .data import JOINT_NAMES, N_JOINTS, PARENTS, POSE_DIM, bone_lengths, own_poses, table_joints
 
 # %% ../nbs/01_clustering.ipynb #0fc0d454
 @functools.cache
@@ -26,7 +27,8 @@ def same_body(
 )->np.ndarray:         # (n, 22, 3), float32: the same bone directions, the bone lengths of the hand-written poses
     "Put every pose on one body; the posture stays."
     joints = check_array(joints, (None,N_JOINTS,3), 'joints')
-    if len(joints) and (off:=np.abs(joints[:,0]).max())>1e-3: raise ValueError(f'joints must be canonical, with the pelvis at the origin, found it {off:.3g} m away; data.canonical brings poses there')
+    if len(joints) and (off:=np.abs(joints[:,0]).max())>1e-3:
+        raise ValueError(f'joints must be canonical, with the pelvis at the origin, found it {off:.3g} m away; data.canonical brings poses there')
     out = np.zeros(joints.shape, np.float32)
     for i in range(0, len(joints), _CHUNK):
         x,y = joints[i:i+_CHUNK],out[i:i+_CHUNK]
@@ -56,7 +58,8 @@ class PoseClusters:
         joints = same_body(joints)
         d = np.empty((len(joints), self.n_clusters), np.float32)
         for i in range(0, len(joints), _CHUNK):  # a few poses and one centroid at a time: little memory
-            for k,c in enumerate(self.centroids): d[i:i+_CHUNK,k] = np.sqrt(((joints[i:i+_CHUNK]-c)**2).sum((1,2))/N_JOINTS)
+            for k,c in enumerate(self.centroids):
+                d[i:i+_CHUNK,k] = np.sqrt(((joints[i:i+_CHUNK]-c)**2).sum((1,2))/N_JOINTS)
         return d
 
     def assign(self,
@@ -79,13 +82,16 @@ def _kmeans(x, n_clusters, seed, n_init=1, weights=None, minibatch=False):
     "Centroids (k, d) and labels (n,) of the rows of x."
     from sklearn.cluster import KMeans, MiniBatchKMeans
     from sklearn.exceptions import ConvergenceWarning
-    if minibatch and len(x)>_START_ON:  # the starts are tried on some of the poses, the best one goes on with batches of all of them
+    # the starts are tried on some of the poses, the best one goes on with batches of all of them
+    if minibatch and len(x)>_START_ON:
         some = np.random.default_rng(seed).permutation(len(x))[:_START_ON]
         start,_ = _kmeans(x[some], n_clusters, seed, n_init, None if weights is None else weights[some])
         km = MiniBatchKMeans(n_clusters, init=start, n_init=1, random_state=seed, batch_size=16384, max_no_improvement=30)
-    else: km = KMeans(n_clusters, n_init=n_init, random_state=seed, tol=0)  # tol 0: on until no pose changes its cluster
+    else:
+        km = KMeans(n_clusters, n_init=n_init, random_state=seed, tol=0)  # tol 0: on until no pose changes its cluster
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore', ConvergenceWarning)       # too few distinct poses: fit_clusters says it in its own words
+        # too few distinct poses: fit_clusters says it in its own words
+        warnings.simplefilter('ignore', ConvergenceWarning)
         km.fit(x, sample_weight=weights)
     return km.cluster_centers_, km.labels_
 
@@ -99,11 +105,13 @@ def fit_clusters(
 )->PoseClusters:             # clusters ordered by size (the sum of their weights), 0 the largest
     "k-means on the 66 numbers of poses on one body."
     x = same_body(joints).reshape(-1,POSE_DIM)
-    if isinstance(n_clusters, bool) or not isinstance(n_clusters, (int,np.integer)) or not 1<=n_clusters<=len(x): raise ValueError(f'n_clusters must be a whole number between 1 and the number of poses, {len(x)}, got {n_clusters}')
+    if isinstance(n_clusters, bool) or not isinstance(n_clusters, (int,np.integer)) or not 1<=n_clusters<=len(x):
+        raise ValueError(f'n_clusters must be a whole number between 1 and the number of poses, {len(x)}, got {n_clusters}')
     if weights is not None: weights = _check_weights(weights, len(x))
     centroids,labels = _kmeans(x, n_clusters, seed, n_init, weights, len(x)>=MINIBATCH_FROM if minibatch is None else minibatch)
     counts = np.bincount(labels, minlength=n_clusters)
-    if (counts==0).any(): raise ValueError(f'n_clusters is {n_clusters}, but only {(counts>0).sum()} of the {len(x)} poses are distinct')
+    if (counts==0).any():
+        raise ValueError(f'n_clusters is {n_clusters}, but only {(counts>0).sum()} of the {len(x)} poses are distinct')
     order = np.argsort(-np.bincount(labels, weights, n_clusters), kind='stable')
     return PoseClusters(centroids[order].reshape(-1,N_JOINTS,3).astype(np.float32))
 
@@ -119,16 +127,19 @@ def cluster_curve(
     from sklearn.metrics import silhouette_score
     ks = [check_count('n_clusters', k, 2, len(joints)-1) for k in n_clusters]
     some = np.random.default_rng(seed).permutation(len(joints))[:n_sample]
-    flat = same_body(joints[some]).reshape(-1,POSE_DIM); rows = []
+    flat = same_body(joints[some]).reshape(-1,POSE_DIM)
+    rows = []
     for k in ks:
-        d = fit_clusters(joints, k, seed, n_init).distances(joints); labels = d.argmin(1)
+        d = fit_clusters(joints, k, seed, n_init).distances(joints)
+        labels = d.argmin(1)
         rows.append((k, (d.min(1)**2).mean(), silhouette_score(flat, labels[some]), np.bincount(labels).max()/len(labels)))
     return dict(zip(('n_clusters','inertia','silhouette','largest'), map(np.array, zip(*rows))))
 
 # %% ../nbs/01_clustering.ipynb #3eb6fb6b
 def _check_labels(labels, n_clusters=None):
     labels = np.asarray(labels)
-    if labels.ndim!=1 or labels.dtype.kind not in 'iu': raise ValueError(f'labels must be whole numbers of shape (n,), found {labels.dtype} of shape {labels.shape}')
+    if labels.ndim!=1 or labels.dtype.kind not in 'iu':
+        raise ValueError(f'labels must be whole numbers of shape (n,), found {labels.dtype} of shape {labels.shape}')
     if not len(labels): raise ValueError('labels are empty: expected one for every pose')
     if labels.min()<0 or (n_clusters is not None and labels.max()>=n_clusters):
         raise ValueError(f'labels must be between 0 and {"k-1" if n_clusters is None else n_clusters-1}, found {labels.min()} to {labels.max()}')
@@ -142,7 +153,8 @@ def medoids(
     "The member of each cluster that is nearest to its centroid."
     labels = _check_labels(labels, clusters.n_clusters)
     if len(labels)!=len(joints): raise ValueError(f'{len(joints)} poses, {len(labels)} labels')
-    if len(empty:=np.setdiff1d(np.arange(clusters.n_clusters), labels)): raise ValueError(f'no pose is in cluster {empty[0]}: it has no medoid')
+    if len(empty:=np.setdiff1d(np.arange(clusters.n_clusters), labels)):
+        raise ValueError(f'no pose is in cluster {empty[0]}: it has no medoid')
     d = clusters.distances(joints)
     members = [np.flatnonzero(labels==k) for k in range(clusters.n_clusters)]
     return np.array([m[d[m,k].argmin()] for k,m in enumerate(members)])
@@ -156,7 +168,9 @@ def cluster_examples(
     seed:int=0,            # of the splitting
 )->list:                   # k arrays of up to n rows: the medoid, then the medoids of the cluster's parts, the largest part first
     "A few poses that show what a cluster holds."
-    first = medoids(joints, labels, clusters); check_count('n', n); out = []
+    first = medoids(joints, labels, clusters)
+    check_count('n', n)
+    out = []
     for k,m in enumerate(first):
         members = np.flatnonzero(np.asarray(labels)==k)
         n_parts = min(n-1, len(np.unique(same_body(joints[members]).round(4), axis=0)))
@@ -176,15 +190,19 @@ def typical_words(
     n_clusters:int=8,  # k
 )->list:               # k lists of up to n words, the most typical first
     "Words that the poses of a cluster have more often than the others, by p·log(p/q)."
-    labels = _check_labels(labels, n_clusters); check_count('n', n)
+    labels = _check_labels(labels, n_clusters)
+    check_count('n', n)
     if len(captions)!=len(labels): raise ValueError(f'{len(captions)} captions, {len(labels)} labels')
     words = {}
     for c in set(captions): words[c] = sorted(set(_WORD.findall(c.lower())))
     vocab = {w:i for i,w in enumerate(sorted({w for ws in words.values() for w in ws}))}
-    has = np.zeros((n_clusters,len(vocab))); size = np.bincount(labels, minlength=n_clusters)
+    has = np.zeros((n_clusters,len(vocab)))
+    size = np.bincount(labels, minlength=n_clusters)
     for c,l in zip(captions, labels): has[l,[vocab[w] for w in words[c]]] += 1
-    p = (has+1)/(size[:,None]+2); q = (has.sum(0)-has+1)/((size.sum()-size)[:,None]+2)
-    score = p*np.log(p/q); by = list(vocab)
+    p = (has+1)/(size[:,None]+2)
+    q = (has.sum(0)-has+1)/((size.sum()-size)[:,None]+2)
+    score = p*np.log(p/q)
+    by = list(vocab)
     return [[by[i] for i in np.argsort(-s, kind='stable')[:n] if s[i]>0 and h[i]>0] for s,h in zip(score,has)]
 
 # %% ../nbs/01_clustering.ipynb #0e86d3a7
@@ -201,7 +219,8 @@ def effective_clusters(
 )->float:              # 1 to k: that many clusters of equal size would be as varied
     "The exponential of the entropy of the shares."
     shares = check_array(np.asarray(shares, dtype=np.float64), (None,), 'shares')
-    if (shares<0).any() or abs(shares.sum()-1)>1e-6: raise ValueError(f'shares must be 0 or more and add up to 1, got {shares.tolist()}')
+    if (shares<0).any() or abs(shares.sum()-1)>1e-6:
+        raise ValueError(f'shares must be 0 or more and add up to 1, got {shares.tolist()}')
     p = shares[shares>0]
     return float(np.exp(-(p*np.log(p)).sum()))
 
@@ -212,8 +231,10 @@ def balanced_quotas(
 )->np.ndarray:         # (k,) int64, poses to take from each cluster, adding up to n
     "Equal quotas, except that no cluster gives more than it has."
     counts = np.asarray(counts, dtype=np.int64)
-    if counts.ndim!=1 or (counts<0).any(): raise ValueError(f'counts must be one number from 0 for each cluster, got {counts.tolist()}')
-    if isinstance(n, bool) or not isinstance(n, (int,np.integer)) or not 1<=n<=counts.sum(): raise ValueError(f'n must be a whole number between 1 and the number of poses, {counts.sum()}, got {n}')
+    if counts.ndim!=1 or (counts<0).any():
+        raise ValueError(f'counts must be one number from 0 for each cluster, got {counts.tolist()}')
+    if isinstance(n, bool) or not isinstance(n, (int,np.integer)) or not 1<=n<=counts.sum():
+        raise ValueError(f'n must be a whole number between 1 and the number of poses, {counts.sum()}, got {n}')
     quotas = np.zeros_like(counts)
     while (left:=n-quotas.sum())>0:
         has_more = np.flatnonzero(counts>quotas)
@@ -228,9 +249,11 @@ def balanced_limit(
 )->int:                 # poses; 0 when even one from each cluster is too uneven
     "Size of the largest balanced sample in which no cluster exceeds a share."
     counts = np.asarray(counts, dtype=np.int64)
-    if counts.ndim!=1 or (counts<0).any() or not counts.sum(): raise ValueError(f'counts must be one number from 0 for each cluster, got {counts.tolist()}')
+    if counts.ndim!=1 or (counts<0).any() or not counts.sum():
+        raise ValueError(f'counts must be one number from 0 for each cluster, got {counts.tolist()}')
     if not 0<largest<=1: raise ValueError(f'largest must be above 0 and at most 1, got {largest}')
-    q = np.arange(1, counts.max()+1); n = sum(np.minimum(c, q) for c in counts)
+    q = np.arange(1, counts.max()+1)
+    n = sum(np.minimum(c, q) for c in counts)
     return int(n[q<=largest*n+1e-9].max(initial=0))
 
 # %% ../nbs/01_clustering.ipynb #319fbb2b
@@ -247,10 +270,13 @@ def balanced_sample(
     if len(finer)!=len(labels): raise ValueError(f'{len(labels)} labels, {len(finer)} finer ones')
     weights = np.ones(len(labels)) if weights is None else _check_weights(weights, len(labels))
     quotas = balanced_quotas(np.bincount(labels), n)
-    with np.errstate(divide='ignore'): order = np.argsort(np.random.default_rng(seed).exponential(size=len(labels))/weights, kind='stable')
+    with np.errstate(divide='ignore'):
+        order = np.argsort(np.random.default_rng(seed).exponential(size=len(labels))/weights, kind='stable')
     sample = []
     for k,quota in enumerate(quotas):
-        rows = order[labels[order]==k]; groups = finer[rows]; turn = np.empty(len(rows), np.int64)
+        rows = order[labels[order]==k]
+        groups = finer[rows]
+        turn = np.empty(len(rows), np.int64)
         for f in np.unique(groups): turn[groups==f] = np.arange((groups==f).sum())
         sample.append(rows[np.argsort(turn, kind='stable')][:quota])
     return np.sort(np.concatenate(sample))
@@ -263,15 +289,19 @@ def source_weights(
 )->np.ndarray:          # (n,) float64, mean 1
     "Weights of poses such that no source drowns the others."
     sources = np.asarray(sources)
-    if sources.ndim!=1 or not len(sources): raise ValueError(f'sources must be one name for each pose, found shape {sources.shape}')
+    if sources.ndim!=1 or not len(sources):
+        raise ValueError(f'sources must be one name for each pose, found shape {sources.shape}')
     if not 0<=temper<=1: raise ValueError(f'temper must be between 0 and 1, got {temper}')
     if not 0<cap<=1: raise ValueError(f'cap must be above 0 and at most 1, got {cap}')
     names,of,counts = np.unique(sources.astype(str), return_inverse=True, return_counts=True)
-    share = counts**float(temper); share /= share.sum()
-    cap = max(cap, 1/len(names)); capped = np.zeros(len(names), bool)
+    share = counts**float(temper)
+    share /= share.sum()
+    cap = max(cap, 1/len(names))
+    capped = np.zeros(len(names), bool)
     while (share>cap+1e-9).any():
         capped |= share>cap+1e-9
-        share[capped] = cap; share[~capped] *= (1-cap*capped.sum())/share[~capped].sum()
+        share[capped] = cap
+        share[~capped] *= (1-cap*capped.sum())/share[~capped].sum()
     return (share/counts)[of]*len(sources)
 
 # %% ../nbs/01_clustering.ipynb #04c0ce02
@@ -292,7 +322,8 @@ class ClusterMap:
     pose_ids:list         # k lists of str, the poses of each cluster; none twice
 
     def __post_init__(self):
-        if len(self.pose_ids)!=self.clusters.n_clusters: raise ValueError(f'{self.clusters.n_clusters} clusters, {len(self.pose_ids)} lists of poses')
+        if len(self.pose_ids)!=self.clusters.n_clusters:
+            raise ValueError(f'{self.clusters.n_clusters} clusters, {len(self.pose_ids)} lists of poses')
         self._of = {}
         for k,ids in enumerate(self.pose_ids):
             for p in ids:
@@ -314,7 +345,8 @@ class ClusterMap:
         cluster:int, # 0 to k-1
     )->np.ndarray:   # int64, every row of the table whose pose is in the cluster, one for each caption
         "Rows of a cluster."
-        check_count('cluster', cluster, 0, self.clusters.n_clusters-1); ids = set(self.pose_ids[cluster])
+        check_count('cluster', cluster, 0, self.clusters.n_clusters-1)
+        ids = set(self.pose_ids[cluster])
         return np.flatnonzero([p in ids for p in table['pose_id'].to_pylist()])
 
     def save(self,
@@ -330,12 +362,15 @@ class ClusterMap:
     ):        # ClusterMap
         "Read and check what save wrote."
         d = read_json(path)
-        if d.get('format')!='text2pose clusters' or d.get('version')!=1: raise ValueError(f'{path} is no map of clusters: expected format "text2pose clusters", version 1')
+        if d.get('format')!='text2pose clusters' or d.get('version')!=1:
+            raise ValueError(f'{path} is no map of clusters: expected format "text2pose clusters", version 1')
         try: x = np.array(d['centroids'], dtype=np.float32)
-        except (KeyError, TypeError, ValueError, OverflowError): raise ValueError(f'{path} is damaged: centroids must be lists of {POSE_DIM} numbers') from None
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise ValueError(f'{path} is damaged: centroids must be lists of {POSE_DIM} numbers') from None
         check_array(x, (None,POSE_DIM), f'{path}, centroids')
         ids = d.get('pose_ids')
-        if not isinstance(ids, list) or not all(isinstance(i, list) for i in ids): raise ValueError(f'{path} is damaged: pose_ids must be one list for each cluster')
+        if not isinstance(ids, list) or not all(isinstance(i, list) for i in ids):
+            raise ValueError(f'{path} is damaged: pose_ids must be one list for each cluster')
         try: return cls(PoseClusters(x.reshape(-1,N_JOINTS,3)), ids)
         except ValueError as e: raise ValueError(f'{path} is damaged: {e}') from None
 
@@ -344,7 +379,9 @@ def unique_poses(
 )->tuple:      # (n,) row where each pose first appears, rising; (rows,) number of the pose of each row, 0 to n-1
     "Poses of a table that has a row for every caption."
     _,first,of = np.unique(np.array(table['pose_id'].to_pylist(), dtype=str), return_index=True, return_inverse=True)
-    order = np.argsort(first); place = np.empty_like(order); place[order] = np.arange(len(order))
+    order = np.argsort(first)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
     return first[order], place[of]
 
 def map_clusters(
@@ -353,11 +390,12 @@ def map_clusters(
 )->ClusterMap:
     "The map of a table's poses."
     first,_ = unique_poses(table)
-    labels = clusters.assign(table_joints(table)[first]); ids = np.array(table['pose_id'].to_pylist(), dtype=object)[first]
+    labels = clusters.assign(table_joints(table)[first])
+    ids = np.array(table['pose_id'].to_pylist(), dtype=object)[first]
     return ClusterMap(clusters, [ids[labels==k].tolist() for k in range(clusters.n_clusters)])
 
 # %% ../nbs/01_clustering.ipynb #6d069d09
-SAMPLING_PRESETS = {                        # n_poses: wanted; stride: keep every n-th frame (20 fps) of each clip when the table is built
+SAMPLING_PRESETS = {  # n_poses: wanted; stride: keep every n-th frame (20 fps) of each clip when the table is built
     'tiny':   dict(n_poses=1300,  stride=4),
     'small':  dict(n_poses=2500,  stride=4),
     'medium': dict(n_poses=5000,  stride=4),
@@ -372,44 +410,55 @@ def sample_poses(
     n_finer:int=256,            # finer groups that take turns inside the clusters; at most an eighth of the poses
 ):                              # pyarrow.Table: the rows of the drawn poses, in the order of the table, `cluster` filled
     "A balanced sample of a pose table; every pose comes with all its captions."
-    if isinstance(size, str) and size not in SAMPLING_PRESETS: raise ValueError(f'unknown sample {size!r}; expected a number of poses or one of {", ".join(SAMPLING_PRESETS)}')
-    train = np.array(table['split'].to_pylist())=='train'; rows = table.filter(train); first,of = unique_poses(rows)
+    if isinstance(size, str) and size not in SAMPLING_PRESETS:
+        raise ValueError(f'unknown sample {size!r}; expected a number of poses or one of {", ".join(SAMPLING_PRESETS)}')
+    train = np.array(table['split'].to_pylist())=='train'
+    rows = table.filter(train)
+    first,of = unique_poses(rows)
     n = SAMPLING_PRESETS[size]['n_poses'] if isinstance(size, str) else check_count('size', size)
     if n>len(first): raise ValueError(f'the sample {size!r} needs {n} poses, the table has {len(first)} for training')
-    joints = table_joints(rows)[first]; weights = source_weights(rows['source'].take(first).to_pylist())
+    joints = table_joints(rows)[first]
+    weights = source_weights(rows['source'].take(first).to_pylist())
     if clusters is None: clusters = fit_clusters(joints, min(8, len(first)), seed, weights=weights)
     _,finer = _kmeans(same_body(joints).reshape(-1,POSE_DIM), max(1, min(n_finer, len(first)//8)), seed, weights=weights, minibatch=True)
-    drawn = np.zeros(len(first), bool); drawn[balanced_sample(clusters.assign(joints), n, seed, weights, finer)] = True
-    keep = ~train; keep[train] = drawn[of]
+    drawn = np.zeros(len(first), bool)
+    drawn[balanced_sample(clusters.assign(joints), n, seed, weights, finer)] = True
+    keep = ~train
+    keep[train] = drawn[of]
     return fill_clusters(table.filter(keep), clusters)
 
 # %% ../nbs/01_clustering.ipynb #8e54fd86
 def coverage(
-    held_out:np.ndarray, # (m, 22, 3), canonical, metres
+    val:np.ndarray, # (m, 22, 3), canonical, metres
     sample:np.ndarray,   # (n, 22, 3), canonical, metres
     radius:float=.1,     # metres, root mean square over the joints, on one body
 )->np.ndarray:           # (m,) bool
     "Which held-out poses have a pose of the sample within a radius."
-    a,b = (same_body(x).reshape(-1,POSE_DIM) for x in (held_out,sample))
+    a,b = (same_body(x).reshape(-1,POSE_DIM) for x in (val,sample))
     if not len(b): raise ValueError('the sample is empty')
-    b2 = (b**2).sum(1); near = [((x**2).sum(1)[:,None]-2*x@b.T+b2).min(1) for x in np.split(a, range(2048, len(a), 2048))]
+    b2 = (b**2).sum(1)
+    near = [((x**2).sum(1)[:,None]-2*x@b.T+b2).min(1) for x in np.split(a, range(2048, len(a), 2048))]
     return np.concatenate(near)<=N_JOINTS*radius**2
 
 # %% ../nbs/01_clustering.ipynb #d5fdadd1
-_PART_BONES = dict(trunk=([1,2,3,6,9],[12,13,14,15,16,17]), left_leg=([4,7,10],[]), right_leg=([5,8,11],[]), left_arm=([],[18,20]), right_arm=([],[19,21]))  # joints: bones in pelvis axes, in chest axes
+# joints: bones in pelvis axes, in chest axes
+_PART_BONES = dict(trunk=([1,2,3,6,9],[12,13,14,15,16,17]), left_leg=([4,7,10],[]), right_leg=([5,8,11],[]), left_arm=([],[18,20]), right_arm=([],[19,21]))
 
 def _unit(v): return v/np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-9)
 
 def _axes(left, up):
-    x = _unit(left); y = _unit(np.cross(up, x))
+    x = _unit(left)
+    y = _unit(np.cross(up, x))
     return np.stack([x, y, np.cross(x, y)], axis=1)  # (n, 3 axes, 3)
 
 def pose_parts(
     joints:np.ndarray, # (n, 22, 3), canonical, metres; broken poses are welcome, NaN are not
 )->dict:               # way (n, 9), trunk (n, 33), left_leg and right_leg (n, 9), left_arm and right_arm (n, 6), float64, right limbs mirrored onto left ones
     "What the outlier detection compares, part by part."
-    x = check_array(joints, (None,N_JOINTS,3), 'joints').astype(np.float64); x = x-x[:,:1]
-    bones = (x[:,1:]-x[:,PARENTS[1:]])/_body_lengths()[:,None]; leg = _body_lengths()[[3,6]].sum()
+    x = check_array(joints, (None,N_JOINTS,3), 'joints').astype(np.float64)
+    x = x-x[:,:1]
+    bones = (x[:,1:]-x[:,PARENTS[1:]])/_body_lengths()[:,None]
+    leg = _body_lengths()[[3,6]].sum()
     pelvis,chest = _axes(x[:,1]-x[:,2], x[:,3]), _axes(x[:,16]-x[:,17], x[:,12]-x[:,9])
     in_pelvis,in_chest = (np.einsum('nij,nbj->nbi', f, bones) for f in (pelvis,chest))
     parts = dict(way=np.concatenate([_unit(x[:,12]), _unit(x[:,1]-x[:,2]), x[:,[7,8]].mean(1)/leg], axis=1))
@@ -419,13 +468,15 @@ def pose_parts(
     return parts
 
 # %% ../nbs/01_clustering.ipynb #152c2878
-OUTLIER_PARTS = dict(way=(('way',),2,11.), trunk=(('trunk',),8,15.), leg=(('left_leg','right_leg'),8,9.), arm=(('left_arm','right_arm'),8,9.5))  # part: its names in pose_parts, clusters, threshold c
+# part: its names in pose_parts, clusters, threshold c
+OUTLIER_PARTS = dict(way=(('way',),2,11.), trunk=(('trunk',),8,15.), leg=(('left_leg','right_leg'),8,9.), arm=(('left_arm','right_arm'),8,9.5))
 
 _MIN_SPREAD = .1  # a tenth of a bone: less than that is a rig or a rounding, not a break
 
 def _nearest(x, centroids):
     "Nearest centroid and the distance to it."
-    d2 = (x**2).sum(1)[:,None]-2*x@centroids.T+(centroids**2).sum(1); k = d2.argmin(1)
+    d2 = (x**2).sum(1)[:,None]-2*x@centroids.T+(centroids**2).sum(1)
+    k = d2.argmin(1)
     return k, np.sqrt(np.maximum(d2[np.arange(len(x)),k], 0))
 
 @dataclass
@@ -459,10 +510,12 @@ def fit_outliers(
 )->PoseOutliers:
     "Learn what is usual."
     check_count('number of poses', len(joints), 20)
-    parts = pose_parts(joints); found = PoseOutliers({}, {}, {})
+    parts = pose_parts(joints)
+    found = PoseOutliers({}, {}, {})
     for part,(names,n_clusters,_) in OUTLIER_PARTS.items():
         x = np.concatenate([parts[n] for n in names])
-        centroids,_ = _kmeans(x, n_clusters, seed, 10, minibatch=len(x)>=MINIBATCH_FROM); k,d = _nearest(x, centroids)
+        centroids,_ = _kmeans(x, n_clusters, seed, 10, minibatch=len(x)>=MINIBATCH_FROM)
+        k,d = _nearest(x, centroids)
         medians = np.array([np.median(d[k==i]) if (k==i).any() else np.median(d) for i in range(n_clusters)])
         found.centroids[part],found.medians[part],found.spreads[part] = centroids, medians, max(1.4826*float(np.median(np.abs(d-medians[k]))), _MIN_SPREAD)
     return found

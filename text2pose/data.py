@@ -4,31 +4,21 @@
 
 # %% auto #0
 __all__ = ['JOINT_NAMES', 'PARENTS', 'N_JOINTS', 'POSE_DIM', 'KINEMATIC_TREE', 'MIRROR_IDX', 'LEFT_COLOR', 'RIGHT_COLOR',
-           'TRUNK_COLOR', 'GHOST_COLOR', 'VIEWS', 'MAX_CAPTION', 'PENN_TO_UNIVERSAL', 'HUMANML3D_SLICES',
-           'OPEN_SOURCES', 'ALL_SOURCES', 'RULES', 'CAPTION_KINDS', 'POSE_COLUMNS', 'joint_idx', 'z_up_from_y_up',
-           'y_up_from_z_up', 'body_axes', 'heading', 'turn', 'mirror', 'bone_lengths', 'Placement', 'normalise',
-           'restore', 'canonical', 'asset', 'read_json', 'own_poses', 'project', 'plot_pose', 'plot_poses',
-           'plot_views', 'plot_sequence', 'Caption', 'parse_caption', 'read_texts', 'split_words', 'default_tagger',
-           'tag_words', 'caption_tags', 'format_caption', 'word_roles', 'Segment', 'action_segments', 'first_action',
-           'action_weight', 'first_action_share', 'first_action_frames', 'key_frames', 'mirror_words', 'mirror_caption',
-           'data_dir', 'read_array', 'check_count', 'check_array', 'atomic_path', 'atomic_folder', 'pose_faults',
-           'joints_from_humanml3d_vec', 'humanml3d_yaw', 'world_from_humanml3d_vec', 'humanml3d_heading',
-           'humanml3d_vec_from_joints', 'place', 'Clip', 'Report', 'humanml3d_ids', 'humanml3d_stats', 'read_humanml3d',
-           'write_humanml3d', 'read_realmocap22', 'is_t_pose', 'frame_faults', 'good_frames', 'distinct_frames',
-           'chain_integrity', 'pose_schema', 'pose_table', 'with_report', 'table_report', 'write_pose_table',
-           'read_pose_table', 'table_joints', 'caption_frames', 'clip_rows', 'own_clips', 'own_rows', 'fingerprint',
+           'TRUNK_COLOR', 'GHOST_COLOR', 'VIEWS', 'RULES', 'CAPTION_KINDS', 'POSE_COLUMNS', 'joint_idx',
+           'z_up_from_y_up', 'y_up_from_z_up', 'body_axes', 'heading', 'rotate_z', 'mirror', 'bone_lengths',
+           'Placement', 'canonicalize', 'restore', 'canonical', 'own_poses', 'project', 'plot_pose', 'plot_poses',
+           'plot_views', 'plot_sequence', 'pose_faults', 'Caption', 'Clip', 'Report', 'is_t_pose', 'frame_faults',
+           'good_frames', 'distinct_frames', 'chain_integrity', 'pose_schema', 'pose_table', 'with_report',
+           'table_report', 'write_pose_table', 'read_pose_table', 'table_joints', 'own_clips', 'own_rows',
            'table_from_parts']
 
 # %% ../nbs/00_data.ipynb #1a9d9b7a
-import hashlib, json, os, re, shutil, tempfile, textwrap, warnings
-from bisect import bisect_right
+import json, textwrap
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 import numpy as np
+from .core import asset, atomic_path, check_array, read_json
 
 # %% ../nbs/00_data.ipynb #885e540b
 JOINT_NAMES = ('pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot right_foot '
@@ -44,7 +34,8 @@ def joint_idx(
     name:str, # one of JOINT_NAMES, for example 'left_wrist'
 )->int:       # its index, 0 to 21
     "Index of a joint from its name."
-    if name not in JOINT_NAMES: raise ValueError(f'no joint is called {name!r}; the joints are {", ".join(JOINT_NAMES)}')
+    if name not in JOINT_NAMES:
+        raise ValueError(f'no joint is called {name!r}; the joints are {", ".join(JOINT_NAMES)}')
     return JOINT_NAMES.index(name)
 
 # %% ../nbs/00_data.ipynb #083ab698
@@ -80,7 +71,7 @@ def heading(
     x,y = left[...,0]-w*forward[...,1], left[...,1]+w*forward[...,0]
     return np.where(np.hypot(x,y)>1e-3, np.arctan2(y,x), 0.)
 
-def turn(
+def rotate_z(
     joints:np.ndarray, # (..., 22, 3), Z up
     angle:np.ndarray,  # (...), radians about +Z, counter-clockwise seen from above
 )->np.ndarray:         # (..., 22, 3)
@@ -93,7 +84,8 @@ def mirror(
     joints, # (..., 22, 3), canonical, numpy or torch
 ):          # (..., 22, 3), the pose seen in a mirror: left and right exchanged
     "Reflect in the plane that parts left from right, and swap the names of the two sides."
-    x = joints[...,MIRROR_IDX,:]; x[...,0] = -x[...,0]       # the index makes a copy
+    x = joints[...,MIRROR_IDX,:]
+    x[...,0] = -x[...,0]  # the index makes a copy
     return x
 
 def bone_lengths(
@@ -106,58 +98,45 @@ def bone_lengths(
 # %% ../nbs/00_data.ipynb #25c37b9e
 @dataclass
 class Placement:
-    "What `normalise` took away from poses; `restore` puts it back."
+    "What `canonicalize` took away from poses; `restore` puts it back."
     root:np.ndarray     # (..., 3), where the pelvis was, metres, Z up
     heading:np.ndarray  # (...), radians, see `heading`
     scale:np.ndarray    # (...), canonical size = scale · measured size; 1 when sizes were kept
 
-def normalise(
+def canonicalize(
     joints:np.ndarray,    # (..., 22, 3), metres, Z up, any place and heading
     mean_bone:float=None, # scale every pose until its 21 bones have this mean length, metres; sizes are kept by default
 )->tuple:                 # (..., 22, 3) float32, pelvis at the origin, facing −Y; and the Placement
     "Take place, heading and, if asked, size away from poses; proportions stay."
     joints = np.asarray(joints, dtype=np.float64)
     if joints.shape[-2:]!=(N_JOINTS,3): raise ValueError(f'poses must have shape (..., 22, 3), found {joints.shape}')
-    root = joints[...,0,:]; angle = heading(joints)
-    poses = turn(joints-root[...,None,:], -angle); scale = np.ones(poses.shape[:-2])
+    root = joints[...,0,:]
+    angle = heading(joints)
+    poses = rotate_z(joints-root[...,None,:], -angle)
+    scale = np.ones(poses.shape[:-2])
     if mean_bone is not None:
         size = bone_lengths(joints).mean(-1)
-        if (size<1e-6).any(): raise ValueError(f'poses must be bodies, but in pose {int(np.argmax(np.ravel(size<1e-6)))} all joints lie in one point')
-        scale = mean_bone/size; poses = poses*scale[...,None,None]
+        if (size<1e-6).any():
+            raise ValueError(f'poses must be bodies, but in pose {int(np.argmax(np.ravel(size<1e-6)))} all joints lie in one point')
+        scale = mean_bone/size
+        poses = poses*scale[...,None,None]
     return poses.astype(np.float32), Placement(root, angle, scale)
 
 def restore(
     poses:np.ndarray,    # (..., 22, 3), canonical
-    placement:Placement, # from `normalise`
+    placement:Placement, # from `canonicalize`
 )->np.ndarray:           # (..., 22, 3) float64, as they were measured
-    "Undo `normalise`."
+    "Undo `canonicalize`."
     x = np.asarray(poses, dtype=np.float64)/placement.scale[...,None,None]
-    return turn(x, placement.heading) + placement.root[...,None,:]
+    return rotate_z(x, placement.heading) + placement.root[...,None,:]
 
 def canonical(
     joints:np.ndarray, # (..., 22, 3), metres, Z up, any place and heading
 )->np.ndarray:         # (..., 22, 3), float32, pelvis at the origin, facing −Y
     "Move the pelvis to the origin and turn the subject to face −Y; sizes and shape are kept."
-    return normalise(joints)[0]
+    return canonicalize(joints)[0]
 
 # %% ../nbs/00_data.ipynb #6ec8b6c3
-def asset(
-    name:str, # path below text2pose/assets, for example 'poses.json'
-)->Path:      # where the installed package keeps it
-    "Path of a file shipped inside the package."
-    return Path(str(resources.files('text2pose')))/'assets'/name
-
-def read_json(
-    path, # file to read
-)->dict:
-    "Read a JSON file; say which file is missing or broken, and where."
-    path = Path(path)
-    if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected a JSON file there')
-    try: d = json.loads(path.read_text(encoding='utf-8'))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as e: raise ValueError(f'{path} is not valid JSON: {e}') from None
-    if not isinstance(d, dict): raise ValueError(f'{path} must hold a JSON object, found {type(d).__name__}')
-    return d
-
 def own_poses(
 )->list: # dicts with name, captions (list of str), angles (joint → degrees), joints ((22, 3) float32, canonical)
     "The hand-written poses that ship with the package."
@@ -166,7 +145,8 @@ def own_poses(
 
 # %% ../nbs/00_data.ipynb #8b355947
 LEFT_COLOR, RIGHT_COLOR, TRUNK_COLOR, GHOST_COLOR = '#2a6fbb', '#d1495b', '#4a4e57', '#c5c9d1'
-VIEWS = {'front':(0,10), "subject's left":(90,10), 'behind':(180,10), 'above':(0,80)}  # name → azimuth and elevation, degrees
+# name → azimuth and elevation, degrees
+VIEWS = {'front':(0,10), "subject's left":(90,10), 'behind':(180,10), 'above':(0,80)}
 
 def project(
     joints:np.ndarray, # (..., 22, 3), canonical
@@ -175,11 +155,13 @@ def project(
 )->tuple:              # (..., 22, 2) image right and up in metres, (..., 22) depth growing away from the camera
     "Orthographic view of a pose."
     a,e = np.radians(azim), np.radians(elev)
-    right = np.array([np.cos(a), np.sin(a), 0]); look = np.array([-np.sin(a)*np.cos(e), np.cos(a)*np.cos(e), -np.sin(e)])
+    right = np.array([np.cos(a), np.sin(a), 0])
+    look = np.array([-np.sin(a)*np.cos(e), np.cos(a)*np.cos(e), -np.sin(e)])
     up = np.cross(right, look)
     return np.stack([joints@right, joints@up], axis=-1), joints@look
 
-def _bone_color(j): return LEFT_COLOR if JOINT_NAMES[j].startswith('left') else RIGHT_COLOR if JOINT_NAMES[j].startswith('right') else TRUNK_COLOR
+def _bone_color(j):
+    return LEFT_COLOR if JOINT_NAMES[j].startswith('left') else RIGHT_COLOR if JOINT_NAMES[j].startswith('right') else TRUNK_COLOR
 
 def plot_pose(
     joints:np.ndarray,  # (22, 3), canonical, metres
@@ -197,25 +179,31 @@ def plot_pose(
     import matplotlib.pyplot as plt
     from matplotlib.patches import Circle, Polygon
     joints = np.asarray(joints, dtype=np.float64)
-    if joints.shape!=(N_JOINTS,3): raise ValueError(f'plot_pose draws one pose of shape (22, 3), got {joints.shape}; use plot_poses for several')
+    if joints.shape!=(N_JOINTS,3):
+        raise ValueError(f'plot_pose draws one pose of shape (22, 3), got {joints.shape}; use plot_poses for several')
     if not np.isfinite(joints).all(): raise ValueError('plot_pose cannot draw NaN or infinite positions')
     if ax is None: ax = plt.subplots(figsize=(3,3), dpi=80)[1]
     xy,depth = project(joints, azim, elev)
-    mid = (joints.max(0)+joints.min(0))/2; center = project(mid, azim, elev)[0]
+    mid = (joints.max(0)+joints.min(0))/2
+    center = project(mid, azim, elev)[0]
     if floor:
-        t = np.linspace(0, 2*np.pi, 60); disc = np.stack([mid[0]+.55*np.cos(t), mid[1]+.55*np.sin(t), np.full_like(t, joints[:,2].min())], -1)
+        t = np.linspace(0, 2*np.pi, 60)
+        disc = np.stack([mid[0]+.55*np.cos(t), mid[1]+.55*np.sin(t), np.full_like(t, joints[:,2].min())], -1)
         ax.add_patch(Polygon(project(disc, azim, elev)[0], color='#e6e6e6', lw=0, zorder=0))
     head = joint_idx('head')
     if ghost is not None:
         other = project(np.asarray(ghost, dtype=np.float64), azim, elev)[0]
-        for j in range(1,N_JOINTS): ax.plot(*other[[PARENTS[j],j]].T, color=GHOST_COLOR, lw=lw, solid_capstyle='round', zorder=.5)
+        for j in range(1,N_JOINTS):
+            ax.plot(*other[[PARENTS[j],j]].T, color=GHOST_COLOR, lw=lw, solid_capstyle='round', zorder=.5)
         ax.add_patch(Circle(other[head], .09, facecolor='white', edgecolor=GHOST_COLOR, lw=lw*.8, zorder=.5))
     for j in sorted(range(1,N_JOINTS), key=lambda j: -(depth[j]+depth[PARENTS[j]])):
         ax.plot(*xy[[PARENTS[j],j]].T, color=_bone_color(j), lw=lw, alpha=alpha, solid_capstyle='round', zorder=2-depth[j]/10)
     ax.add_patch(Circle(xy[head], .09, facecolor='white', edgecolor=TRUNK_COLOR, lw=lw*.8, alpha=alpha, zorder=2-depth[head]/10))
     ax.set(xlim=(center[0]-.85*radius, center[0]+.85*radius), ylim=(center[1]-radius, center[1]+radius), aspect='equal')
     ax.axis('off')
-    if title: ax.set_title('\n'.join(textwrap.fill(l, 20) for l in title.split('\n')), fontsize=7, pad=2, parse_math=False)  # a prompt may hold a $
+    # a prompt may hold a $
+    if title:
+        ax.set_title('\n'.join(textwrap.fill(l, 20) for l in title.split('\n')), fontsize=7, pad=2, parse_math=False)
     return ax
 
 def plot_poses(
@@ -231,11 +219,14 @@ def plot_poses(
     "Draw a grid of poses, row by row."
     import matplotlib.pyplot as plt
     joints = np.asarray(joints)
-    if joints.ndim!=3 or joints.shape[1:]!=(N_JOINTS,3): raise ValueError(f'plot_poses draws poses of shape (n, 22, 3), got {joints.shape}')
-    n_cols = max(1, min(n_cols, len(joints))); n_rows = max(1, -(-len(joints)//n_cols))
+    if joints.ndim!=3 or joints.shape[1:]!=(N_JOINTS,3):
+        raise ValueError(f'plot_poses draws poses of shape (n, 22, 3), got {joints.shape}')
+    n_cols = max(1, min(n_cols, len(joints)))
+    n_rows = max(1, -(-len(joints)//n_cols))
     fig,axs = plt.subplots(n_rows, n_cols, figsize=(.85*size*n_cols, size*1.2*n_rows+(.3 if suptitle else 0)), dpi=dpi, squeeze=False, layout='constrained')
     for ax in axs.flat: ax.axis('off')
-    for i,(ax,x) in enumerate(zip(axs.flat, joints)): plot_pose(x, ax, title=titles[i] if titles is not None else None, ghost=None if ghosts is None else ghosts[i], **{'lw':2.2, **kwargs})
+    for i,(ax,x) in enumerate(zip(axs.flat, joints)):
+        plot_pose(x, ax, title=titles[i] if titles is not None else None, ghost=None if ghosts is None else ghosts[i], **{'lw':2.2, **kwargs})
     if suptitle: fig.suptitle(suptitle, fontsize=10)
     return fig
 
@@ -264,13 +255,37 @@ def plot_sequence(
     **kwargs,          # for plot_poses
 ):                     # the figure
     "Draw a sequence in one row, the end drawn pale behind every step."
-    joints = np.asarray(joints); pick = np.unique(np.linspace(0, len(joints)-1, min(n, len(joints))).round().astype(int))
+    joints = np.asarray(joints)
+    pick = np.unique(np.linspace(0, len(joints)-1, min(n, len(joints))).round().astype(int))
     return plot_poses(joints[pick], None if labels is None else [str(labels[i]) for i in pick], **{'n_cols':len(pick), 'ghosts':np.repeat(joints[-1:], len(pick), 0), **kwargs})
 
-# %% ../nbs/00_data.ipynb #fc9baf31
-MAX_CAPTION = 5_000       # characters; longer than any caption of a clip, short enough that nothing takes long
-_MAX_TEXTS = 1_000_000    # bytes of a texts file; official ones have a few hundred
+# %% ../nbs/00_data.ipynb #30f0d61c
+# bone that ends there
+_BONES_PER_TRUNK = dict(hip=(.08,.5), knee=(.45,1.4), ankle=(.45,1.4), foot=(.08,.6), collar=(.03,.65), shoulder=(.04,.7), elbow=(.25,1.), wrist=(.22,1.))
 
+def pose_faults(
+    joints:np.ndarray, # (n, 22, 3), metres, Z up
+)->dict:               # fault → (n,) bool: 'size', 'spine', 'sides', 'limbs'
+    "Gross errors of single poses, from pelvis and spine to the extremities."
+    x = check_array(np.asarray(joints), (None,N_JOINTS,3), 'joints').astype(np.float64)
+    lengths = dict(zip(JOINT_NAMES[1:], bone_lengths(x).T))
+    spine = KINEMATIC_TREE['trunk'][:-1]
+    trunk = sum(lengths[JOINT_NAMES[j]] for j in spine[1:])
+    unit = np.maximum(trunk, 1e-9)
+    straight = np.linalg.norm(x[:,spine[-1]]-x[:,0], axis=-1)
+    hips,shoulders = x[:,1]-x[:,2], x[:,16]-x[:,17]
+    up = _unit(x[:,spine[-1]]-x[:,0])
+    flat = lambda v: _unit(v-(v*up).sum(-1, keepdims=True)*up)
+    # along the front of the shin
+    toes = [(_unit(x[:,f]-x[:,a])*_unit(np.cross(hips, x[:,k]-x[:,a]))).sum(-1) for k,a,f in ((4,7,10),(5,8,11))]
+    limbs = np.zeros(len(x), bool)
+    for part,(low,high) in _BONES_PER_TRUNK.items():
+        l,r = (lengths[f'{side}_{part}']/unit for side in ('left','right'))
+        limbs |= (np.minimum(l,r)<low) | (np.maximum(l,r)>high) | (np.maximum(l,r)>1.5*np.minimum(l,r))
+    return dict(size=(trunk<.25)|(trunk>.9), spine=(straight<.6*trunk)|(lengths['head']>.7*trunk)|(lengths['head']<.05*trunk),
+                sides=((flat(hips)*flat(shoulders)).sum(-1)<-.8)|((toes[0]<-.2)&(toes[1]<-.2)), limbs=limbs)
+
+# %% ../nbs/00_data.ipynb #4d3fb140
 @dataclass
 class Caption:
     "What somebody said about a clip, or about a part of it."
@@ -279,723 +294,6 @@ class Caption:
     tags:list = field(default_factory=list)   # [(word, part of speech), …]; empty when nobody tagged it
     start:float=0.                            # seconds; start==end means the whole clip
     end:float=0.                              # seconds
-
-def _caption_times(start, end, where):
-    try: start,end = float(start),float(end)
-    except ValueError: raise ValueError(f'{where}: start and end must be seconds, found {start[:40]!r} and {end[:40]!r}') from None
-    if np.isnan(start) or np.isnan(end): return 0.,0.
-    if not 0<=start<=end<np.inf: raise ValueError(f'{where}: a part of a clip must start at 0 s or later and end after that, found {start:g} to {end:g}')
-    return start,end
-
-def parse_caption(
-    line:str,            # sentence#word/TAG word/TAG …#start#end
-    where:str='caption', # file and line, for the error message
-)->Caption:
-    "Read one line of a HumanML3D texts file."
-    parts = line.rstrip('\r\n').split('#')
-    if len(parts)!=4: raise ValueError(f'{where}: expected 4 fields separated by "#" (text, tags, start, end), found {len(parts)}')
-    text,tags,start,end = parts
-    if not text.strip(): raise ValueError(f'{where}: the caption is empty')
-    if len(text)>MAX_CAPTION: raise ValueError(f'{where}: a caption has at most {MAX_CAPTION} characters, found {len(text)}')
-    pairs = []
-    for tag in tags.split():
-        word,slash,pos = tag.rpartition('/')
-        if not slash or not word: raise ValueError(f'{where}: expected word/TAG, found {tag[:40]!r}')
-        pairs.append((word,pos))
-    return Caption(text.strip(), 'human', pairs, *_caption_times(start, end, where))
-
-def read_texts(
-    path,                  # a texts/<id>.txt file
-    strict:bool=True,      # raise at the first broken line; otherwise skip it
-    on_skip=warnings.warn, # told about each line that is skipped
-)->list:                   # of Caption
-    "Captions of one clip; blank lines are allowed."
-    path = Path(path); captions = []
-    if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected a captions file')
-    if path.stat().st_size>_MAX_TEXTS: raise ValueError(f'{path} has {path.stat().st_size} bytes: too many for the captions of one clip')
-    try: lines = path.read_bytes().decode('utf-8-sig').split('\n')
-    except UnicodeDecodeError as e: raise ValueError(f'{path}, line {e.object[:e.start].count(10)+1}: not UTF-8 text') from None
-    for i,l in enumerate(lines, 1):
-        try: captions += [parse_caption(l, f'{path}, line {i}')] if l.strip() else []
-        except ValueError as e:
-            if strict: raise
-            on_skip(f'skipped: {e}')
-    return captions
-
-# %% ../nbs/00_data.ipynb #8a4736c3
-_TOKEN = re.compile(r"[^\W\d_]+(?=n['’]t\b)|n['’]t\b|['’](?:s|re|ve|ll|d|m)\b|\d+(?:[.,]\d+)*|[^\W\d_]+|(?<!approx)(?<!\bca)(?<!e\.g)(?<!i\.e)\.(?!\w)|[!?;\n]|[,&]|(?<=\s)[-–—]+(?=\s)|:(?=\s)|[()]", re.IGNORECASE)
-
-def split_words(
-    text:str, # a caption; at most MAX_CAPTION characters
-)->list:      # (word or mark, first character, one past the last)
-    "Cut a caption into words and the marks between clauses."
-    if len(text)>MAX_CAPTION: raise ValueError(f'a caption has at most {MAX_CAPTION} characters, got {len(text)}')
-    return [(m.group(), m.start(), m.end()) for m in _TOKEN.finditer(text)]
-
-def _is_word(token): return token[0].isalnum() or token[0] in "'’"
-
-# %% ../nbs/00_data.ipynb #df0da2b4
-PENN_TO_UNIVERSAL = dict(CC='CCONJ', CD='NUM', DT='DET', EX='PRON', FW='X', IN='ADP', JJ='ADJ', JJR='ADJ', JJS='ADJ', LS='X', MD='AUX', NN='NOUN', NNP='PROPN', NNPS='PROPN', NNS='NOUN', PDT='DET', POS='PART',
-    PRP='PRON', RB='ADV', RBR='ADV', RBS='ADV', RP='ADP', SYM='SYM', TO='PART', UH='INTJ', VB='VERB', VBD='VERB', VBG='VERB', VBN='VERB', VBP='VERB', VBZ='VERB', WDT='PRON', WP='PRON', WRB='SCONJ', **{'PRP$':'DET','WP$':'DET'})
-_OLD_TAGS = dict(CONJ='CCONJ', PRT='ADP', PRON='PRON')             # NLTK's older universal set
-_BE = frozenset("be is are was were been being am 's 're 'm".split())
-
-def _predictor(model):
-    "The prediction of NLTK's perceptron, with a vector instead of a dict for each feature: the same labels, several times as fast."
-    classes = sorted(model.classes, reverse=True)                   # of equal scores NLTK takes the label last in the alphabet
-    vectors = {}
-    def predict(features, return_conf=False):
-        scores = np.zeros(len(classes))
-        for f in features:
-            v = vectors.get(f)
-            if v is None:
-                if f not in model.weights: continue
-                v = vectors[f] = np.array([model.weights[f].get(c, 0.) for c in classes])
-            scores += v
-        return classes[scores.argmax()], None
-    return predict
-
-@lru_cache(maxsize=None)
-def _tagger(name):
-    from nltk.tag.perceptron import PerceptronTagger
-    tagger = PerceptronTagger(load=name=='nltk')
-    if name=='own':
-        d = read_json(asset('tagger.json')); tagger.decode_json_params((d['weights'], d['tagdict'], d['classes']))
-    tagger.model.predict = _predictor(tagger.model)
-    return tagger
-
-@lru_cache(maxsize=None)
-def default_tagger(
-)->str: # 'nltk' where its English weights are installed, else 'own'
-    "Which tagger untagged captions get."
-    try: _tagger('nltk')
-    except LookupError: return 'own'
-    return 'nltk'
-
-def tag_words(
-    words:list,      # of str, from split_words
-    tagger:str=None, # 'nltk', 'own', or None for default_tagger()
-)->list:             # one Universal tag for each
-    "Part of speech of every word."
-    tagger = tagger or default_tagger()
-    if tagger not in ('nltk','own'): raise ValueError(f"tagger must be 'nltk' or 'own', got {tagger!r}")
-    lower = [w.lower().replace('’',"'") for w in words]             # captions hold few names, and labels capitals at random
-    tags = [t for _,t in _tagger(tagger).tag(lower)]
-    if tagger=='nltk': tags = [('AUX' if w in _BE and t[0]=='V' else PENN_TO_UNIVERSAL.get(t, 'X')) for w,t in zip(lower, tags)]
-    return [t if _is_word(w) else 'PUNCT' for w,t in zip(lower, tags)]
-
-def caption_tags(
-    caption:Caption, # its own tags are used where they fit its words
-    tagger:str=None, # for the others, as in tag_words
-)->list:             # one Universal tag for each item of split_words(caption.text)
-    "Parts of speech of a caption: those of the file, else those of a tagger."
-    words = [w for w,_,_ in split_words(caption.text)]
-    for fits in (_is_word, str.isalpha):
-        where = [i for i,w in enumerate(words) if fits(w)]
-        if caption.tags and len(where)==len(caption.tags):
-            tags = ['NUM' if _is_word(w) else 'PUNCT' for w in words]
-            for i,(_,t) in zip(where, caption.tags): tags[i] = _OLD_TAGS.get(t, t)
-            return tags
-    return tag_words(words, tagger)
-
-def format_caption(
-    caption:Caption,
-)->str: # sentence#word/TAG word/TAG …#start#end
-    "A caption as a line of a HumanML3D texts file, tagged if it was not; inverse of `parse_caption`."
-    text = re.sub(r'[#\s]+', ' ', caption.text).strip()
-    tags = caption.tags or [(w.lower(),t) for (w,_,_),t in zip(split_words(text), caption_tags(Caption(text))) if t!='PUNCT']
-    return f'{text}#{" ".join(f"{w}/{p}" for w,p in tags)}#{caption.start}#{caption.end}'
-
-# %% ../nbs/00_data.ipynb #3d4c33a2
-def _set(text): return frozenset(text.split())
-
-_ACTIONS = _set('''walk run jog sprint jump hop leap skip step stride stroll march creep sneak crawl climb descend ascend limp stagger stumble trip fall slip slide glide roll tumble dance waltz spin twirl
-    twist turn rotate pivot swing sway rock shake wiggle wave clap point gesture salute bow nod kneel sit stand squat crouch duck lunge lie lay lean bend stretch reach grab grasp catch throw toss pitch pass
-    strike punch box kick block dodge parry fight push pull drag carry lift raise lower hold pick put place drop serve dribble shoot play swim dive paddle row ride drive fly flap flip somersault cartwheel
-    vault balance hang dangle land rest wait pause stop start begin continue keep stay remain go come move get return leave enter approach retreat look watch stare glance search inspect drink eat smoke cook stir
-    chop cut slice saw hammer shovel dig sweep mop wash wipe scrub clean brush tie open close write draw paint type read sing talk speak chat explain argue laugh cry yawn sneeze cough scratch rub pat touch
-    hug shelter comfort kiss embrace pose squeeze press tap stomp stamp shuffle tiptoe scoop bounce juggle wobble tremble shiver collapse faint rise circle zigzag cross overstep avoid hobble mope whistle
-    direct navigate lead follow chase meet greet beckon give take bring use perform do make try pretend imitate practise practice warm loosen relax sleep wake screw unscrew pour fold unfold wear remove
-    tilt shrug flex extend straighten curl spread poke stab slash hurl fling bowl bat smash ski surf tackle wrestle wriggle hunch slouch recoil flinch cower hurry rush trot gallop prance strut wander pace veer
-    swerve scramble heave haul tug shove nudge bump crash knock settle adjust change switch repeat drum strum conduct pray mime hide peek listen chew bite steer brake curtsy cheer exercise stroke straddle
-    blow speed slow accelerate stoop sidestep idle shift jerk plod amble spar slap link grip tighten whirl attack threaten hit curve jab hook freeze recover regain lose fail peel peek skate pedal trudge scurry vacuum scrape wrap aim set
-    fix comb button unbutton zip unzip shave halt fidget evade elude feign hike tidy dust polish rinse sew knit weave dial phone film record select choose test measure weigh count collect gather sort
-    stack pile load unload pack unpack unwrap lock unlock unplug install assemble build repair mend drill grind mix whisk knead bake fry boil grate feed plant mow rake prune trim groom pet tickle
-    pinch clutch clasp clench unclench release flick snap smack whip swat swipe sling lob hoist elevate suspend dip dunk drown float wade splash bathe shower lather gargle spit swallow sip gulp taste
-    lick suck sniff smell inhale exhale breathe sigh snore nap doze hum shout yell scream call applaud whisper mutter ask answer discuss teach introduce welcome bless meditate think ponder study
-    sketch carve erase scribble trace paste glue tear rip crumple crush squash break crack destroy demolish burn inflate pump fill spill sprinkle cover uncover reveal show demonstrate indicate
-    gesticulate mimic impersonate act joust duel charge advance proceed travel roam rove ramble saunter tramp trek lurch totter teeter waddle shamble lope canter scamper scuttle scoot dash zoom race
-    flee escape pursue hunt stalk prowl lurk patrol defend protect deflect repel resist withstand help rescue tow lug transport transfer deliver send receive accept refuse offer exchange swap buy sell
-    pay work sail snowboard skateboard sled soar hover plunge plummet sink emerge disappear arrive depart exit visit join align arrange locate find discover seek notice observe see peer squint blink
-    wink frown smile grin grimace sob weep wail giggle chuckle tease taunt mock scold gaze gape flail thrash writhe squirm twitch jiggle judder quiver shudder gyrate revolve orbit swivel topple flop
-    plop slump sag sprawl recline lounge huddle cuddle cradle massage itch click pound bang jostle ram collide whack bash beat headbutt punt thrust pierce launch reload bob sidle sashay frolic romp
-    grapple choke strangle untie bind fasten unfasten buckle unbuckle dress undress tuck drape insert attach detach connect mount dismount budge traverse hurdle trample tread skid slither rehearse
-    strain struggle attempt prepare resume finish cease quit commence interact react respond steal uncross stuff form decelerate reverse reposition imagine caress hiccup vomit fumble grope rummage
-    scan''')
-_IRREGULAR = {w:(lemma,'ed') for lemma,ws in dict(run='ran', go='went gone', come='came', sit='sat', stand='stood', fall='fell fallen', throw='threw thrown', catch='caught', take='took taken', make='made', do='did done', swing='swung',
-    bend='bent', hold='held', keep='kept', get='got', leave='left', swim='swam', ride='rode', fly='flew', spin='spun', kneel='knelt', hang='hung', leap='leapt', creep='crept', slide='slid', rise='rose', begin='began', give='gave',
-    bring='brought', eat='ate', drink='drank', draw='drew', write='wrote', lead='led', meet='met', shoot='shot', shake='shook', fight='fought', lay='laid', dive='dove', strike='struck', sweep='swept', dig='dug', stride='strode', sing='sang', speak='spoke', wear='wore', lose='lost', freeze='froze', flee='fled', seek='sought', find='found', send='sent', build='built', tear='tore', sink='sank', tread='trod', weep='wept', steal='stole').items() for w in ws.split()}
-_IRREGULAR |= dict(does=('do','s'), lies=('lie','s'), lying=('lie','ing'), tying=('tie','ing'), dying=('die','ing'), broke=('break','ed'))
-_ACTION_NOUNS = _set('jack pose posture stance handstand headstand pushup situp posing motion movement signal backflip handspring layup handshake moonwalk pirouette arabesque jete')
-_PERSONS = _set('''person people man men woman women human boy girl guy lady child kid figure character subject someone somebody he she they one it player dancer athlete actor performer individual baby adult robot gentleman
-    male female i we you everyone everybody skeleton golfer boxer soldier''')
-_BODY = _set('arm hand leg foot feet knee elbow head shoulder hip wrist ankle toe heel finger thumb chest torso trunk neck face chin ear eye nose mouth waist thigh palm fist limb hair forehead belly stomach')
-_CLOSED = {w:letter for letter,ws in dict(
-    I='of for from at into onto towards toward behind beside besides between among against under underneath below above beneath near next past upon within per than via inside outside to',
-    R="""up down forward forwards backward backwards back away around about over off out in on left right straight sideways sideward sidewards upward upwards downward downwards inward inwards outward outwards ahead aside along through
-        across together apart again still upstairs downstairs here there very slowly quickly twice first also just now too slightly carefully clockwise counterclockwise anticlockwise not n't sometimes repeatedly upright almost nearly
-        home diagonally diagonal well so bit even only more further forth once side""",
-    A='slow fast quick normal old young stiff wild high low big small large long short hurt sore', C='and but', O='or nor', T='then denn afterwards afterward finally eventually subsequently thereafter', B='before', F='after', U='until till',
-    W='while whilst whereas as when with by without during because like', Q='who which that', D="a an the this these those his her its their my your our some any each every no both another 's all other such",
-    X="is are was were be been being am has have had having can ca could will wo would may might must should shall 're 've 'd 'll 'm", M='one two three four five six seven eight nine ten several few many couple times time').items() for w in ws.split()}
-_DOES = _set('do perform practice practise throw')
-_UNITS = _set('meters metres degrees paces seconds minutes times')
-_NOT_ING = _set('building something anything nothing everything ceiling morning evening string spring')
-
-@lru_cache(maxsize=4096)
-def _lemma(word):
-    "Lemma (None unless it is a movement word) and form ('s', 'ing', 'ed' or 'base') of a lower-case word."
-    if word in _IRREGULAR: return _IRREGULAR[word]
-    if word in _NOT_ING: return None, 'base'
-    if word in _ACTIONS: return word, 'base'
-    for end,form in (('ing','ing'),('ed','ed'),('es','s'),('s','s')):
-        root = word.removesuffix(end)
-        for r in (root, root+'e', root[:-1], root[:-1]+'y') if root!=word and len(root)>1 else ():      # jump-ing, danc(e)-ing, sit(t)-ing, carr(y)-ied
-            if r in _ACTIONS and (r!=root[:-1] or root[-1]==root[-2]): return r, form
-    if word.endswith('ing') and len(word)>5: return None, 'ing'
-    if word.endswith('ed') and len(word)>4: return None, 'ed'
-    return None, 's' if word.endswith('s') and not word.endswith('ss') and len(word)>3 else 'base'
-
-def _singular(word): return word[:-1] if word.endswith('s') else word
-
-def _result(words):
-    "Whether the words behind *so* tell what came of it (*he falls*), not what for (*he can see*) or how (*far*)."
-    who,verb = ([w.lower() for w in words if w not in ('a','the')]+['',''])[:2]
-    return (who in _PERSONS or _singular(who) in _PERSONS) and who not in ('it','one') and _CLOSED.get(verb)!='X' and _lemma(verb)[1]!='ing' and _lemma(verb)[0] not in (None,'do','face')
-
-def _closed_role(words, i, prev, tag):
-    "Letter of a word that belongs to a closed class, or of a mark; None for the others."
-    w,after = words[i].lower().replace('’',"'"), words[i+1].lower() if i+1<len(words) else '.'
-    lemma,form = _lemma(after)
-    if not _is_word(w): return '.' if w in '.!?;\n' else 'C' if w=='&' else w if w==',' else ':'
-    if w=='to': return 'k' if form=='base' and lemma and after not in _CLOSED else 'I'
-    if w=='left' and (prev=='X' or (prev=='P' and tag=='VERB')): return 'V'
-    if w=='next' and prev in ',.C' and after!='to': return 'T'
-    if w=='followed' and after=='by' or w=='by' and prev=='T': return 'T'
-    if w=="'s" and prev=='P' and words[i-1].lower() in ('he','she','it','who','that'): return 'X'
-    if len(w)==1 and words[i].isupper() and w!='i' and (w!='a' or form=='s' and lemma or not _is_word(after) or after=='and'): return 'P'   # "A pulls B"
-    if w=='so' and _result(words[i+1:i+4]): return 'T'
-    if w=='than' and prev in ',C': return 'T'                                                    # a slip of the pen
-    if after=='ups': return 'J'                                                                  # sit-ups
-    if w in _CLOSED and (w,after)!=('slow','down'): return _CLOSED[w]
-    if w.endswith(('ward','wards')): return 'R'
-    if w in _PERSONS or _singular(w) in _PERSONS: return 'P'
-    if w in _BODY or _singular(w) in _BODY: return 'b'
-    if tag=='NUM' or w[0].isdigit(): return 'M'
-
-def _open_role(word, tag, prev, anchor, main, listed, plural):
-    "Letter of a verb, noun, adjective or adverb: the tag, the list of movement words and the place decide together."
-    lemma,form = _lemma(word)
-    slot = prev in 'DA' or (prev in 'MIW' and form!='ing')                       # where a noun stands
-    joint = prev in ',.:CTBFU' or (prev in 'RM' and anchor in ',.:CT')           # where a clause begins
-    if form=='ing' and (lemma or tag=='VERB' or (prev in 'PXR' and tag in ('NOUN','ADJ'))): return ('J' if lemma else 'N') if prev in 'DA' else 'G'
-    if (prev=='C' and main or prev==',' and main=='s') and form=='s' and not listed and tag!='ADV' and not plural: return 'V'     # "… and twirls": like the verb before it
-    if not lemma and prev=='P' and form=='s' and main is None: return 'V'
-    if not lemma and word.endswith('ly'): return 'R'
-    if not lemma and (tag!='VERB' or (joint and main=='s' and form=='base')): return {'ADV':'R','ADJ':'A','ADP':'I','SCONJ':'I'}.get(tag, 'J' if _singular(word) in _ACTION_NOUNS else 'N')
-    if prev=='k': return 'i'
-    if slot or (joint and listed): return 'A' if form=='ed' else 'J' if lemma else 'N'
-    if form=='ed': return 'V' if lemma and (prev=='X' or (prev in 'PNQ' and main is None) or (joint and main=='ed')) else 'A'
-    if main is None: starts = joint or prev in ('PR' if form=='base' else 'PNbRVQ') or tag=='VERB'
-    else: starts = joint
-    return 'V' if starts else 'J' if lemma else 'N'
-
-def word_roles(
-    words:list, # of str, from split_words
-    tags:list,  # Universal tag of each
-)->str:         # one letter for each
-    "Roles of the words of a caption in the grammar of movement."
-    roles = []; main = verb = None; anchor = '.'; depth = 0; front = False     # main: form of the clause's verb; anchor: last letter but adverbs and such
-    for i,(w,t) in enumerate(zip(words, tags)):
-        prev = roles[-1] if roles else '.'
-        depth += (w=='(') - (w==')' and depth>0)
-        if depth or w in '()': roles.append('o'); continue
-        plural = prev in ',C' and roles[-2:-1] in (['N'],['b'],['J']) and words[i-2].lower().endswith('s') and words[i-2].lower() not in _UNITS      # "apples and oranges"
-        listed = prev in ',C' and re.search('[WI]J,?C?$', ''.join(roles[-4:])) or prev=='C' and plural and verb in _DOES and not any(map(_is_word, words[i+1:i+2]))     # "with jumps and …", "does squats and jumps.": a noun again
-        c = _closed_role(words, i, prev, t) or _open_role(w.lower(), t, prev, anchor, main, listed, plural)
-        if prev=='.' and c in 'WFB': front = True
-        if c in '.:' or (c==',' and front) or (c=='P' and (anchor in ',CT' or (front and main) or w.lower() in ('he','she','they'))): main = None; front = False
-        if c in 'VG': verb = _lemma(w.lower())[0]
-        if c=='V' and prev!='X': main = main if main in ('s','base','ed') else _lemma(w.lower())[1]
-        if c=='X' and main is None: main = 'aux'
-        if c=='G' and main in (None,'aux'): main = 'ing'
-        if c not in 'RMIDA': anchor = c
-        roles.append(c)
-    return ''.join(roles)
-
-# %% ../nbs/00_data.ipynb #89388d19
-@dataclass
-class Segment:
-    "One action of a caption."
-    text:str    # its words
-    start:int   # its first character in the caption
-    end:int     # one past its last character
-    first:int   # its first word, the caption split at blanks
-    last:int    # its last word, inclusive
-
-_POSTURES,_LOW = _set('stand sit lie kneel lean hang balance remain stay rest'), _set('crouch squat bend pose stoop bow')     # held in any form; held in -ing
-_HOLDS = _set('hold keep')                                                                                     # postures, with a part of the body
-_ENDS_POSTURE = _set('walk run jog sprint jump hop leap step go come move turn leave fall sit stand lie kneel get start begin stop rise return lay climb crawl')
-_MANNER = _set('hold carry use keep start begin end face lead look balance lean try wear')                                    # ", holding a box" tells how
-_BROAD = _set('play dance do exercise practice practise imitate pretend act mime warm train')                                 # what is done then is how
-_COMMENT = _set('perhaps possibly maybe probably likely apparently seemingly presumably mainly mostly especially')
-_REMARK = re.compile('(as )?(it|this) (seems|looks|appears)( like| as if| that)?')
-_TOGETHER = re.compile(r'\b(simultaneously|meanwhile|same time|(while|whilst|as|when) (\w+ (is |are )?)?(still )?(in (the |mid )?(air|flight|process|motion)|mid ?air|airborne|doing (so|this|that|it)))\b')
-_WAYS = _set('up down left right in out back forward forwards backward backwards sideways clockwise counterclockwise')
-_PAUSES = _set('that which while moment second seconds minute minutes time')                                                  # "after a while" is "then"
-_LEAD = re.compile(r'(?:(?:in\s+)?(?:this|the|a)\s+)?(?:video|clip|animation|motion|recording|scene|picture|image)\s+(?:that\s+)?(?:shows?|depicts?|displays?|presents?|of)\s+'
-                   r'|(?:it|this|that)\s+(?:looks|seems|appears)\s+(?:like|as\s+(?:if|though)|that)\s+|there\s+is\s+', re.IGNORECASE)
-_JOINT,_NEXT_JOINT = re.compile('[,C]*T*,?[TBFU]*[,T]*'), re.compile('[,CTBFU]')
-
-def _verb(words, roles):
-    "Position, lemma and form of the first verb; (None, None, None) without one."
-    i = next((i for i,c in enumerate(roles) if c in 'VG'), None)
-    return (None,None,None) if i is None else (i,*_lemma(words[i]))
-
-def _held(words, roles):
-    "Whether the first verb is a posture that is held, not taken up."
-    i,lemma,form = _verb(words, roles)
-    if i is None: return 'X' in roles                                                            # "is on his knees"
-    if lemma in _HOLDS: return re.match('[DARM]*b|RI', roles[i+1:]) is not None                    # "holding his hands up", "holding on to a bar"
-    return words[i+1:i+2] not in (['up'],['down'],['back']) and (lemma in _POSTURES or (form=='ing' and lemma in _LOW))
-
-def _goes_on(words, roles, new_words, new):
-    "Whether a verb after *and* is done in the posture that the first one tells of: not if it ends it."
-    if not _held(words, roles): return False
-    return _verb(words, roles)[1] in _HOLDS or _lemma(new_words[0])[0] not in _ENDS_POSTURE or re.match('[DMA]*b', new[1:]) is not None     # "sits and moves both feet"
-
-def _together(words, roles, new_words, new):
-    "Whether a clause says itself that it goes on during the one before: *spins while in the air*, or *jumps … and spins while jumping*."
-    i,lemma,_ = _verb(words, roles); during = re.search('W([DP]X?)?([VGJ])', new)
-    return _TOGETHER.search(' '.join(new_words)) is not None or (None not in (lemma, during) and _lemma(new_words[during.start(2)])[0]==lemma)
-
-def _new_ing(words, roles, new_words, new, joint, last):
-    "Whether an -ing clause after a joint is the next action, rather than how the first is done."
-    i,lemma,form = _verb(words, roles); ing = _lemma(new_words[0])[0]
-    if lemma and ing==lemma and form=='ing': return True                                         # "is doing …, doing …"
-    means = re.search('W[^V]*G', roles); comma = ',' in joint
-    if ing=='use' or comma and (ing in _MANNER or re.match('[DR]*b', new[1:])): return False     # "using a stick", ", swinging the arms"
-    if means: return 'C' in joint and words[means.start()] in ('by','like')                      # "while turning and waving", but "by turning and waving" are two
-    if 'G' in roles[(len(roles) if i is None else i)+1:]:                                        # "walks swinging … and nodding"; "stands waiting and reading"
-        return form=='ing' and joint==',' and ',' in roles or 'C' in joint and _held(words, roles)
-    if last and joint==',' and re.match('[DAM]*N', new[1:]): return False                        # ", pushing a door" and nothing more
-    if comma and lemma in _BROAD and 'J' not in roles: return False                              # "is dancing, stepping to the side"
-    if _held(words, roles): return i is not None and 'C' in joint and not _goes_on(words, roles, new_words, new)
-    return form=='ing' or 'C' in joint
-
-def _new_label(roles, new, joint):
-    "Whether an item of a label without a person is an action of its own."
-    if re.match('b(?!J)', new) or not re.search('[VGJN]|Ab', roles): return False     # "hand on chin", "arms swinging"; "low, fast dribble"
-    act,how = re.search('[VGJ]', new), re.search('[WI]', new)
-    if act: return not (how and how.start()<act.start()) and not ('C' in joint and re.search('[WI]', roles))
-    return ',' in joint and not re.search('[VG]', roles) and re.match('[DAMR]*N', new) is not None     # "arabesque to the left, plie"
-
-def _tool(words, roles, new_words, new):
-    "Whether an item of a label names the tool of an -ing: *sawing, hand saw*."
-    return _verb(words, roles)[2]=='ing' and 'J' not in roles and re.fullmatch('[ANbVJ]{2,3}', new) is not None and all(_lemma(w)[1]=='base' for w in new_words)
-
-def _relation(words, roles, a, j, b, joint, label):
-    "How words j to b, behind a joint, stand to the action that began at a: 'then', 'before', 'after', or None for a part of it."
-    old_words,old,new_words,new = words[a:j-len(joint)], roles[a:j-len(joint)], words[j:b], roles[j:b]
-    acts = re.search('[GJ]|P[^P]*V', new); lead = new_words[:acts.start()] if acts else new_words
-    if not new.strip('o'): return None
-    if 'T' in joint or 'U' in joint: return 'then'
-    if 'B' in joint: return 'before' if acts else None
-    if 'F' in joint: return 'then' if 'C' in joint or _PAUSES&set(lead) else 'after' if acts else None         # "bows and, after waving, sits"
-    if new_words[0] in _COMMENT or _REMARK.match(' '.join(new_words)) or _together(old_words, old, new_words, new): return None
-    if joint=='C' and {*old_words[-1:], new_words[0]}<=_WAYS: return None                        # "up and down"
-    if label and joint==',' and _tool(old_words, old, new_words, new): return None
-    k = len(new)-len(new.lstrip('RMA' if 'C' in joint else 'R')); body = new[k:]
-    if body[:1] in ('X','V') or re.match('[DARM]*PX?R*[VG]', new):                               # "… and he sits"
-        if re.fullmatch('[DAM]*P,G[^V]*', old): return None                                      # "a man, leaning back, walks"
-        if not re.search('[VGJX]', old) and not (label and joint==',' and re.match('A*[NM]', old) and body[:1]=='V'): return None     # "a man and a woman dance"; but "high-five, walk"
-        return None if joint=='C' and body[:1]=='V' and _goes_on(old_words, old, new_words[k:], body) else 'then'
-    if body[:1]=='G': return 'then' if _new_ing(old_words, old, new_words[k:], body, joint, not label and not re.search('[VG]', roles[b:])) else None
-    return 'then' if label and _new_label(old, new, joint) else None
-
-def _trim(roles, a, b):
-    "Without the joints at either end."
-    while a<b and roles[a] in ',.:CTo': a += 1
-    while a<b and roles[b-1] in ',.:CTB': b -= 1
-    return a,b
-
-def _sentences(text, tokens, roles):
-    "Ranges of words, one for each sentence that holds an action (the first one if none does), without setting and lead-in."
-    ends = [-1] + [i for i,c in enumerate(roles) if c=='.'] + [len(roles)]
-    ranges = [(a+1,b) for a,b in zip(ends, ends[1:]) if _trim(roles, a+1, b)[0]<b]
-    for a,b in [r for r in ranges if re.search('[VGJ]', roles[slice(*r)])] or ranges[:1]:
-        if (dash:=roles.rfind(':', a, b))>=0 and re.search('[VGJN]', roles[dash:b]): a = dash+1
-        if lead:=_LEAD.match(text, tokens[a][1]):
-            k = next((i for i in range(a, b) if tokens[i][1]>=lead.end()), b)
-            if re.search('P[^P]*[VGX]', roles[k:b]): a = k
-        yield a,b
-
-_CLAUSE = re.compile('[DAM]*PX?R*[VG]')     # a person and a verb: "the man slowly walks"
-
-def _fronted(roles, a, b):
-    "Where the phrase ends that a sentence opens with (*after …*, *while …*, *using …*); -1 if it holds no action."
-    comma = roles.find(',', a, b) if roles[a] in 'BFW' else -1
-    end = next((m.start() for m in _CLAUSE.finditer(roles, a+1, b) if re.fullmatch('[^,T]*(,|[^CQOBFUIWXk,])', roles[a+1:m.start()])), comma)      # "using a stick, he walks", "after he bows he leaves"
-    return end if end>0 and re.search('[VGJ]', roles[a:end]) else -1
-
-def _cut(words, roles, a, b):
-    "Cut one sentence into ranges of words, in order of time."
-    while a<b and (roles[a] in ',.:CTo' or words[a] in ('first','firstly') or words[a:a+2]==['at','first']): a += 1
-    end = _fronted(roles, a, b) if a<b and roles[a] in 'BFWGI' else -1
-    if end>0 and roles[a] in 'FB':
-        front,rest = _trim(roles, a+1, end), _cut_at_joints(words, roles, *_trim(roles, end, b), False)
-        return [front]+rest if roles[a]=='F' or not rest else [rest[0],front]+rest[1:]
-    label = not re.search('P|^[DAN]+X|^N+G', roles[max(a, end):b].lstrip(',').split(',')[0])
-    return _cut_at_joints(words, roles, a, b, label, end)
-
-def _cut_at_joints(words, roles, a, b, label, skip=-1):
-    out = []; begin = p = a; kind = 'then'
-    def close(end):
-        s,e = _trim(roles, begin, end)
-        if s<e: out.insert(len(out)-(kind=='after'), (s,e))
-    while p<b:
-        if roles[p] not in ',CTBFU' or p==begin: p += 1; continue
-        joint = _JOINT.match(roles, p, b).group(); j = p+len(joint)
-        k = _NEXT_JOINT.search(roles, j, b)
-        comma = roles.find(',', j, b)
-        if roles[j:j+1]=='Q' or comma>0 and _REMARK.fullmatch(' '.join(words[j:comma])): skip = comma         # ", who is tall,", ", it seems,"
-        relation = None if p<=skip else _relation(words, roles, max(begin, skip), j, k.start() if k else b, joint, label)
-        if relation: close(p); begin,kind = j,relation
-        p = j
-    close(b)
-    return out
-
-def action_segments(
-    caption,         # a Caption, or a str; at most MAX_CAPTION characters
-    tagger:str=None, # for captions without tags of their own: 'nltk', 'own', or None for default_tagger()
-)->list:             # of Segment; empty only if the text holds no word
-    "The actions that a caption tells of, in order of time."
-    if isinstance(caption, str): caption = Caption(caption)
-    text,tokens = caption.text, split_words(caption.text)
-    words = [w for w,_,_ in tokens]
-    roles = word_roles(words, caption_tags(caption, tagger)); lower = [w.lower() for w in words]
-    blanks = [m.start() for m in re.finditer(r'\S+', text)]
-    cuts = [c for r in _sentences(text, tokens, roles) for c in _cut(lower, roles, *r)] or [(0,len(tokens))]*any(map(_is_word, words))
-    out = []
-    for a,b in cuts:
-        s,e = tokens[a][1],tokens[b-1][2]
-        out.append(Segment(text[s:e], s, e, bisect_right(blanks, s)-1, bisect_right(blanks, e-1)-1))
-    return out
-
-def first_action(
-    caption,         # a Caption, or a str
-    tagger:str=None, # as in action_segments
-)->str:              # a part of the text; all of it, stripped, if it holds no word
-    "What a caption says happens first."
-    segments = action_segments(caption, tagger)
-    return segments[0].text if segments else (caption if isinstance(caption, str) else caption.text).strip()
-
-# %% ../nbs/00_data.ipynb #e404dcad
-_COUNTS = dict(twice=2, two=2, three=3, four=4, five=5, six=6, seven=7, eight=8)
-
-def action_weight(
-    text:str, # one action
-)->int:       # 1 to 8
-    "How many times an action is done, as far as its words say: they count times, or the action itself."
-    words = [w.lower() for w,_,_ in split_words(text)]
-    def counted(w): return w in ('time','times') or _lemma(w)[0] is not None or _singular(w) in _ACTION_NOUNS
-    n = [_COUNTS.get(w, int(w) if w.isdecimal() and len(w)<3 else 1) for i,w in enumerate(words) if w=='twice' or any(counted(v) for v in words[i+1:i+3])]
-    return min(max(n, default=1) or 1, 8)
-
-def first_action_share(
-    caption,         # a Caption, or a str
-    tagger:str=None, # as in action_segments
-)->tuple:            # (start, end), fractions of the time that the caption covers
-    "When the first action happens, if actions take time by their counts."
-    weights = [action_weight(s.text) for s in action_segments(caption, tagger)] or [1]
-    return 0., weights[0]/sum(weights)
-
-def first_action_frames(
-    caption:Caption, # with its part of the clip, if it has one
-    n_frames:int,    # of the clip
-    fps:float=20.,   # frames per second
-    tagger:str=None, # as in action_segments
-)->tuple:            # (first frame, one past the last); at least one frame
-    "The frames of a clip in which a caption's first action should happen."
-    if n_frames<1: raise ValueError(f'a clip must have at least one frame, got {n_frames}')
-    start,end = (caption.start*fps, min(caption.end*fps, n_frames)) if caption.end>caption.start else (0, n_frames)
-    a,b = first_action_share(caption, tagger)
-    if start>=n_frames: raise ValueError(f'the caption is about {caption.start:g} s to {caption.end:g} s, but the clip ends at {n_frames/fps:g} s')
-    first = int(start+a*(end-start)); return first, max(first+1, min(n_frames, round(start+b*(end-start))))
-
-# %% ../nbs/00_data.ipynb #49df4cb8
-_STANDS_UP = re.compile(r'\b(?:st[ao]nd\w*|get\w*|got|com\w+|came)\s+(?:\w+\s+)?up\b|\bris(?:es?|ing)\b|\brose\b', re.IGNORECASE)
-
-@lru_cache(maxsize=None)
-def _standing():
-    joints = next(p['joints'] for p in own_poses() if p['name']=='standing').astype(np.float64)
-    return joints-[0,0,joints[:,2].min()]                       # feet on the floor
-
-def key_frames(
-    joints:np.ndarray,    # (frames, 22, 3), metres, Z up, floor at 0: a whole clip
-    caption:Caption=None, # whose first action is to be shown; without one, choose from the whole clip
-    n:int=1,              # how many; fewer come back only if there are fewer frames
-    fps:float=20.,        # frames per second
-    tagger:str=None,      # as in action_segments
-    good:np.ndarray=None, # (frames,) bool, frames that may be chosen; all by default
-)->list:                  # of int, in order of time
-    "The frames that show a caption's first action best: farthest from standing (nearest, for standing up), and spread out."
-    if n<1: raise ValueError(f'at least one key frame must be asked for, got {n}')
-    a,b = first_action_frames(caption, len(joints), fps, tagger) if caption else (0,len(joints))
-    rest = _standing()*bone_lengths(joints[a]).sum()/bone_lengths(_standing()).sum()
-    far = ((canonical(joints[a:b])+joints[a:b,:1]*[0,0,1]-rest)**2).sum((1,2))
-    if caption and _STANDS_UP.search(first_action(caption, tagger)): far = -far
-    chosen = []
-    for i in np.argsort(-far, kind='stable'):
-        if (good is None or good[a+i]) and all(abs(i-c)>=max(1, (b-a)//(2*n)) for c in chosen): chosen.append(int(i))
-        if len(chosen)==n: break
-    return sorted(a+i for i in chosen)
-
-# %% ../nbs/00_data.ipynb #fad8c1b8
-_MIRROR = {a:b for x,y in [('left','right'), ('lefts','rights'), ('lefty','righty'), ('leftie','rightie'), ('lefties','righties'), ('leftward','rightward'), ('leftwards','rightwards'), ('leftmost','rightmost'),
-    ('lefthand','righthand'), ('lefthanded','righthanded')] for a,b in ((x,y),(y,x))}
-_TURN = re.compile(r'(?<![^\W_])(?:(?P<ccw>(?:counter|anti)[- ]?)?clock[- ]?wise|c?cw)(?![^\W_])', re.IGNORECASE)
-_SIDES,_OF_SIDE = _set('left right'), _set('of handed footed sided hand hands arm arms foot leg legs knee elbow shoulder hip wrist ankle fist side')
-_NOMINATIVE = (_PERSONS|_set('who persons humans'))-_set('it one')
-_AUXILIARY = _set("is are was were be been being am has have had having gets got 's 're 've 'd all just already nothing something anything none")
-_AFTER_VERB = _set('the a an his her their its this that for early home again then through quickly slowly and but with without') | {''}
-_EXACTLY = _set('away now angle angles angled')
-_WEAKLY = _set('after before behind beside next above below under here there')
-_TO_A_SIDE = _set('turn step look move go walk run jump hop lean bend veer swerve slide roll point kick reach lunge rotate twist swing shift')
-
-def _is_side(words, i, several):
-    "Whether left or right at position i means a side."
-    p,n,nn = words[i-1] if i else '', words[i+1] if i+1<len(words) else '', words[i+2] if i+2<len(words) else ''
-    n = n if n and _is_word(n) else ''
-    if n in _EXACTLY or (n=='side' and nn in ('up','out')): return False
-    if n in _OF_SIDE or n in _SIDES or (n in ('and','or') and nn in _SIDES): return True
-    if p in _AUXILIARY or (p in _NOMINATIVE and n in _AFTER_VERB): return False
-    if n in _WEAKLY or (n=='in' and nn=='front'): return several or p in _CLOSED or _lemma(p)[0] in _TO_A_SIDE
-    return True
-
-def _like(word, model):
-    "A word in the capitals of another."
-    return word.upper() if model.isupper() else word.capitalize() if model[0].isupper() else word
-
-def _mirror_turn(m):
-    word = m.group().lower()
-    return _like({'cw':'ccw','ccw':'cw'}.get(word, 'clockwise' if m['ccw'] else 'counterclockwise'), m.group())
-
-def mirror_words(
-    text:str, # a caption
-)->str:       # the caption of the mirrored pose
-    "Exchange left and right in a sentence where they are sides, keeping capitals."
-    tokens = split_words(text); words = [w.lower().replace('’',"'") for w,_,_ in tokens]
-    several = sum(w in _SIDES for w in words)>1
-    out = []; done = 0
-    for i,(w,s,e) in enumerate(tokens):
-        if words[i] not in _MIRROR or (words[i] in _SIDES and not _is_side(words, i, several)): continue
-        out += [text[done:s], _like(_MIRROR[words[i]], w)]; done = e
-    return _TURN.sub(_mirror_turn, ''.join(out)+text[done:])
-
-def mirror_caption(
-    caption:Caption,
-)->Caption: # of the mirrored clip
-    "Exchange left and right in a caption and in its tags."
-    text = mirror_words(caption.text); before,after = ([w for w,_,_ in split_words(s) if _is_word(w)] for s in (caption.text,text))
-    swapped = [a!=b for a,b in zip(before, after)] if len(before)==len(after)==len(caption.tags) else [p!='VERB' for _,p in caption.tags]
-    return Caption(text, caption.kind, [(_MIRROR.get(w, w) if s else w, p) for (w,p),s in zip(caption.tags, swapped)], caption.start, caption.end)
-
-# %% ../nbs/00_data.ipynb #2f54daeb
-def data_dir(
-    path=None, # a folder; by default the environment variable TEXT2POSE_DATA
-)->Path:       # the folder, or None when there is none
-    "Where the user's data sets are, if anywhere."
-    path = path or os.environ.get('TEXT2POSE_DATA')
-    return Path(path) if path and Path(path).is_dir() else None
-
-def read_array(
-    path,            # a .npy file
-    shape:tuple,     # expected shape; None where any size will do
-)->np.ndarray:       # float32 or float64, finite
-    "Load a .npy of finite numbers with a known shape."
-    path = Path(path)
-    if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected a .npy array')
-    try: x = np.load(path, mmap_mode='r', allow_pickle=False)     # mapped, so that a header cannot claim more than the file holds
-    except Exception as e: raise ValueError(f'{path} is not a readable .npy array of numbers (pickled objects are refused): {e}') from None
-    return check_array(np.array(x) if isinstance(x, np.ndarray) else x, shape, str(path))
-
-def check_count(
-    name:str,   # of the argument, for the error message
-    value,      # what came
-    low:int=1,  # smallest value allowed
-    high:int=None, # largest value allowed
-)->int:
-    "A whole number in a range."
-    if isinstance(value, bool) or not isinstance(value, (int,np.integer)) or value<low or (high is not None and value>high):
-        raise ValueError(f'{name} must be a whole number of at least {low}' + (f' and at most {high}' if high is not None else '') + f', got {value!r}')
-    return int(value)
-
-def check_array(
-    x,              # anything array-like
-    shape:tuple,    # expected shape; None where any size will do
-    where:str,      # name for the error message
-)->np.ndarray:      # float32 or float64, finite
-    "Shape, type and finiteness of an array from outside."
-    if not isinstance(x, np.ndarray) or x.dtype.kind not in 'fiu': raise ValueError(f'{where} must hold an array of numbers, found {getattr(x,"dtype",type(x).__name__)}')
-    if x.ndim!=len(shape) or any(e is not None and e!=n for e,n in zip(shape, x.shape)):
-        raise ValueError(f'{where} must have shape ({", ".join("n" if s is None else str(s) for s in shape)}), found {x.shape}')
-    with np.errstate(over='ignore'):                                                                   # 1e300 is infinite in float32
-        x = x if x.dtype in (np.float32, np.float64) else x.astype(np.float32)
-        bad = ~np.isfinite(x.astype(np.float32))
-    if bad.any(): raise ValueError(f'{where} holds {int(bad.sum())} NaN or infinite values')
-    return x
-
-@contextmanager
-def _atomic(path, make, mode, remove):
-    "Yield what `make` made beside `path`; give it the mode that new files have here and the name `path` when the block ends well, else remove it."
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tmp = make(path)
-    except OSError as e: raise OSError(f'cannot write {path}: {e.strerror or e}') from None
-    try:
-        yield tmp
-        umask = os.umask(0); os.umask(umask); os.chmod(tmp, mode&~umask)  # temporary files are private; a result should be as readable as any file
-        os.replace(tmp, path)
-    finally: remove(tmp)
-
-def _make_file(path):
-    fd,tmp = tempfile.mkstemp(prefix=f'.{path.stem}-', suffix=path.suffix, dir=path.parent); os.close(fd)
-    return Path(tmp)
-
-def atomic_path(
-    path, # the file to be written
-):        # a context that gives a temporary path beside it, renamed to `path` when the block ends well
-    "Write a file whole or not at all."
-    return _atomic(path, _make_file, 0o666, lambda tmp: tmp.unlink(missing_ok=True))
-
-def atomic_folder(
-    path, # the folder to be made
-):        # a context that gives a temporary folder beside it, renamed to `path` when the block ends well
-    "Make a folder with all its files or not at all."
-    return _atomic(path, lambda p: Path(tempfile.mkdtemp(prefix=f'.{p.name}-', dir=p.parent)), 0o777, lambda tmp: shutil.rmtree(tmp, ignore_errors=True))
-
-# %% ../nbs/00_data.ipynb #30f0d61c
-_BONES_PER_TRUNK = dict(hip=(.08,.5), knee=(.45,1.4), ankle=(.45,1.4), foot=(.08,.6), collar=(.03,.65), shoulder=(.04,.7), elbow=(.25,1.), wrist=(.22,1.))  # bone that ends there
-
-def pose_faults(
-    joints:np.ndarray, # (n, 22, 3), metres, Z up
-)->dict:               # fault → (n,) bool: 'size', 'spine', 'sides', 'limbs'
-    "Gross errors of single poses, from pelvis and spine to the extremities."
-    x = check_array(np.asarray(joints), (None,N_JOINTS,3), 'joints').astype(np.float64)
-    lengths = dict(zip(JOINT_NAMES[1:], bone_lengths(x).T)); spine = KINEMATIC_TREE['trunk'][:-1]
-    trunk = sum(lengths[JOINT_NAMES[j]] for j in spine[1:]); unit = np.maximum(trunk, 1e-9)
-    straight = np.linalg.norm(x[:,spine[-1]]-x[:,0], axis=-1)
-    hips,shoulders = x[:,1]-x[:,2], x[:,16]-x[:,17]
-    up = _unit(x[:,spine[-1]]-x[:,0]); flat = lambda v: _unit(v-(v*up).sum(-1, keepdims=True)*up)
-    toes = [(_unit(x[:,f]-x[:,a])*_unit(np.cross(hips, x[:,k]-x[:,a]))).sum(-1) for k,a,f in ((4,7,10),(5,8,11))]  # along the front of the shin
-    limbs = np.zeros(len(x), bool)
-    for part,(low,high) in _BONES_PER_TRUNK.items():
-        l,r = (lengths[f'{side}_{part}']/unit for side in ('left','right'))
-        limbs |= (np.minimum(l,r)<low) | (np.maximum(l,r)>high) | (np.maximum(l,r)>1.5*np.minimum(l,r))
-    return dict(size=(trunk<.25)|(trunk>.9), spine=(straight<.6*trunk)|(lengths['head']>.7*trunk)|(lengths['head']<.05*trunk),
-                sides=((flat(hips)*flat(shoulders)).sum(-1)<-.8)|((toes[0]<-.2)&(toes[1]<-.2)), limbs=limbs)
-
-# %% ../nbs/00_data.ipynb #4e7c6de0
-HUMANML3D_SLICES = dict(root_yaw_velocity=slice(0,1), root_linear_velocity=slice(1,3), root_height=slice(3,4), ric=slice(4,67),
-    rotations_6d=slice(67,193), local_velocities=slice(193,259), foot_contacts=slice(259,263))
-
-def joints_from_humanml3d_vec(
-    vec:np.ndarray, # (..., 263), HumanML3D features, not normalised
-)->np.ndarray:      # (..., 22, 3), metres, Z up, pelvis at the origin, in the file's own heading frame
-    "The 66-D pose inside each 263-D frame: no integration over time."
-    if vec.shape[-1]!=263: raise ValueError(f'HumanML3D frames have 263 numbers, got shape {vec.shape}')
-    ric = vec[...,HUMANML3D_SLICES['ric']].reshape(*vec.shape[:-1],21,3)
-    root = np.zeros_like(ric[...,:1,:])
-    root[...,0,1] = vec[...,3]
-    joints = np.concatenate([root,ric], axis=-2)
-    return z_up_from_y_up(joints - root)
-
-def humanml3d_yaw(
-    vec:np.ndarray, # (frames, 263), HumanML3D features of one clip
-)->np.ndarray:      # (frames,), radians: turning world joints by it about +Z gives the file's heading frame
-    "Heading of every frame, summed up from the yaw velocities."
-    half = np.concatenate([[0.], np.cumsum(vec[:-1,0].astype(np.float64))])
-    return 2*half
-
-def world_from_humanml3d_vec(
-    vec:np.ndarray, # (frames, 263), HumanML3D features of one clip, not normalised
-)->np.ndarray:      # (frames, 22, 3), metres, Z up, first pelvis above the origin, floor at z = 0
-    "Decode a clip: poses placed where the integrated root was (what the official `recover_from_ric` does)."
-    yaw = humanml3d_yaw(vec); step = np.zeros((len(vec),1,3))
-    step[1:,0] = z_up_from_y_up(np.stack([vec[:-1,1], 0*vec[:-1,1], vec[:-1,2]], -1))
-    root = np.cumsum(turn(step, -yaw), axis=0); root[...,2] = vec[:,3:4]
-    return (turn(joints_from_humanml3d_vec(vec).astype(np.float64), -yaw)+root).astype(np.float32)
-
-# %% ../nbs/00_data.ipynb #ddc7d05d
-_CHAINS = [[0,2,5,8,11],[0,1,4,7,10],[0,3,6,9,12,15],[9,14,17,19,21],[9,13,16,18,20]]    # in the order of the official files
-_T_POSE = z_up_from_y_up(np.array([[0,0,0],[1,0,0],[-1,0,0],[0,1,0],[0,-1,0],[0,-1,0],[0,1,0],[0,-1,0],[0,-1,0],[0,1,0],[0,0,1],[0,0,1],
-    [0,1,0],[1,0,0],[-1,0,0],[0,0,1]]+[[0,-1,0]]*6, dtype=np.float64))                  # direction of the bone that ends in each joint
-_FEET = [7,10,8,11]
-
-def humanml3d_heading(
-    joints:np.ndarray, # (frames, 22, 3), metres, Z up
-    sigma:float=20.,   # of the smoothing, frames; as in the official processing
-)->np.ndarray:         # (frames,), radians: turning `joints` by it about +Z gives HumanML3D's heading frame
-    "HumanML3D's own heading, with its quirks; `heading` is the one to use for anything else."
-    from scipy.ndimage import gaussian_filter1d
-    left = _unit(joints[:,16]-joints[:,17] - (joints[:,1]-joints[:,2]))                  # shoulders minus hips, where plus was meant
-    left = gaussian_filter1d(left[:,:2], sigma, axis=0, mode='nearest')                # forward is a quarter turn away: smoothing either is the same
-    yaw = -np.arctan2(left[:,1], left[:,0]); yaw[:1] = 0
-    return yaw
-
-def _between(u, v):
-    "Rotation matrices that turn unit vectors u to v the shortest way; half a turn about a fixed axis at right angles where they are opposite."
-    w = np.cross(u, v); c = (u*v).sum(-1)[...,None,None]
-    K = np.cross(w[...,None,:], np.eye(3)); R = np.eye(3)*c + np.swapaxes(K,-1,-2) + w[...,:,None]*w[...,None,:]/np.maximum(1+c, 1e-12)
-    a = _unit(np.cross(u, np.where(np.abs(u[...,:1])<.9, [1.,0,0], [0,1.,0])))
-    return np.where(c<-1+1e-9, 2*a[...,:,None]*a[...,None,:]-np.eye(3), R)
-
-def _naive_ik_6d(joints, yaw):
-    "(frames, 21, 6), Y up: first two columns of every joint's rotation relative to its parent in the chain."
-    out = np.zeros((len(joints),N_JOINTS,3,3)); c,s,o = np.cos(yaw),np.sin(yaw),0*yaw
-    root = np.stack([c,-s,o,s,c,o,o,o,o+1], -1).reshape(-1,3,3)
-    for chain in _CHAINS:
-        R = root
-        for p,j in zip(chain[:-1], chain[1:]):
-            v = _unit(joints[:,j]-joints[:,p]); now = _between(np.broadcast_to(_T_POSE[j], v.shape), v)
-            out[:,j] = np.swapaxes(R,-1,-2)@now; R = now
-    y_up = y_up_from_z_up(y_up_from_z_up(out).swapaxes(-1,-2)).swapaxes(-1,-2)           # change of axes on both sides
-    return np.concatenate([y_up[:,1:,:,0], y_up[:,1:,:,1]], -1)
-
-def humanml3d_vec_from_joints(
-    joints:np.ndarray, # (frames, 22, 3), metres, Z up, placed as by `place`; 20 fps
-)->np.ndarray:         # (frames, 263) float32; the last frame repeats the velocities before it (0 in a clip of one frame)
-    "Encode a clip as HumanML3D features, by the official recipe (Guo et al., CVPR 2022)."
-    x = check_array(np.asarray(joints), (None,N_JOINTS,3), 'joints of a clip').astype(np.float64)
-    if len(x)==0: raise ValueError('a clip must have at least one frame')
-    yaw = humanml3d_heading(x)
-    faced = turn(x-x[:,:1]*[1,1,0], yaw); step = np.diff(x, axis=0)
-    local = y_up_from_z_up(turn(step, yaw[:-1])); root = y_up_from_z_up(turn(step[:,:1], yaw[1:]))[:,0]
-    spin = np.arcsin(np.sin(np.diff(yaw)/2)); contact = (step[:,_FEET]**2).sum(-1)<.002
-    forward_looking = np.concatenate([spin[:,None], root[:,[0,2]], local.reshape(-1,POSE_DIM), contact], -1)
-    last = forward_looking[-1:] if len(step) else np.concatenate([np.zeros((1,3+POSE_DIM)), np.ones((1,4))], -1)
-    v = np.concatenate([forward_looking, last])
-    return np.concatenate([v[:,:3], x[:,0,2:], y_up_from_z_up(faced)[:,1:].reshape(-1,63), _naive_ik_6d(x, yaw).reshape(-1,126), v[:,3:]], -1).astype(np.float32)
-
-def place(
-    joints:np.ndarray, # (frames, 22, 3), metres, Z up, anywhere
-)->np.ndarray:         # (frames, 22, 3): lowest joint on z = 0, first pelvis above the origin, first frame facing −Y
-    "Place a clip as HumanML3D does before it encodes."
-    x = np.asarray(joints, dtype=np.float64)
-    x = x - [*x[0,0,:2], x[...,2].min()]
-    return turn(x, np.full(len(x), -heading(x[0])))
 
 # %% ../nbs/00_data.ipynb #228b611e
 @dataclass
@@ -1037,138 +335,10 @@ class Report:
 
     def __str__(self):
         lines = [f'{s}: '+', '.join(f'{c[k]:,} {k}' for k in ('clips','captions','frames','poses','rows') if k in c) for s,c in sorted(self.read.items())]
-        if self.dropped: lines.append('frames left out: '+', '.join(f'{k} {n:,}' for k,n in sorted(self.dropped.items())))
+        if self.dropped:
+            lines.append('frames left out: '+', '.join(f'{k} {n:,}' for k,n in sorted(self.dropped.items())))
         if self.skipped: lines.append(f'skipped: {len(self.skipped)}, the first: {self.skipped[0]}')
         return '\n'.join(lines)
-
-# %% ../nbs/00_data.ipynb #7f6960e3
-_HUMANML3D_LICENCE = 'AMASS licence, non-commercial research'
-
-def humanml3d_ids(
-    folder,             # the official layout
-    split:str='train',  # 'train', 'val', 'test', 'train_val' or 'all': which list to read
-    mirrored:bool=True, # with the ids that begin with M, the mirror images
-)->list:                # of clip ids, in the list's order
-    "Clip ids of a split list."
-    path = Path(folder)/f'{split}.txt'
-    if not Path(folder).is_dir(): raise FileNotFoundError(f'{folder} is missing: expected a HumanML3D folder')
-    if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected a split list with one clip id a line')
-    try: ids = [l.strip() for l in path.read_text(encoding='utf-8').splitlines() if l.strip()]
-    except UnicodeDecodeError as e: raise ValueError(f'{path} is not UTF-8 text: {e}') from None
-    for i in ids:
-        if '\0' in i or i in ('.','..') or Path(i).name!=i: raise ValueError(f'{path} names {i!r}, which is no clip id')
-    return [i for i in ids if mirrored or not i.startswith('M')]
-
-def humanml3d_stats(
-    folder, # the official layout
-)->tuple:   # (263,) mean and (263,) standard deviation of the features, as other models use them
-    "`Mean.npy` and `Std.npy` of a HumanML3D folder."
-    mean,std = (read_array(Path(folder)/f'{n}.npy', (263,)) for n in ('Mean','Std'))
-    if (std<=0).any(): raise ValueError(f'{Path(folder)/"Std.npy"} must be positive, found {std.min()}')
-    return mean, std
-
-def _humanml3d_joints(folder, id):
-    vec,pos = folder/'new_joint_vecs'/f'{id}.npy', folder/'new_joints'/f'{id}.npy'
-    if vec.is_file():
-        v = read_array(vec, (None,263))
-        x = joints_from_humanml3d_vec(v); faults = pose_faults(x)
-        if len(x) and (faults['size']|faults['limbs']).all(): raise ValueError(f'{vec}: no frame of it is a body; if the features are normalised, multiply by Std.npy and add Mean.npy first')
-        return x + [0,0,1]*v[:,3,None,None]                                        # as high above the floor as it was
-    if not pos.is_file(): raise FileNotFoundError(f'clip {id} is in the list, but {vec} is missing, and so is {pos}')
-    return z_up_from_y_up(read_array(pos, (None,N_JOINTS,3)))
-
-def read_humanml3d(
-    folder,                # the official layout
-    split:str='train',     # which list to read, see `humanml3d_ids`
-    ids:list=None,         # read these clips instead of the whole list
-    mirrored:bool=True,    # with the mirror images
-    strict:bool=False,     # raise at the first clip or caption that is missing or broken; otherwise skip it
-    on_skip=warnings.warn, # told about everything that is skipped, for example `Report.skip`
-):                         # yields Clip
-    "Clips of a HumanML3D folder, with joints straight from the 263-D frames."
-    folder = Path(folder)
-    for id in ids if ids is not None else humanml3d_ids(folder, split, mirrored):
-        try:
-            joints = _humanml3d_joints(folder, id)
-            if len(joints)==0: raise ValueError(f'clip {id} in {folder} has no frames')
-            captions = read_texts(folder/'texts'/f'{id}.txt', strict, on_skip)
-            if not captions: raise ValueError(f'{folder/"texts"/f"{id}.txt"} holds no caption')
-        except (ValueError, FileNotFoundError) as e:
-            if strict: raise
-            on_skip(f'skipped: {e}'); continue
-        yield Clip(id, 'humanml3d', _HUMANML3D_LICENCE, split, joints, captions, 'smpl')
-
-# %% ../nbs/00_data.ipynb #e38448cb
-def write_humanml3d(
-    clips,              # iterable of Clip, 20 fps, at least one
-    folder,             # to be made; must not exist or be empty
-    progress=iter,      # wraps the clips, for example tqdm
-    mirrored:bool=True, # write every clip a second time, mirrored, under its id with an M before it
-)->Report:              # clips and captions written, per source
-    "Write clips in the official layout: new_joints, new_joint_vecs, texts, split lists, Mean and Std."
-    folder = Path(folder); report = Report(); total = np.zeros((2,263)); n = 0; splits = dict(train=[], val=[], test=[]); taken = set()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())): raise FileExistsError(f'{folder} exists and is not an empty folder; nothing was written')
-    with atomic_folder(folder) as tmp:
-        for sub in ('new_joints','new_joint_vecs','texts'): (tmp/sub).mkdir()
-        for c in progress(clips):
-            if not re.fullmatch(r'[\w.~-]+', c.id) or c.id.startswith('.'): raise ValueError(f'clip id {c.id!r} cannot be a file name: letters, digits, _ . ~ and - are allowed')
-            if c.fps!=20: raise ValueError(f'clip {c.id} has {c.fps} frames per second; HumanML3D has 20')
-            x = place(check_array(np.asarray(c.joints), (None,N_JOINTS,3), f'clip {c.id}'))
-            for id,joints,caps in ((c.id,x,c.captions), ('M'+c.id,mirror(x),[mirror_caption(k) for k in c.captions]))[:1+mirrored]:
-                if id in taken: raise ValueError(f'two clips are called {id}')
-                taken.add(id)
-                v = humanml3d_vec_from_joints(joints); total += v.sum(0, dtype=np.float64), (v.astype(np.float64)**2).sum(0); n += len(v)
-                np.save(tmp/'new_joint_vecs'/f'{id}.npy', v); np.save(tmp/'new_joints'/f'{id}.npy', y_up_from_z_up(joints).astype(np.float32))
-                (tmp/'texts'/f'{id}.txt').write_text(''.join(format_caption(k)+'\n' for k in caps), encoding='utf-8')
-                splits[c.split].append(id); report.count(c.source, clips=1, captions=len(caps), frames=len(v))
-        if n==0: raise ValueError('there are no clips to write')
-        mean = total[0]/n; std = np.sqrt(np.maximum(total[1]/n-mean**2, 0))
-        for s in HUMANML3D_SLICES.values(): std[s] = max(std[s].mean(), 1e-6)
-        np.save(tmp/'Mean.npy', mean.astype(np.float32)); np.save(tmp/'Std.npy', std.astype(np.float32))
-        lists = dict(splits, train_val=splits['train']+splits['val'], all=sum(splits.values(), []))
-        for s,ids in lists.items(): (tmp/f'{s}.txt').write_text(''.join(i+'\n' for i in ids), encoding='utf-8')
-    return report
-
-# %% ../nbs/00_data.ipynb #0709cf6b
-OPEN_SOURCES = ('cmu','cmu_actions','style100')                   # free for any use
-ALL_SOURCES = OPEN_SOURCES + ('hdm05','bandai','utd_mhad')        # the rest is for research, or not for commerce
-_CMU = 'CMU mocap: free for all uses; the data may not be resold directly, even converted; acknowledgement asked'
-_LICENCES = dict(cmu=_CMU, cmu_actions=_CMU, style100='CC BY 4.0', hdm05='CC BY-SA 3.0', bandai='CC BY-NC 4.0', utd_mhad='no licence text; published by its authors for research')
-
-_HDM05_SIDE = re.compile(r'\b([lr])(?=(front|elbow|start)?\b)')  # HDM05 writes "kick lfront", "grab high r": spelled out, so that mirroring finds the side
-
-def read_realmocap22(
-    folder,                 # the realmocap22 folder
-    sources=OPEN_SOURCES,   # which of ALL_SOURCES
-    split:str=None,         # 'train' or 'val'; both by default
-):                          # yields Clip, in file order
-    "Clips of `realmocap22` with labels and sentences, Z up, first frame facing −Y, feet on z = 0."
-    folder = Path(folder)
-    if bad:=[s for s in sources if s not in ALL_SOURCES]: raise ValueError(f'unknown source {bad[0]!r}; the sources are {", ".join(ALL_SOURCES)}')
-    listing = folder/'captions.jsonl'
-    if not listing.is_file(): raise FileNotFoundError(f'{listing} is missing: expected the realmocap22 folder')
-    rows = {}
-    for i,line in enumerate(listing.read_bytes().splitlines(), 1):
-        try: r = json.loads(line); rows[r['id']] = dict(text=r['text'], split=r['split'], rig=r['rig'], sentences=r.get('sentences') or [])
-        except (ValueError, KeyError, TypeError): raise ValueError(f'{listing}, line {i}: expected a JSON object with id, text, split and rig') from None
-    for source in sources:
-        path = folder/f'{source}.npz'
-        if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected motion of the source {source}')
-        try:
-            with np.load(path, allow_pickle=False) as z: ids,start,xyz,root = (z[k] for k in ('ids','start','joints','root_xz'))
-        except Exception as e: raise ValueError(f'{path} is not a readable realmocap22 archive: {e}') from None
-        if not (len(start)==len(ids)+1 and start[0]==0 and (np.diff(start)>0).all() and start[-1]==len(xyz)==len(root)):
-            raise ValueError(f'{path}: ids, start, joints and root_xz do not fit each other')
-        for id,a,b in zip(ids.tolist(), start[:-1], start[1:]):
-            if id not in rows: raise ValueError(f'{path} holds clip {id}, which {listing} does not name')
-            r = rows[id]
-            if split and r['split']!=split: continue
-            y_up = check_array(xyz[a:b].astype(np.float32), (None,N_JOINTS,3), f'{path}, clip {id}')
-            y_up[...,[0,2]] += root[a:b,None]
-            tagged = {c.text:c for c in read_texts(folder/'texts'/f'{id}.txt')} if (folder/'texts'/f'{id}.txt').is_file() else {}
-            label = _HDM05_SIDE.sub(lambda m: dict(l='left',r='right')[m[1]]+(' ' if m[2] else ''), r['text']) if source=='hdm05' else r['text']
-            captions = [Caption(label,'label')] + [tagged.get(s, Caption(s,'human')) for s in r['sentences']]
-            yield Clip(id, source, _LICENCES[source], r['split'], z_up_from_y_up(y_up), captions, r['rig'])
 
 # %% ../nbs/00_data.ipynb #e67ad5e7
 RULES = ('size','spine','sides','limbs','calibration','side swap','bone length','spike')  # in the order they are asked
@@ -1177,7 +347,8 @@ def is_t_pose(
     joints:np.ndarray, # (n, 22, 3), metres, Z up
 )->np.ndarray:         # (n,) bool
     "Upright on straight legs, both arms straight out to the sides (all within 20°)."
-    left,_,up = body_axes(joints); near = lambda a,b,axis: (_unit(joints[:,b]-joints[:,a])*axis).sum(-1)>.94
+    left,_,up = body_axes(joints)
+    near = lambda a,b,axis: (_unit(joints[:,b]-joints[:,a])*axis).sum(-1)>.94
     ok = up[:,2]>.94
     for bones,axis in ((((16,18),(18,20)),left), (((17,19),(19,21)),-left), (((1,4),(4,7),(2,5),(5,8)),-up)):
         for a,b in bones: ok = ok & near(a, b, axis)
@@ -1185,8 +356,10 @@ def is_t_pose(
 
 def _side_swaps(x):
     "Frames of a clip in which left and right have exchanged names."
-    paired = [j for j in range(N_JOINTS) if MIRROR_IDX[j]!=j]; other = [MIRROR_IDX[j] for j in paired]
-    same = np.linalg.norm(x[1:,paired]-x[:-1,paired], axis=-1).mean(-1); exchanged = np.linalg.norm(x[1:,other]-x[:-1,paired], axis=-1).mean(-1)
+    paired = [j for j in range(N_JOINTS) if MIRROR_IDX[j]!=j]
+    other = [MIRROR_IDX[j] for j in paired]
+    same = np.linalg.norm(x[1:,paired]-x[:-1,paired], axis=-1).mean(-1)
+    exchanged = np.linalg.norm(x[1:,other]-x[:-1,paired], axis=-1).mean(-1)
     odd = np.concatenate([[0], np.cumsum((same>.1)&(exchanged<same/3))])%2==1
     return odd if odd.mean()<=.5 else ~odd
 
@@ -1194,13 +367,19 @@ def frame_faults(
     joints:np.ndarray, # (frames, 22, 3), metres, Z up, one clip in order; pelvis-centred will do
 )->dict:               # rule → (frames,) bool, by RULES; a frame may break several
     "Which frames of a clip are no poses, and why."
-    x = check_array(np.asarray(joints), (None,N_JOINTS,3), 'joints of a clip').astype(np.float64); x = x-x[:,:1]; n = len(x)
-    faults = pose_faults(x); no = np.zeros(n, bool)
-    t = is_t_pose(x); ends = np.logical_and.accumulate(t)|np.logical_and.accumulate(t[::-1])[::-1]
-    lengths = bone_lengths(x); off = np.abs(lengths/np.maximum(np.median(lengths, axis=0), 1e-6)-1).max(1) if n else no
+    x = check_array(np.asarray(joints), (None,N_JOINTS,3), 'joints of a clip').astype(np.float64)
+    x = x-x[:,:1]
+    n = len(x)
+    faults = pose_faults(x)
+    no = np.zeros(n, bool)
+    t = is_t_pose(x)
+    ends = np.logical_and.accumulate(t)|np.logical_and.accumulate(t[::-1])[::-1]
+    lengths = bone_lengths(x)
+    off = np.abs(lengths/np.maximum(np.median(lengths, axis=0), 1e-6)-1).max(1) if n else no
     spike = no.copy()
     if n>2:
-        away = np.linalg.norm(x[1:-1]-(x[2:]+x[:-2])/2, axis=-1); apart = np.linalg.norm(x[2:]-x[:-2], axis=-1)
+        away = np.linalg.norm(x[1:-1]-(x[2:]+x[:-2])/2, axis=-1)
+        apart = np.linalg.norm(x[2:]-x[:-2], axis=-1)
         spike[1:-1] = ((away>.25)&(apart<away)).any(1)
     faults.update({'calibration':ends if ends.mean()<.5 else no, 'side swap':_side_swaps(x) if n else no, 'bone length':off>.15, 'spike':spike} if n else dict.fromkeys(RULES[4:], no))
     return {r:faults[r] for r in RULES}
@@ -1210,7 +389,9 @@ def good_frames(
 )->tuple:              # (frames,) bool: those that break no rule; Counter of rule → frames, each under the first rule it breaks
     "Frames of a clip that are poses."
     keep,dropped = np.ones(len(joints), bool), Counter()
-    for rule,bad in frame_faults(joints).items(): dropped[rule] += int((bad&keep).sum()); keep &= ~bad
+    for rule,bad in frame_faults(joints).items():
+        dropped[rule] += int((bad&keep).sum())
+        keep &= ~bad
     return keep, +dropped
 
 def distinct_frames(
@@ -1218,16 +399,21 @@ def distinct_frames(
     min_move:float=.02,  # metres by which at least one joint must differ from the last frame kept
 )->np.ndarray:           # (n,) bool
     "Leave out frames that nearly repeat the last one kept: somebody who stands still for a minute is one pose, not a thousand."
-    keep = np.zeros(len(poses), bool); last = None
+    keep = np.zeros(len(poses), bool)
+    last = None
     for i,x in enumerate(poses):
-        if last is None or ((x-last)**2).sum(-1).max()>=min_move**2: keep[i] = True; last = x
+        if last is None or ((x-last)**2).sum(-1).max()>=min_move**2:
+            keep[i] = True
+            last = x
     return keep
 
 def chain_integrity(
     joints:np.ndarray, # (frames, 22, 3), metres, one clip
 )->dict:               # bone → (spread, asymmetry): 5th to 95th percentile of its length over its median; left over right median length, minus 1
     "How rigid a clip's bones are, and how alike left and right."
-    l = bone_lengths(np.asarray(joints, dtype=np.float64)); m = np.maximum(np.median(l, 0), 1e-9); spread = (np.percentile(l, 95, axis=0)-np.percentile(l, 5, axis=0))/m
+    l = bone_lengths(np.asarray(joints, dtype=np.float64))
+    m = np.maximum(np.median(l, 0), 1e-9)
+    spread = (np.percentile(l, 95, axis=0)-np.percentile(l, 5, axis=0))/m
     return {JOINT_NAMES[j]:(float(spread[j-1]), float(m[j-1]/m[MIRROR_IDX[j]-1]-1)) for j in range(1,N_JOINTS)}
 
 # %% ../nbs/00_data.ipynb #fd9bf898
@@ -1248,7 +434,8 @@ def pose_table(
     import pyarrow as pa
     x = np.stack([r['joints'] for r in rows]) if rows else np.zeros((0,POSE_DIM), np.float32)
     check_array(x, (None,POSE_DIM), 'joints of the pose table')
-    if bad:={r['caption_kind'] for r in rows}-set(CAPTION_KINDS): raise ValueError(f'caption_kind must be one of {", ".join(CAPTION_KINDS)}, found {sorted(bad)[0]!r}')
+    if bad:={r['caption_kind'] for r in rows}-set(CAPTION_KINDS):
+        raise ValueError(f'caption_kind must be one of {", ".join(CAPTION_KINDS)}, found {sorted(bad)[0]!r}')
     cols = {c:pa.array([r.get(c) if c=='codes' else r[c] for r in rows], pose_schema().field(c).type) for c in POSE_COLUMNS if c!='joints'}
     cols['joints'] = pa.FixedSizeListArray.from_arrays(pa.array(x.astype(np.float32).reshape(-1)), POSE_DIM)
     return with_report(pa.table(cols, schema=pose_schema()), report)
@@ -1264,7 +451,8 @@ def table_report(
     table,   # pyarrow.Table, a pose table
 )->Report:   # an empty one if the table carries none
     "The report inside a pose table."
-    try: return Report.from_dict(json.loads((table.schema.metadata or {}).get(b'text2pose', b'{"read":{},"dropped":{},"skipped":[]}')))
+    try:
+        return Report.from_dict(json.loads((table.schema.metadata or {}).get(b'text2pose', b'{"read":{},"dropped":{},"skipped":[]}')))
     except (ValueError, KeyError, TypeError, AttributeError): return Report()
 
 def write_pose_table(
@@ -1281,14 +469,19 @@ def read_pose_table(
     "Read and check a pose table."
     import pyarrow as pa, pyarrow.parquet as pq
     path = Path(path)
-    if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected a pose table (.parquet); `text2pose data build` makes one')
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} is missing: expected a pose table (.parquet); `text2pose data build` makes one')
     try: table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as e: raise ValueError(f'{path} is not a readable Parquet file: {str(e).splitlines()[0]}') from None
-    if 'codes' not in table.column_names: table = table.append_column('codes', pa.nulls(len(table), pa.string()))   # tables from before there were any
-    if missing:=[c for c in POSE_COLUMNS if c not in table.column_names]: raise ValueError(f'{path} is no pose table: it lacks the column {missing[0]}')
+    except (pa.ArrowInvalid, OSError) as e:
+        raise ValueError(f'{path} is not a readable Parquet file: {str(e).splitlines()[0]}') from None
+    if 'codes' not in table.column_names:
+        table = table.append_column('codes', pa.nulls(len(table), pa.string()))  # tables from before there were any
+    if missing:=[c for c in POSE_COLUMNS if c not in table.column_names]:
+        raise ValueError(f'{path} is no pose table: it lacks the column {missing[0]}')
     report = table_report(table)
     try: table = table.select(list(POSE_COLUMNS)).cast(pose_schema())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as e: raise ValueError(f'{path} is no pose table: {str(e).splitlines()[0]}') from None
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as e:
+        raise ValueError(f'{path} is no pose table: {str(e).splitlines()[0]}') from None
     check_array(table_joints(table), (None,N_JOINTS,3), f'{path}, column joints')
     return with_report(table, report)
 
@@ -1300,39 +493,6 @@ def table_joints(
     return np.asarray(col.flatten()).reshape(-1,N_JOINTS,3)
 
 # %% ../nbs/00_data.ipynb #b32a6e64
-def caption_frames(
-    caption:Caption,
-    n_frames:int,  # of the clip
-    fps:float=20., # frames per second
-)->tuple:          # (first frame, one past the last); the same number twice when the caption is about a time after the clip's end
-    "The frames that a caption is about: of a sentence its first action's, of anything else all that it covers."
-    start,end = (caption.start*fps, caption.end*fps) if caption.end>caption.start else (0, n_frames)
-    if start>=n_frames: return n_frames, n_frames
-    return first_action_frames(caption, n_frames, fps) if caption.kind=='human' else (int(start), max(int(start)+1, min(n_frames, round(end))))
-
-def clip_rows(
-    clip:Clip,           # a clip with at least one caption
-    stride:int=4,        # look at every n-th frame; at 20 fps 4 means five poses a second
-    n_key_frames:int=None, # instead, take this many key frames of the first action of each caption
-    min_move:float=.02,  # metres, see `distinct_frames`; 0 keeps repetitions
-    report:Report=None,  # counts what was read and left out
-)->list:                 # of dict, one for each kept frame and each caption that covers it
-    "Rows of the pose table from one clip, each pose in the canonical frame."
-    report = Report() if report is None else report; n = len(clip.joints)
-    good,dropped = good_frames(clip.joints); poses = canonical(clip.joints)
-    said = [(first_action(c) if c.kind=='human' else c.text, *caption_frames(c, n, clip.fps)) for c in clip.captions]
-    if n_key_frames is None:
-        steps = np.arange(0, n, stride); steps = steps[good[steps]]; distinct = distinct_frames(poses[steps], min_move)
-        dropped['near duplicate'] += int((~distinct).sum()); steps = steps[distinct]
-    rows = []
-    for c,(words,start,end) in zip(clip.captions, said):
-        frames = steps[(start<=steps)&(steps<end)] if n_key_frames is None else key_frames(clip.joints, c, n_key_frames, clip.fps, good=good) if start<n else []
-        rows += [dict(pose_id=f'{clip.id}:{i}', source=clip.source, licence=clip.licence, split=clip.split, clip=clip.id, frame=int(i), caption=c.text,
-            caption_kind=c.kind, first_action=words, cluster=None, joints=poses[i].reshape(-1)) for i in frames]
-    rows.sort(key=lambda r: r['frame'])
-    report.count(clip.source, clips=1, captions=len(clip.captions), frames=n, poses=len({r['frame'] for r in rows}), rows=len(rows)); report.dropped.update(+dropped)
-    return rows
-
 def own_clips(
     seconds:float=2., # how long each pose is held
 )->list:              # of Clip, 20 fps
@@ -1346,14 +506,6 @@ def own_rows(
                  first_action=c, cluster=None, joints=canonical(p['joints']).reshape(-1)) for p in own_poses() for c in p['captions']]
 
 # %% ../nbs/00_data.ipynb #679f07ae
-def fingerprint(
-    settings,     # anything JSON can hold
-    files=(),     # paths whose name, size and time count
-)->str:           # 16 hexadecimal digits
-    "What decides a result, as a short name."
-    stats = [(str(f), s.st_size, s.st_mtime_ns) for f in files for s in [Path(f).stat()]]
-    return hashlib.sha256(json.dumps([settings,stats], sort_keys=True, default=str).encode()).hexdigest()[:16]
-
 def table_from_parts(
     jobs:list,        # functions without arguments, each gives (rows, Report); their order is the order of the table
     folder=None,      # keep finished parts there and go on from them
@@ -1364,7 +516,9 @@ def table_from_parts(
     parts = []
     for i,job in enumerate(progress(jobs)):
         path = folder and Path(folder)/f'{i:05}.parquet'
-        if path and path.is_file(): parts.append(read_pose_table(path)); continue
+        if path and path.is_file():
+            parts.append(read_pose_table(path))
+            continue
         part = pose_table(*job())
         if path: write_pose_table(part, path)
         parts.append(part)

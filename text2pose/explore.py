@@ -11,8 +11,10 @@ from .data import plot_poses
 # %% ../nbs/06a_explore.ipynb #74c8731f
 def _png(joints, titles):
     import io, matplotlib.pyplot as plt
-    buf = io.BytesIO(); fig = plot_poses(joints, titles, n_cols=8, size=2.2)
-    fig.savefig(buf, format='png', metadata={'Software':None}); plt.close(fig)
+    buf = io.BytesIO()
+    fig = plot_poses(joints, titles, n_cols=8, size=2.2)
+    fig.savefig(buf, format='png', metadata={'Software':None})
+    plt.close(fig)
     return buf.getvalue()
 
 def prompt_explorer(
@@ -27,9 +29,13 @@ def prompt_explorer(
         start=W.FloatSlider(2., min=0, max=12, step=.5, description='guidance', **late), end=W.FloatSlider(7., min=0, max=12, step=.5, description='… to', **late))
     image,status = W.Image(format='png'),W.Label()
     def draw(_=None):
-        try: out = pipe(c['prompt'].value, c['n'].value, guidance_scale=(c['start'].value, c['end'].value), seed=c['seed'].value, enforce_skeleton=c['enforce'].value)
-        except ValueError as e: status.value = str(e); return
-        image.value = _png(out.joints, [f'plausibility {s:.2f}' for s in out.scores]); status.value = f'"{c["prompt"].value}", seed {c["seed"].value}'
+        try:
+            out = pipe(c['prompt'].value, c['n'].value, guidance_scale=(c['start'].value, c['end'].value), seed=c['seed'].value, enforce_skeleton=c['enforce'].value)
+        except ValueError as e:
+            status.value = str(e)
+            return
+        image.value = _png(out.joints, [f'plausibility {s:.2f}' for s in out.scores])
+        status.value = f'"{c["prompt"].value}", seed {c["seed"].value}'
     for w in c.values(): w.observe(draw, 'value')
     draw()
     box = W.VBox([W.HBox([c['prompt'], c['n']]), W.HBox([c['start'], c['end'], c['seed'], c['enforce']]), status, image])

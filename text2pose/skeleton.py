@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['PERCENTILES', 'SIZES', 'REST_DIRECTIONS', 'T_POSE_DIRECTIONS', 'ANGLE_JOINTS', 'LIMIT_NAMES', 'NORMAL_RANGES',
-           'CONE_MARGINS', 'EXTREMITIES', 'LONG_BONES', 'SCALE_RANGE', 'SAME_SIZE', 'BONE_SLACK', 'EXTREMITY_WEIGHT',
-           'FARTHEST', 'UNITS', 'measure_bone_lengths', 'bone_length_table', 'reference_bone_lengths', 'body_height',
-           'bone_lengths_for', 'check_bone_lengths', 'rest_offsets', 'forward_kinematics', 'axis_rotation',
-           'joint_rotations', 'pose_from_angles', 'matrix_to_quaternion', 'quaternion_to_matrix',
-           'matrix_to_axis_angle', 'axis_angle_to_matrix', 'matrix_to_6d', 'matrix_from_6d', 'euler_to_matrix',
-           'matrix_to_euler', 'inverse_kinematics', 'own_offsets', 'smpl_pose', 'knee_flexion', 'joint_angles',
-           'normal_range_poses', 'measure_joint_limits', 'joint_limits', 'limit_violations', 'capture_poses',
-           'enforce_bone_lengths', 'nearest_with_lengths', 'enforce_skeleton', 'naive_anatomy_loss', 'anatomy_loss',
-           'skeleton_loss', 'measure_proportions', 'measure_calibration', 'plausibility', 'plausibility_report']
+           'CONE_MARGINS', 'EXTREMITIES', 'LONG_BONES', 'SCALE_RANGE', 'SAME_SIZE', 'BONE_TOLERANCE',
+           'EXTREMITY_WEIGHT', 'FARTHEST', 'RULE_UNITS', 'measure_bone_lengths', 'bone_length_table',
+           'reference_bone_lengths', 'body_height', 'bone_lengths_for', 'check_bone_lengths', 'rest_offsets',
+           'forward_kinematics', 'axis_rotation', 'joint_rotations', 'pose_from_angles', 'matrix_to_quaternion',
+           'quaternion_to_matrix', 'matrix_to_axis_angle', 'axis_angle_to_matrix', 'matrix_to_6d', 'matrix_from_6d',
+           'euler_to_matrix', 'matrix_to_euler', 'inverse_kinematics', 'own_offsets', 'smpl_pose', 'knee_flexion',
+           'joint_angles', 'normal_range_poses', 'measure_joint_limits', 'joint_limits', 'limit_violations',
+           'capture_poses', 'enforce_bone_lengths', 'nearest_with_lengths', 'enforce_skeleton', 'naive_anatomy_loss',
+           'anatomy_loss', 'skeleton_loss', 'measure_proportions', 'measure_calibration', 'plausibility',
+           'plausibility_report']
 
 # %% ../nbs/02_skeleton.ipynb #8428f950
 import math
@@ -21,18 +22,25 @@ from functools import lru_cache
 from statistics import NormalDist
 import numpy as np
 import torch
-from .data import JOINT_NAMES, PARENTS, N_JOINTS, MIRROR_IDX, asset, read_json, bone_lengths, canonical, distinct_frames, good_frames, joint_idx, mirror, own_poses, read_realmocap22
+from .core import asset, read_json
+from .data import (
+    JOINT_NAMES, MIRROR_IDX, N_JOINTS, PARENTS, bone_lengths, canonical, distinct_frames, good_frames, joint_idx,
+    mirror, own_poses)
+from .humanml3d import read_realmocap22
 
 # %% ../nbs/02_skeleton.ipynb #01aec4ca
 PERCENTILES = (5,25,50,75,95)
 
 def _weighted(x, w):
     "Mean, spread and percentiles over the rows of x (n, k) with weights w (n,)."
-    w = w/w.sum(); mean = w@x; order = x.argsort(0); up = np.cumsum(w[order], 0)
+    w = w/w.sum()
+    mean = w@x
+    order = x.argsort(0)
+    up = np.cumsum(w[order], 0)
     at = lambda p: np.take_along_axis(np.take_along_axis(x, order, 0), (up>=p/100-1e-9).argmax(0)[None], 0)[0]
     return mean, (w@(x-mean)**2)**.5, {str(p):at(p) for p in PERCENTILES}
 
-_MIRROR_BONES = [MIRROR_IDX[j]-1 for j in range(1,N_JOINTS)]                                  # number of the same bone on the other side
+_MIRROR_BONES = [MIRROR_IDX[j]-1 for j in range(1,N_JOINTS)]  # number of the same bone on the other side
 
 def measure_bone_lengths(
     clips, # iterable of data.Clip
@@ -42,10 +50,12 @@ def measure_bone_lengths(
     for c in clips:
         l = np.median(bone_lengths(c.joints), axis=0)
         per_rig[f'{c.source}, {c.rig}'].append((l+l[_MIRROR_BONES])/2)
-        s = sources.setdefault(c.source, dict(licence=c.licence, clips=0)); s['clips'] += 1
+        s = sources.setdefault(c.source, dict(licence=c.licence, clips=0))
+        s['clips'] += 1
     if not per_rig: raise ValueError('there are no clips to measure bone lengths on')
     rigs = {r:np.median(l, 0) for r,l in sorted(per_rig.items())}
-    every = np.concatenate([np.stack(l) for l in per_rig.values()]); weights = np.concatenate([[1/len(l)]*len(l) for l in per_rig.values()])
+    every = np.concatenate([np.stack(l) for l in per_rig.values()])
+    weights = np.concatenate([[1/len(l)]*len(l) for l in per_rig.values()])
     as_list = lambda x: [round(float(v),4) for v in x]
     mean,spread,percentiles = _weighted(every, weights)
     ratio_mean,ratio_spread,ratio_percentiles = _weighted(every/every.mean(1, keepdims=True), weights)
@@ -66,7 +76,7 @@ def reference_bone_lengths(
 
 # %% ../nbs/02_skeleton.ipynb #f5f00e34
 SIZES = dict(small=5, medium=50, tall=95)      # percentiles of adult stature
-_STATURE = (1.692, .092)                       # metres: mean and standard deviation, women and men in equal parts (Gordon et al. 2014)
+_STATURE = (1.692, .092)  # metres: mean and standard deviation, women and men in equal parts (Gordon et al. 2014)
 _LEG_SHARE = .245+.246                         # thigh and shank as parts of the stature (Winter 2009)
 
 def body_height(
@@ -85,17 +95,20 @@ def bone_lengths_for(
     reference = reference_bone_lengths()
     if size is not None:
         p = SIZES.get(size) if isinstance(size, str) else size
-        if p is None or not 0<p<100: raise ValueError(f'size must be {", ".join(SIZES)} or a percentile between 0 and 100, found {size!r}')
+        if p is None or not 0<p<100:
+            raise ValueError(f'size must be {", ".join(SIZES)} or a percentile between 0 and 100, found {size!r}')
         height = NormalDist(*_STATURE).inv_cdf(p/100)
     if height is None: return reference
-    if not .5<=height<=2.5: raise ValueError(f'height must be 0.5 to 2.5 metres, found {height!r}' + ('; is that centimetres?' if 50<=height<=250 else ''))
+    if not .5<=height<=2.5:
+        raise ValueError(f'height must be 0.5 to 2.5 metres, found {height!r}' + ('; is that centimetres?' if 50<=height<=250 else ''))
     return (reference*(height/body_height(reference))).astype(np.float32)
 
 def check_bone_lengths(
     lengths,      # 21 numbers in joint order without the pelvis, or {'left_knee': 0.43, …} by the joint where the bone ends; 'knee' means both sides; metres
 )->np.ndarray:    # (21,) float32, metres; bones that a dict leaves out are the reference's, scaled like the ones given
     "A user's own bone lengths, or one sentence that says what is wrong with them."
-    reference = reference_bone_lengths(); own = np.full(N_JOINTS-1, np.nan)
+    reference = reference_bone_lengths()
+    own = np.full(N_JOINTS-1, np.nan)
     try:
         if isinstance(lengths, dict):
             for name,l in lengths.items():
@@ -104,16 +117,20 @@ def check_bone_lengths(
                 own[at] = _positive(l, name)
             if not lengths: raise ValueError('bone lengths are an empty dict: give at least one bone')
         else:
-            if np.shape(lengths)!=(N_JOINTS-1,): raise ValueError(f'bone lengths must be 21 numbers, one for each joint but the pelvis, found shape {np.shape(lengths)}')
+            if np.shape(lengths)!=(N_JOINTS-1,):
+                raise ValueError(f'bone lengths must be 21 numbers, one for each joint but the pelvis, found shape {np.shape(lengths)}')
             own[:] = [_positive(l, n) for n,l in zip(JOINT_NAMES[1:], lengths)]
     except TypeError: raise ValueError('bone lengths must be numbers, in metres') from None
     scale = float(np.nanmedian(own/reference))
     for factor,unit in ((1000,'millimetres'),(100,'centimetres'),(39.37,'inches')):
-        if 2/3<scale/factor<3/2: raise ValueError(f'bone lengths must be metres; these are {scale:.0f} times those of the reference body: are they {unit}?')
-    own = np.where(np.isnan(own), reference*scale, own); t = bone_length_table()
+        if 2/3<scale/factor<3/2:
+            raise ValueError(f'bone lengths must be metres; these are {scale:.0f} times those of the reference body: are they {unit}?')
+    own = np.where(np.isnan(own), reference*scale, own)
+    t = bone_length_table()
     lo,hi = np.array(t['shortest'])/4, np.array(t['longest'])*2
     if (bad:=(own<lo)|(own>hi)).any():
-        j = int(bad.argmax()); raise ValueError(f'the bone that ends at {JOINT_NAMES[j+1]} is {own[j]:.3g} m long; a human one lies between {lo[j]:.2g} and {hi[j]:.2g} m')
+        j = int(bad.argmax())
+        raise ValueError(f'the bone that ends at {JOINT_NAMES[j+1]} is {own[j]:.3g} m long; a human one lies between {lo[j]:.2g} and {hi[j]:.2g} m')
     return own.astype(np.float32)
 
 def _positive(x, name):
@@ -141,7 +158,8 @@ def rest_offsets(
     pose:str='hanging',  # 'hanging': arms down, palms forward; 't_pose': arms straight out to the sides, as files for animators expect it
 ):                       # (22, 3) or (..., 22, 3) torch, offset of every joint from its parent; float32, or the type and device of a torch `lengths`
     "Bones of the rest pose: standing, arms hanging or out to the sides."
-    if not isinstance(lengths, torch.Tensor): lengths = torch.as_tensor(reference_bone_lengths() if lengths is None else lengths, dtype=torch.float32)
+    if not isinstance(lengths, torch.Tensor):
+        lengths = torch.as_tensor(reference_bone_lengths() if lengths is None else lengths, dtype=torch.float32)
     return _rest_directions(pose).to(lengths)*torch.nn.functional.pad(lengths, (1,0))[...,None]
 
 def forward_kinematics(
@@ -149,8 +167,10 @@ def forward_kinematics(
     offsets,   # (..., 22, 3) torch, metres
 ):             # (..., 22, 3) of the same kind, metres, pelvis at the origin
     "Joint rotations to joint positions; differentiable."
-    if isinstance(rotations, np.ndarray): return forward_kinematics(torch.tensor(rotations), torch.as_tensor(offsets)).numpy()
-    if rotations.shape[-3:]!=(N_JOINTS,3,3): raise ValueError(f'rotations must have shape (..., 22, 3, 3), got {tuple(rotations.shape)}')
+    if isinstance(rotations, np.ndarray):
+        return forward_kinematics(torch.tensor(rotations), torch.as_tensor(offsets)).numpy()
+    if rotations.shape[-3:]!=(N_JOINTS,3,3):
+        raise ValueError(f'rotations must have shape (..., 22, 3, 3), got {tuple(rotations.shape)}')
     world,pos = [rotations[...,0,:,:]], [torch.zeros_like(rotations[...,0,:,0])]
     for j in range(1, N_JOINTS):
         p = PARENTS[j]
@@ -183,16 +203,20 @@ def joint_rotations(
     shape = np.broadcast_shapes(*(np.shape(v) for values in angles.values() for v in values.values()))
     R = torch.eye(3).repeat(*shape,N_JOINTS,1,1)
     for part,values in angles.items():
-        if part not in ANGLE_JOINTS: raise ValueError(f'no angle for {part!r}; expected one of {", ".join(ANGLE_JOINTS)}')
+        if part not in ANGLE_JOINTS:
+            raise ValueError(f'no angle for {part!r}; expected one of {", ".join(ANGLE_JOINTS)}')
         joints,names = ANGLE_JOINTS[part]
-        if unknown:=[n for n in values if n not in names]: raise ValueError(f'{part} has no {unknown[0]!r}; it has {", ".join(names)}')
+        if unknown:=[n for n in values if n not in names]:
+            raise ValueError(f'{part} has no {unknown[0]!r}; it has {", ".join(names)}')
         a = {n:torch.as_tensor(np.broadcast_to(np.radians(values.get(n,0))/len(joints), shape).astype(np.float32)) for n in names}
         side = -1. if part.startswith('right') else 1.
-        if part in _UPWARD: r = axis_rotation('z', a['twist'])@axis_rotation('x', a['flexion'])@axis_rotation('y', a['bend'])
+        if part in _UPWARD:
+            r = axis_rotation('z', a['twist'])@axis_rotation('x', a['flexion'])@axis_rotation('y', a['bend'])
         elif part.endswith('collar'): r = axis_rotation('y', -side*a['elevation'])
         else:
             r = axis_rotation('x', a['flexion'] if part.split('_')[1] in _BACKWARD else -a['flexion'])
-            if 'abduction' in names: r = r@axis_rotation('y', -side*a['abduction'])@axis_rotation('z', side*a['rotation'])
+            if 'abduction' in names:
+                r = r@axis_rotation('y', -side*a['abduction'])@axis_rotation('z', side*a['rotation'])
         for j in joints: R[...,joint_idx(j),:,:] = r
     return R
 
@@ -207,7 +231,8 @@ def pose_from_angles(
 def _unit_or(v, fallback):
     "Unit vectors; `fallback` (unit) where a vector is too short to have a direction."
     n2 = (v*v).sum(-1, keepdim=True)
-    return torch.where(n2>1e-18, v/torch.where(n2>1e-18, n2, 1.).sqrt(), fallback)      # both: no NaN from the branch not taken
+    # both: no NaN from the branch not taken
+    return torch.where(n2>1e-18, v/torch.where(n2>1e-18, n2, 1.).sqrt(), fallback)
 
 def _atan2(y, x):
     "atan2 that is 0, with no gradient, where both are 0."
@@ -223,7 +248,8 @@ def matrix_to_quaternion(
 ):     # (..., 4) torch, (w, x, y, z), unit, w ≥ 0
     "Rotation matrices to unit quaternions."
     a,b,c,d,e,f,g,h,i = R.flatten(-2).unbind(-1)
-    K = torch.stack([1+a+e+i, h-f, c-g, d-b,  h-f, 1+a-e-i, b+d, c+g,  c-g, b+d, 1-a+e-i, f+h,  d-b, c+g, f+h, 1-a-e+i], -1).unflatten(-1, (4,4))  # 4 q qᵀ
+    # 4 q qᵀ
+    K = torch.stack([1+a+e+i, h-f, c-g, d-b,  h-f, 1+a-e-i, b+d, c+g,  c-g, b+d, 1-a+e-i, f+h,  d-b, c+g, f+h, 1-a-e+i], -1).unflatten(-1, (4,4))
     best = K.detach().diagonal(dim1=-2, dim2=-1).argmax(-1)
     q = torch.take_along_dim(K, best[...,None,None], -2).squeeze(-2)
     return q/q.norm(dim=-1, keepdim=True)*torch.where(q[...,:1]<0, -1., 1.)
@@ -239,8 +265,10 @@ def matrix_to_axis_angle(
     R, # (..., 3, 3) torch
 ):     # (..., 3) torch, axis times angle, radians, angle 0 to π
     "Rotation matrices to axis-angle vectors."
-    q = matrix_to_quaternion(R); v = q[...,1:]
-    n2 = (v*v).sum(-1, keepdim=True); small = n2<1e-12
+    q = matrix_to_quaternion(R)
+    v = q[...,1:]
+    n2 = (v*v).sum(-1, keepdim=True)
+    small = n2<1e-12
     n = torch.where(small, 1., n2).sqrt()
     return v*torch.where(small, 2., 2*torch.atan2(n, q[...,:1])/n)
 
@@ -280,11 +308,13 @@ def matrix_to_euler(
     order:str='ZXY',  # as for euler_to_matrix
 ):                    # (..., 3) torch, degrees, first and last −180 to 180; middle −90 to 90, or 0 to 180 where the first axis returns
     "Rotation matrices to Euler angles; where first and last axis coincide (gimbal lock) they share the turn."
-    _check_order(order)                                                            # the method is that of Bernardes and Viollet (2022)
+    _check_order(order)  # the method is that of Bernardes and Viollet (2022)
     i,j,k = ('xyz'.index(l) for l in (order.lower() if order.islower() else order.lower()[::-1]))
-    returns = i==k; k = 3-i-j
+    returns = i==k
+    k = 3-i-j
     sign = (i-j)*(j-k)*(k-i)//2
-    w,qi,qj,qk = (matrix_to_quaternion(R)[...,n] for n in (0,i+1,j+1,k+1)); qk = sign*qk
+    w,qi,qj,qk = (matrix_to_quaternion(R)[...,n] for n in (0,i+1,j+1,k+1))
+    qk = sign*qk
     a,b,c,d = (w,qi,qj,qk) if returns else (w-qj, qi+qk, qj+w, qk-qi)
     plus,minus = _atan2(b, a), _atan2(d, c)
     length = lambda x,y: torch.where((x==0)&(y==0), 0., torch.where((x==0)&(y==0), 1., x*x+y*y).sqrt())
@@ -302,9 +332,10 @@ def _check_order(order):
 # %% ../nbs/02_skeleton.ipynb #82854cea
 _CHILDREN = [[c for c in range(N_JOINTS) if PARENTS[c]==j] for j in range(N_JOINTS)]
 _HIPS,_SHOULDERS = [1,2],[16,17]
-_SWING_MIDDLE = dict(left_hip=(.3,-.7,-.65), left_shoulder=(1,-1,0))      # middle of the range, canonical frame: the swing passes through it
-_BENDS_TO = dict(hip=(0,1,0), shoulder=(0,-1,0))                    # side to which the bone below moves when knee or elbow bend, at rest
-_HINGE_FULL = np.tan(np.radians(60/2))                              # from this flexion on the hinge alone tells the twist
+# middle of the range, canonical frame: the swing passes through it
+_SWING_MIDDLE = dict(left_hip=(.3,-.7,-.65), left_shoulder=(1,-1,0))
+_BENDS_TO = dict(hip=(0,1,0), shoulder=(0,-1,0))  # side to which the bone below moves when knee or elbow bend, at rest
+_HINGE_FULL = np.tan(np.radians(60/2))  # from this flexion on the hinge alone tells the twist
 
 def _shortest_turn(a, b, across):
     "Shortest rotation of unit vectors a to b; for opposite ones the half turn about `across`."
@@ -317,10 +348,14 @@ def _best_rotation(bones, offsets, prior):
     size = (bones.norm(dim=-1)*offsets.norm(dim=-1)).sum(-1)[...,None,None].detach()
     M = bones.transpose(-1,-2)@offsets/torch.where(size>0, size, 1.) + tiny*prior.detach()
     U,_,Vt = torch.linalg.svd(M.detach())
-    flip = torch.ones_like(M[...,0]); flip[...,2] = torch.det(U@Vt).sign()
+    flip = torch.ones_like(M[...,0])
+    flip[...,2] = torch.det(U@Vt).sign()
     G = (U*flip[...,None,:])@Vt                                              # Kabsch: a rotation, not a reflection
-    A = G.transpose(-1,-2)@M; skew = A-A.transpose(-1,-2)                    # zero at the solution; its derivative gives the gradient of G,
-    S = A.detach(); trace = S.diagonal(dim1=-2, dim2=-1).sum(-1)[...,None,None]  # without the SVD's own, which breaks when singular values meet
+    A = G.transpose(-1,-2)@M
+    skew = A-A.transpose(-1,-2)  # zero at the solution; its derivative gives the gradient of G,
+    # without the SVD's own, which breaks when singular values meet
+    S = A.detach()
+    trace = S.diagonal(dim1=-2, dim2=-1).sum(-1)[...,None,None]
     w = torch.linalg.solve((trace+tiny)*torch.eye(3).to(S)-(S+S.transpose(-1,-2))/2, torch.stack([skew[...,2,1],skew[...,0,2],skew[...,1,0]], -1)[...,None])[...,0]
     return G@axis_angle_to_matrix(w)
 
@@ -330,7 +365,8 @@ def _about(axis, v, angle): return angle.cos()*v + angle.sin()*torch.linalg.cros
 def _rest_frames(like):
     "For every joint: direction of the bone below, middle of its range, and a side across the bone, at rest (22, 3) each."
     limbs = _HIPS+_SHOULDERS
-    rest = _rest_directions('hanging')[[c[0] if c else 0 for c in _CHILDREN]]; middle,side = rest.clone(),_across(rest)
+    rest = _rest_directions('hanging')[[c[0] if c else 0 for c in _CHILDREN]]
+    middle,side = rest.clone(),_across(rest)
     middle[limbs] = _rest_directions('hanging', _SWING_MIDDLE)[limbs]
     side[limbs] = torch.tensor([_BENDS_TO[JOINT_NAMES[j].split('_')[1]] for j in limbs], dtype=side.dtype)
     return rest.to(like), middle.to(like), side.to(like)
@@ -338,42 +374,58 @@ def _rest_frames(like):
 def _hinge_twist(upper, lower, side):
     "Rule 2: twist about `upper` that brings `side` to where the lower bone bends."
     cos = (lower*upper).sum(-1, keepdim=True)
-    u = (lower-cos*upper)/(1+cos).clamp(min=1e-3)                                       # across the upper bone, length tan(θ/2)
+    u = (lower-cos*upper)/(1+cos).clamp(min=1e-3)  # across the upper bone, length tan(θ/2)
     twist = _atan2((torch.linalg.cross(side, u)*upper).sum(-1, keepdim=True), (side*u).sum(-1, keepdim=True))
     twist = torch.where(twist.abs()<2/3*torch.pi, twist, 2*(twist.sign()*torch.pi-twist))
     return twist*(1-(1-(u*u).sum(-1, keepdim=True)/_HINGE_FULL**2).clamp(min=0)**2)
 
 def _aim_joints(joints, parent, bones, frames):
     "World rotations (..., n, 3, 3), against the hanging rest pose, of n joints with one child each, from those of their parents."
-    rest,middle,side0 = (f[joints] for f in frames); child = [_CHILDREN[j][0] for j in joints]
-    d = _unit_or(bones[...,child,:], _rotated(parent, rest)); local = _rotated(parent.transpose(-1,-2), d)
-    side = _rotated(_shortest_turn(middle, local, _across(middle)), _rotated(_shortest_turn(rest, middle, _across(rest)), side0))        # rule 1
+    rest,middle,side0 = (f[joints] for f in frames)
+    child = [_CHILDREN[j][0] for j in joints]
+    d = _unit_or(bones[...,child,:], _rotated(parent, rest))
+    local = _rotated(parent.transpose(-1,-2), d)
+    # rule 1
+    side = _rotated(_shortest_turn(middle, local, _across(middle)), _rotated(_shortest_turn(rest, middle, _across(rest)), side0))
     if joints==_SHOULDERS:
-        left = torch.tensor([[1.],[-1]]).to(rest); side = _about(local, side, torch.pi/4*left*(left*local[...,:1]).clamp(min=0)**2)
+        left = torch.tensor([[1.],[-1]]).to(rest)
+        side = _about(local, side, torch.pi/4*left*(left*local[...,:1]).clamp(min=0)**2)
     side = _rotated(parent, side)
-    if joints in (_HIPS,_SHOULDERS): side = _about(d, side, _hinge_twist(d, _unit_or(bones[...,[_CHILDREN[c][0] for c in child],:], d), side))
+    if joints in (_HIPS,_SHOULDERS):
+        side = _about(d, side, _hinge_twist(d, _unit_or(bones[...,[_CHILDREN[c][0] for c in child],:], d), side))
     return matrix_from_6d(torch.cat([d,side], -1))@matrix_from_6d(torch.cat([rest,side0], -1)).transpose(-1,-2)
 
 def _world_rotations(joints, offsets):
     "World rotations of all joints, (..., 22, 3, 3)."
-    bones = joints-joints[...,[0,*PARENTS[1:]],:]; frames = _rest_frames(bones); G = [None]*N_JOINTS
+    bones = joints-joints[...,[0,*PARENTS[1:]],:]
+    frames = _rest_frames(bones)
+    G = [None]*N_JOINTS
     fit = lambda j,prior: _best_rotation(bones[...,_CHILDREN[j],:], offsets[...,_CHILDREN[j],:].expand(*bones.shape[:-2],-1,-1), prior)
     aim = lambda *js: _aim_joints(list(js), torch.stack([G[PARENTS[j]] for j in js], -3), bones, frames).unbind(-3)
-    G[0] = fit(0, torch.eye(3).to(bones)); G[3], = aim(3); G[6], = aim(6); G[9] = fit(9, G[6])
-    q = matrix_to_quaternion(G[6].transpose(-1,-2)@G[9]); third = axis_rotation('z', 2*_atan2(q[...,3], q[...,0])/3)    # rule 3
-    G[3] = aim(3)[0]@third; G[6] = aim(6)[0]@third
+    G[0] = fit(0, torch.eye(3).to(bones))
+    G[3], = aim(3)
+    G[6], = aim(6)
+    G[9] = fit(9, G[6])
+    q = matrix_to_quaternion(G[6].transpose(-1,-2)@G[9])
+    third = axis_rotation('z', 2*_atan2(q[...,3], q[...,0])/3)  # rule 3
+    G[3] = aim(3)[0]@third
+    G[6] = aim(6)[0]@third
     for js in ((12,),(1,2),(4,5),(7,8),(13,14),(16,17),(18,19)):
         for j,g in zip(js, aim(*js)): G[j] = g
-    one = [j for j in range(N_JOINTS) if len(_CHILDREN[j])==1]; rest = frames[0][one]
-    to_rest = _shortest_turn(_unit_or(offsets[...,[_CHILDREN[j][0] for j in one],:], rest), rest, _across(rest))                   # from the rest pose in use to the hanging one
+    one = [j for j in range(N_JOINTS) if len(_CHILDREN[j])==1]
+    rest = frames[0][one]
+    # from the rest pose in use to the hanging one
+    to_rest = _shortest_turn(_unit_or(offsets[...,[_CHILDREN[j][0] for j in one],:], rest), rest, _across(rest))
     for n,j in enumerate(one): G[j] = G[j]@to_rest[...,n,:,:]
-    return torch.stack([G[j] if _CHILDREN[j] else G[PARENTS[j]] for j in range(N_JOINTS)], -3)                          # rule 4
+    return torch.stack([G[j] if _CHILDREN[j] else G[PARENTS[j]] for j in range(N_JOINTS)], -3)  # rule 4
 
 def _checked_joints(joints):
     joints = torch.as_tensor(joints) if isinstance(joints, torch.Tensor) else torch.tensor(np.asarray(joints))
-    if joints.shape[-2:]!=(N_JOINTS,3): raise ValueError(f'joints must have shape (..., 22, 3), got {tuple(joints.shape)}')
+    if joints.shape[-2:]!=(N_JOINTS,3):
+        raise ValueError(f'joints must have shape (..., 22, 3), got {tuple(joints.shape)}')
     joints = joints if joints.dtype in (torch.float32,torch.float64) else joints.float()
-    if not (joints.detach().abs()<1e9).all(): raise ValueError('joints hold NaN, infinite or absurdly large values (1e9 m and more)')
+    if not (joints.detach().abs()<1e9).all():
+        raise ValueError('joints hold NaN, infinite or absurdly large values (1e9 m and more)')
     return joints
 
 def inverse_kinematics(
@@ -391,9 +443,13 @@ def own_offsets(
     pose:str='hanging',  # rest pose: 'hanging' or 't_pose'
 ):                       # (..., 22, 3) torch, rest pose of this very body
     "Rest offsets with a pose's own bone lengths and its own triads at pelvis and spine3: forward_kinematics returns the pose exactly."
-    x = _checked_joints(joints); offsets = rest_offsets(bone_lengths(x), pose)
-    G = _world_rotations(x, offsets); triads = [c for p in (0,9) for c in _CHILDREN[p]]; parents = [PARENTS[c] for c in triads]
-    offsets = offsets.clone(); offsets[...,triads,:] = _rotated(G[...,parents,:,:].transpose(-1,-2), x[...,triads,:]-x[...,parents,:])
+    x = _checked_joints(joints)
+    offsets = rest_offsets(bone_lengths(x), pose)
+    G = _world_rotations(x, offsets)
+    triads = [c for p in (0,9) for c in _CHILDREN[p]]
+    parents = [PARENTS[c] for c in triads]
+    offsets = offsets.clone()
+    offsets[...,triads,:] = _rotated(G[...,parents,:,:].transpose(-1,-2), x[...,triads,:]-x[...,parents,:])
     return offsets
 
 # %% ../nbs/02_skeleton.ipynb #9e2196de
@@ -408,7 +464,8 @@ def smpl_pose(
 
 # %% ../nbs/02_skeleton.ipynb #54b256fa
 def _dot(a, b): return torch.linalg.vecdot(a, b)[...,None]
-def _length(v): return (torch.linalg.vecdot(v, v)+1e-16).sqrt()         # the tiny term keeps gradients finite where v is zero
+def _length(v):
+    return (torch.linalg.vecdot(v, v)+1e-16).sqrt()  # the tiny term keeps gradients finite where v is zero
 def _unit(v): return v/_length(v)[...,None]
 def _apply(A, v): return torch.linalg.vecdot(A, v[...,None,:])            # rows of A times v
 def _degrees(y, x): return torch.rad2deg(torch.atan2(y, torch.where((x==0)&(y==0), torch.ones_like(x), x)))
@@ -417,8 +474,10 @@ def _angle(a, b): return _degrees(_length(torch.linalg.cross(a,b)), torch.linalg
 def _check(joints):
     "As torch, float32 or float64, (..., 22, 3), finite; or one clear sentence."
     try: x = torch.tensor(joints) if isinstance(joints, np.ndarray) else torch.as_tensor(joints)
-    except (TypeError, ValueError, RuntimeError): raise ValueError(f'joints must be an array or tensor of numbers, got {getattr(joints,"dtype",type(joints).__name__)}') from None
-    if x.is_complex() or x.shape[-2:]!=(N_JOINTS,3): raise ValueError(f'joints must have shape (..., 22, 3) and be real, got {tuple(x.shape)}, {x.dtype}')
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f'joints must be an array or tensor of numbers, got {getattr(joints,"dtype",type(joints).__name__)}') from None
+    if x.is_complex() or x.shape[-2:]!=(N_JOINTS,3):
+        raise ValueError(f'joints must have shape (..., 22, 3) and be real, got {tuple(x.shape)}, {x.dtype}')
     x = x.to(torch.promote_types(x.dtype, torch.float32))
     if n:=int((~x.isfinite()).sum()): raise ValueError(f'joints hold {n} NaN or infinite values')
     return x
@@ -426,20 +485,24 @@ def _check(joints):
 def _axes(left, up):
     "Left, back and up of a part of the body, as rows; defined even where left and up are not."
     left,up = (_unit(v+1e-5*torch.tensor(e).to(v)) for v,e in ((left,[1.,0,0]),(up,[0.,0,1])))
-    back = _unit(torch.linalg.cross(up, left)); return torch.stack([torch.linalg.cross(back, up), back, up], -2)
+    back = _unit(torch.linalg.cross(up, left))
+    return torch.stack([torch.linalg.cross(back, up), back, up], -2)
 
 def _pelvis_axes(x): return _axes(x[...,1,:]-x[...,2,:], x[...,3,:]-(x[...,1,:]+x[...,2,:])/2)
 def _chest_axes(x): return _axes(x[...,13,:]-x[...,14,:]+x[...,16,:]-x[...,17,:], x[...,12,:]-x[...,6,:])
 
 def _turn(a, b, v):
     "Turn v by the smallest rotation that takes unit vector a to unit vector b."
-    k = torch.linalg.cross(a, b); w = torch.linalg.cross(k, v)
+    k = torch.linalg.cross(a, b)
+    w = torch.linalg.cross(k, v)
     return v+w+torch.linalg.cross(k, w)/(1+_dot(a,b)).clamp(min=1e-3)
 
 def _trunk_twist(x):
     "Turn of the chest against the pelvis about the trunk, degrees, positive to the left."
-    P,C = _pelvis_axes(x), _chest_axes(x); up,left = _apply(P, C[...,2,:]), _apply(P, C[...,0,:])
-    left = _turn(up, torch.tensor([0.,0,1]).to(up).expand_as(up), left); return _degrees(left[...,1], left[...,0])
+    P,C = _pelvis_axes(x), _chest_axes(x)
+    up,left = _apply(P, C[...,2,:]), _apply(P, C[...,0,:])
+    left = _turn(up, torch.tensor([0.,0,1]).to(up).expand_as(up), left)
+    return _degrees(left[...,1], left[...,0])
 
 def knee_flexion(
     joints, # (..., 22, 3) torch, canonical
@@ -449,8 +512,9 @@ def knee_flexion(
     for hip,knee,ankle,foot in ((1,4,7,10),(2,5,8,11)):
         thigh,shin,toes = (_unit(joints[...,b,:]-joints[...,a,:]) for a,b in ((hip,knee),(knee,ankle),(ankle,foot)))
         axis,bend = torch.linalg.cross(toes, shin), torch.linalg.cross(thigh, shin)
-        clear = _length(axis)>.5                                                      # a pointed foot is nearly in line with the shin
-        backward = clear & ((_unit(bend)*_unit(axis)).sum(-1)<-.5)                     # a hinge that is merely turned is not bent the wrong way
+        clear = _length(axis)>.5  # a pointed foot is nearly in line with the shin
+        # a hinge that is merely turned is not bent the wrong way
+        backward = clear & ((_unit(bend)*_unit(axis)).sum(-1)<-.5)
         out.append(_angle(thigh,shin)*torch.where(backward, -1., 1.))
     return torch.stack(out, -1)
 
@@ -459,17 +523,30 @@ def joint_angles(
 )->dict:    # name → (...) degrees, of the same kind; knees and elbows are negative where they bend backward
     "The clinical angles that positions can tell, in the words of `pose_from_angles`."
     if isinstance(joints, np.ndarray): return {k:v.numpy() for k,v in joint_angles(_check(joints)).items()}
-    x = _check(joints); y = torch.stack([x, mirror(x)]); P,C = _pelvis_axes(y), _chest_axes(y); rest = rest_offsets().to(x)
+    x = _check(joints)
+    y = torch.stack([x, mirror(x)])
+    P,C = _pelvis_axes(y), _chest_axes(y)
+    rest = rest_offsets().to(x)
     bone = lambda a, b, A=None: _unit(y[...,b,:]-y[...,a,:]) if A is None else _apply(A, _unit(y[...,b,:]-y[...,a,:]))
-    def forward_and_aside(v, sign=1): return _degrees(-v[...,1], sign*v[...,2]), _degrees(v[...,0], (v[...,1]**2+v[...,2]**2+1e-16).sqrt())
-    up,head = _apply(P, C[...,2,:])[0], bone(12, 15, C)[0]; out = {}
-    out['trunk_flexion'],out['trunk_bend'] = forward_and_aside(up); out['trunk_twist'] = _trunk_twist(x)
-    out['neck_flexion'],out['neck_bend'] = forward_and_aside(head); out['neck_flexion'] = out['neck_flexion']-_degrees(-rest[15,1], rest[15,2])
-    knee = knee_flexion(x); elbow = _angle(bone(16,18), bone(18,20)); ankle = _angle(bone(4,7), bone(7,10))-_angle(rest[7], rest[10])
-    bend = _bends(x)[...,_CONE_NAMES.index('left_elbow'),:]; backward = (bend[...,0]>_MIDDLE['left_elbow']['flexion']) & (bend[...,1].abs()<45)
+    def forward_and_aside(v, sign=1):
+        return _degrees(-v[...,1], sign*v[...,2]), _degrees(v[...,0], (v[...,1]**2+v[...,2]**2+1e-16).sqrt())
+    up,head = _apply(P, C[...,2,:])[0], bone(12, 15, C)[0]
+    out = {}
+    out['trunk_flexion'],out['trunk_bend'] = forward_and_aside(up)
+    out['trunk_twist'] = _trunk_twist(x)
+    out['neck_flexion'],out['neck_bend'] = forward_and_aside(head)
+    out['neck_flexion'] = out['neck_flexion']-_degrees(-rest[15,1], rest[15,2])
+    knee = knee_flexion(x)
+    elbow = _angle(bone(16,18), bone(18,20))
+    ankle = _angle(bone(4,7), bone(7,10))-_angle(rest[7], rest[10])
+    bend = _bends(x)[...,_CONE_NAMES.index('left_elbow'),:]
+    backward = (bend[...,0]>_MIDDLE['left_elbow']['flexion']) & (bend[...,1].abs()<45)
     for i,side in enumerate(('left','right')):
-        for part,v in (('hip',bone(1,4,P)), ('shoulder',bone(16,18,C))): out[f'{side}_{part}_flexion'],out[f'{side}_{part}_abduction'] = (a[i] for a in forward_and_aside(v, -1))
-        out[f'{side}_knee_flexion'] = knee[...,i]; out[f'{side}_ankle_flexion'] = ankle[i]; out[f'{side}_elbow_flexion'] = (elbow*torch.where(backward, -1., 1.))[i]
+        for part,v in (('hip',bone(1,4,P)), ('shoulder',bone(16,18,C))):
+            out[f'{side}_{part}_flexion'],out[f'{side}_{part}_abduction'] = (a[i] for a in forward_and_aside(v, -1))
+        out[f'{side}_knee_flexion'] = knee[...,i]
+        out[f'{side}_ankle_flexion'] = ankle[i]
+        out[f'{side}_elbow_flexion'] = (elbow*torch.where(backward, -1., 1.))[i]
     return out
 
 # %% ../nbs/02_skeleton.ipynb #c672faf4
@@ -478,7 +555,7 @@ _CONES = dict( # name → (joint the bone starts from, joint it ends in, what it
     left_pelvis=(0,1,'pelvis'), left_hip=(1,4,'pelvis'), left_knee=(4,7,'left_hip'), left_ankle=(7,10,'left_knee'),
     left_collar=(9,13,'chest'), left_clavicle=(13,16,'chest'), left_shoulder=(16,18,'chest'), left_elbow=(18,20,'left_shoulder'))
 _CONE_NAMES = list(_CONES)
-_N_CENTRAL = 6                                                           # cones of the midline, before those of the sides
+_N_CENTRAL = 6  # cones of the midline, before those of the sides
 LIMIT_NAMES = _CONE_NAMES+[n.replace('left','right') for n in _CONE_NAMES[_N_CENTRAL:]]+['trunk_twist','left_knee_backward','right_knee_backward']
 _MIDDLE = {'left_hip':{'flexion':40,'abduction':18}, 'left_knee':{'flexion':65}, 'left_shoulder':{'flexion':60,'abduction':45}, 'left_elbow':{'flexion':75}, 'neck':{'flexion':5}}
 _N_SECTORS = 24
@@ -486,9 +563,11 @@ _N_SECTORS = 24
 @lru_cache
 def _poles():
     "(14, 3, 3) float64: the middle of each cone, and two directions at right angles: forward (hinges: towards straight), and the third."
-    x = torch.from_numpy(pose_from_angles(_MIDDLE)).double(); m = _unit(torch.stack([x[j]-x[p] for p,j,_ in _CONES.values()]))
+    x = torch.from_numpy(pose_from_angles(_MIDDLE)).double()
+    m = _unit(torch.stack([x[j]-x[p] for p,j,_ in _CONES.values()]))
     front = torch.stack([m[_CONE_NAMES.index(a)] if a.startswith('left') else torch.tensor([0.,-1,0]).double() for _,_,a in _CONES.values()])
-    front = _unit(front-m*_dot(front, m)); return torch.stack([m, front, torch.linalg.cross(m, front)], 1)
+    front = _unit(front-m*_dot(front, m))
+    return torch.stack([m, front, torch.linalg.cross(m, front)], 1)
 
 def _against(name): return None if name not in _CONES else _CONES[name][2]
 def _root(name): return name if name in ('pelvis','chest') else _root(_against(name))
@@ -502,24 +581,31 @@ def _carry(d, name, seen, poles, back=False):
 
 def _bend(d, pole):
     "A direction as degrees of bend away from the middle: (..., 2)."
-    c,a,b = (_dot(d,e)[...,0] for e in pole); s = (a*a+b*b+1e-16).sqrt()
+    c,a,b = (_dot(d,e)[...,0] for e in pole)
+    s = (a*a+b*b+1e-16).sqrt()
     return _degrees(s, c)[...,None]*torch.stack([a,b], -1)/s[...,None]
 
 def _unbend(v, pole):
     "And back."
-    t = _length(v)[...,None]; return t.deg2rad().cos()*pole[0]+t.deg2rad().sin()/t*(v[...,:1]*pole[1]+v[...,1:]*pole[2])
+    t = _length(v)[...,None]
+    return t.deg2rad().cos()*pole[0]+t.deg2rad().sin()/t*(v[...,:1]*pole[1]+v[...,1:]*pole[2])
 
 def _bends(x):
     "(2, ..., 14, 2) degrees: every cone in the pose, and in its mirror image."
-    y = torch.stack([x, mirror(x)]); axes = dict(pelvis=_pelvis_axes(y), chest=_chest_axes(y)); poles = _poles().to(x); seen = {}
-    for name,(p,j,against) in _CONES.items(): seen[name] = _carry(_apply(axes[_root(name)], _unit(y[...,j,:]-y[...,p,:])), against, seen, poles)
+    y = torch.stack([x, mirror(x)])
+    axes = dict(pelvis=_pelvis_axes(y), chest=_chest_axes(y))
+    poles = _poles().to(x)
+    seen = {}
+    for name,(p,j,against) in _CONES.items():
+        seen[name] = _carry(_apply(axes[_root(name)], _unit(y[...,j,:]-y[...,p,:])), against, seen, poles)
     return torch.stack([_bend(seen[n], pole) for n,pole in zip(_CONE_NAMES, poles)], -2)
 
 # %% ../nbs/02_skeleton.ipynb #c0067d71
 NORMAL_RANGES = dict( # (low, high) degrees; AAOS: Joint Motion, Method of Measuring and Recording, 1965, and Greene & Heckman 1994; trunk bend and twist: Kapandji vol. 3; all rounded
     shoulder=dict(flexion=(-60,180), abduction=(0,180), rotation=(-70,90)), elbow=dict(flexion=(0,150)), hip=dict(flexion=(-30,120), abduction=(-30,45), rotation=(-45,45)),
     knee=dict(flexion=(0,135)), ankle=dict(flexion=(-50,20)), trunk=dict(flexion=(-25,80), bend=(-35,35), twist=(-45,45)), neck=dict(flexion=(-45,45), bend=(-45,45)))
-CONE_MARGINS = dict({n:25. for n in ('spine1','spine2','spine3','neck','left_collar','left_clavicle')}, left_pelvis=40., trunk=15., head=15.)  # degrees; 4 for the others
+# degrees; 4 for the others
+CONE_MARGINS = dict({n:25. for n in ('spine1','spine2','spine3','neck','left_collar','left_clavicle')}, left_pelvis=40., trunk=15., head=15.)
 
 def normal_range_poses(
 )->np.ndarray: # (n, 22, 3) float32: one joint at one end of its normal range in each
@@ -529,14 +615,17 @@ def normal_range_poses(
         name = part if part in ANGLE_JOINTS else f'left_{part}'
         below = {'shoulder':{'left_elbow':{'flexion':90}}, 'hip':{'left_knee':{'flexion':90}}}.get(part, {})
         for angle,ends in ranges.items():
-            for v in ends: poses.append({name:{angle:v}, **(below if angle=='rotation' else {'left_knee':{'flexion':max(v,0)}} if (part,angle)==('hip','flexion') else {})})
+            for v in ends:
+                poses.append({name:{angle:v}, **(below if angle=='rotation' else {'left_knee':{'flexion':max(v,0)}} if (part,angle)==('hip','flexion') else {})})
     return np.stack([pose_from_angles(p) for p in poses])
 
 def _polygon(points, drop, margin, least=10.):
     "Radius in each direction that holds all but a share of the points around it; (24,) degrees."
-    a,t = np.degrees(np.arctan2(points[:,1], points[:,0])), np.hypot(*points.T); r = np.zeros(_N_SECTORS)
+    a,t = np.degrees(np.arctan2(points[:,1], points[:,0])), np.hypot(*points.T)
+    r = np.zeros(_N_SECTORS)
     for k in range(_N_SECTORS):
-        near = np.sort(t[np.abs((a-360/_N_SECTORS*k+180)%360-180)<=360/_N_SECTORS]); n = int(drop*len(t))
+        near = np.sort(t[np.abs((a-360/_N_SECTORS*k+180)%360-180)<=360/_N_SECTORS])
+        n = int(drop*len(t))
         if len(near)>n: r[k] = near[-1-n]
     return np.maximum(r+margin, least)
 
@@ -546,11 +635,14 @@ def measure_joint_limits(
 )->dict:          # cones (name → 24 radii, degrees), trunk_twist and knee_backward (degrees)
     "Joint limits from real poses, the hand-written ones and the textbook's normal ranges."
     certain = np.concatenate([np.stack([p['joints'] for p in own_poses()]), normal_range_poses()])
-    witnesses = [(x,drop) for x in sources.values()]+[(certain,0.)]; tensors = [torch.from_numpy(np.asarray(x, np.float64)) for x,_ in witnesses]; bends = [_bends(x) for x in tensors]
+    witnesses = [(x,drop) for x in sources.values()]+[(certain,0.)]
+    tensors = [torch.from_numpy(np.asarray(x, np.float64)) for x,_ in witnesses]
+    bends = [_bends(x) for x in tensors]
     cones = {}
     for i,name in enumerate(_CONE_NAMES):
         r = np.max([_polygon(b[:,:,i].reshape(-1,2).numpy(), d, CONE_MARGINS.get(name, 4.)) for b,(_,d) in zip(bends, witnesses)], 0)
-        cones[name] = [round(float(v),1) for v in np.minimum(np.maximum(r, (np.roll(r,1)+np.roll(r,-1))/2), 178)]                    # no dents between neighbours
+        # no dents between neighbours
+        cones[name] = [round(float(v),1) for v in np.minimum(np.maximum(r, (np.roll(r,1)+np.roll(r,-1))/2), 178)]
     twist = max(np.quantile(_trunk_twist(x).abs().numpy(), 1-d) for x,(_,d) in zip(tensors, witnesses))
     return dict(cones=cones, trunk_twist=round(float(twist)+4., 1), knee_backward=10.)
 
@@ -562,23 +654,35 @@ def joint_limits(
 
 def _corners(x):
     "(14, 24, 2): polygons of the cones."
-    r = torch.tensor(list(joint_limits()['cones'].values())).to(x); a = torch.arange(_N_SECTORS).to(x)*(2*math.pi/_N_SECTORS)
+    r = torch.tensor(list(joint_limits()['cones'].values())).to(x)
+    a = torch.arange(_N_SECTORS).to(x)*(2*math.pi/_N_SECTORS)
     return r[...,None]*torch.stack([a.cos(),a.sin()], -1)
 
 def _inside(v, cone):
     "Nearest point inside the polygons, for bends v (..., n, 2) of the cones with these indices (n,)."
-    corners = _corners(v)[cone]; k = (_degrees(v[...,1], v[...,0])/(360/_N_SECTORS)).floor().long()%_N_SECTORS
-    which = torch.arange(len(cone), device=v.device).expand(k.shape); a = corners[which,k]; e = corners[which,(k+1)%_N_SECTORS]-a; d = v-a
+    corners = _corners(v)[cone]
+    k = (_degrees(v[...,1], v[...,0])/(360/_N_SECTORS)).floor().long()%_N_SECTORS
+    which = torch.arange(len(cone), device=v.device).expand(k.shape)
+    a = corners[which,k]
+    e = corners[which,(k+1)%_N_SECTORS]-a
+    d = v-a
     out = (e[...,0]*d[...,1]-e[...,1]*d[...,0])<0
     if not out.any(): return v
-    a = corners[which[out]]; e = a.roll(-1,1)-a; p = v[out][:,None]                                   # only what is outside looks at all edges
-    near = a+e*(_dot(p-a,e)/_dot(e,e)).clamp(0,1); best = ((p-near)**2).sum(-1).argmin(1)
+    a = corners[which[out]]
+    e = a.roll(-1,1)-a
+    p = v[out][:,None]  # only what is outside looks at all edges
+    near = a+e*(_dot(p-a,e)/_dot(e,e)).clamp(0,1)
+    best = ((p-near)**2).sum(-1).argmin(1)
     return torch.index_put(v, (out,), near[torch.arange(len(best)),best])
 
 def _violations(x):
     "(..., 25) degrees beyond each of LIMIT_NAMES."
-    b = _bends(x); b = torch.cat([b[0], b[1][...,_N_CENTRAL:,:]], -2); cone = torch.tensor([*range(len(_CONES)), *range(_N_CENTRAL, len(_CONES))], device=x.device)
-    d = b-_inside(b, cone); over = torch.where((d==0).all(-1), 0., _length(d)); t = joint_limits()
+    b = _bends(x)
+    b = torch.cat([b[0], b[1][...,_N_CENTRAL:,:]], -2)
+    cone = torch.tensor([*range(len(_CONES)), *range(_N_CENTRAL, len(_CONES))], device=x.device)
+    d = b-_inside(b, cone)
+    over = torch.where((d==0).all(-1), 0., _length(d))
+    t = joint_limits()
     return torch.cat([over, (_trunk_twist(x).abs()-t['trunk_twist']).clamp(min=0)[...,None], (-knee_flexion(x)-t['knee_backward']).clamp(min=0)], -1)
 
 def limit_violations(
@@ -611,7 +715,8 @@ def enforce_bone_lengths(
 ):                # (..., 22, 3) of the same kind, with exactly these bone lengths
     "Keep every bone's direction, set its length, and rebuild from the pelvis outwards."
     if isinstance(joints, np.ndarray): return enforce_bone_lengths(torch.tensor(joints), lengths).numpy()
-    if joints.shape[-2:]!=(N_JOINTS,3): raise ValueError(f'joints must have shape (..., 22, 3), got {tuple(joints.shape)}')
+    if joints.shape[-2:]!=(N_JOINTS,3):
+        raise ValueError(f'joints must have shape (..., 22, 3), got {tuple(joints.shape)}')
     lengths = torch.as_tensor(reference_bone_lengths() if lengths is None else lengths, dtype=joints.dtype, device=joints.device)
     bones = joints[...,1:,:]-joints[...,PARENTS[1:],:]
     norm = bones.norm(dim=-1, keepdim=True)
@@ -623,19 +728,22 @@ def enforce_bone_lengths(
 EXTREMITIES = ('head','left_wrist','right_wrist','left_foot','right_foot')
 LONG_BONES = ('knee','ankle','elbow','wrist')                            # bones that end there
 _LONG_IDX = [j-1 for j,n in enumerate(JOINT_NAMES) if n.split('_')[-1] in LONG_BONES]
-SCALE_RANGE = (.5,2.)                                                    # clamp of the factor that brings a pose to the size wanted
-SAME_SIZE = (1.05,1.15)                                                  # factors up to the first are taken for noise, from the second on for another size
-BONE_SLACK = (.5,.1)                                                     # a bone off by more than this share, and by more metres, is detached
+SCALE_RANGE = (.5,2.)  # clamp of the factor that brings a pose to the size wanted
+SAME_SIZE = (1.05,1.15)  # factors up to the first are taken for noise, from the second on for another size
+BONE_TOLERANCE = (.5,.1)  # a bone off by more than this share, and by more metres, is detached
 EXTREMITY_WEIGHT = 4.
 
 def _grow(directions, lengths):
     "Positions from unit directions (..., 21, 3) and lengths (..., 21)."
-    bones = directions*lengths[...,None]; return _chain(torch.zeros_like(bones[...,0,:]), bones)
+    bones = directions*lengths[...,None]
+    return _chain(torch.zeros_like(bones[...,0,:]), bones)
 
 def _aim(x, lengths):
     "Exact lengths from the pelvis outwards, each bone aiming at where its joint was."
     out = [x[...,0,:]]
-    for j in range(1, N_JOINTS): p = out[PARENTS[j]]; out.append(p+lengths[...,j-1,None]*_unit(x[...,j,:]-p))
+    for j in range(1, N_JOINTS):
+        p = out[PARENTS[j]]
+        out.append(p+lengths[...,j-1,None]*_unit(x[...,j,:]-p))
     return torch.stack(out, -2)
 
 def nearest_with_lengths(
@@ -646,12 +754,18 @@ def nearest_with_lengths(
 ):              # (n, 22, 3) the pose with these lengths that moves the joints least
     "Project poses onto given bone lengths; the pelvis stays."
     if weights is None: weights = torch.tensor([EXTREMITY_WEIGHT if n in EXTREMITIES else 1. for n in JOINT_NAMES])
-    D = torch.zeros(N_JOINTS-1, N_JOINTS); D[range(N_JOINTS-1),range(1,N_JOINTS)] = 1; D[range(N_JOINTS-1),PARENTS[1:]] -= 1
-    D = D[:,1:].to(joints); back = (D/weights[1:].to(joints)).T; M = D@back                                    # the pelvis does not move
-    b = joints[:,1:]-joints[:,PARENTS[1:]]; u = _unit(b)
+    D = torch.zeros(N_JOINTS-1, N_JOINTS)
+    D[range(N_JOINTS-1),range(1,N_JOINTS)] = 1
+    D[range(N_JOINTS-1),PARENTS[1:]] -= 1
+    D = D[:,1:].to(joints)
+    back = (D/weights[1:].to(joints)).T
+    M = D@back  # the pelvis does not move
+    b = joints[:,1:]-joints[:,PARENTS[1:]]
+    u = _unit(b)
     for _ in range(rounds):
         λ = torch.linalg.solve((u@u.transpose(1,2))*M, ((u*b).sum(-1)-lengths)[...,None])
-        x = torch.cat([joints[:,:1], joints[:,1:]-back@(u*λ)], 1); u = _unit(u+_unit(x[:,1:]-x[:,PARENTS[1:]]))          # half a step: short bones swing otherwise
+        x = torch.cat([joints[:,:1], joints[:,1:]-back@(u*λ)], 1)
+        u = _unit(u+_unit(x[:,1:]-x[:,PARENTS[1:]]))  # half a step: short bones swing otherwise
     return _aim(x, lengths.expand(len(x),-1))
 
 def _below(j): return [k for k in range(N_JOINTS) if j in _way_up(k)]
@@ -659,64 +773,96 @@ def _way_up(k): return [] if k<0 else [k]+_way_up(PARENTS[k])
 
 def _rotate_above(x, joint, axis, angle):
     "Turn everything beyond a joint about it; axis (n, 3) unit, angle (n,) degrees."
-    idx = _below(joint)[1:]; v = x[:,idx]-x[:,[joint]]; a = axis[:,None].expand_as(v); c,s = (f(angle.deg2rad())[:,None,None] for f in (torch.cos, torch.sin))
-    out = x.clone(); out[:,idx] = x[:,[joint]]+v*c+torch.linalg.cross(a, v)*s+a*_dot(a,v)*(1-c)
+    idx = _below(joint)[1:]
+    v = x[:,idx]-x[:,[joint]]
+    a = axis[:,None].expand_as(v)
+    c,s = (f(angle.deg2rad())[:,None,None] for f in (torch.cos, torch.sin))
+    out = x.clone()
+    out[:,idx] = x[:,[joint]]+v*c+torch.linalg.cross(a, v)*s+a*_dot(a,v)*(1-c)
     return out
 
 def _straighten(x):
     "Bring trunk, twist and knees against toes inside, roughly: the first steps of a round."
-    P,C = _pelvis_axes(x), _chest_axes(x); i = _CONE_NAMES.index('trunk'); pole = _poles()[i].to(x); up = _apply(P, C[:,2])
+    P,C = _pelvis_axes(x), _chest_axes(x)
+    i = _CONE_NAMES.index('trunk')
+    pole = _poles()[i].to(x)
+    up = _apply(P, C[:,2])
     allowed = _unbend(_inside(_bend(up, pole)[:,None], torch.tensor([i]))[:,0]*.999, pole)
     to_world = lambda v: (P*v[...,None]).sum(-2)
-    axis = to_world(_unit(torch.linalg.cross(up, allowed))); angle = _angle(up, allowed)
+    axis = to_world(_unit(torch.linalg.cross(up, allowed)))
+    angle = _angle(up, allowed)
     for joint in (3,6): x = _rotate_above(x, joint, axis, angle/2)
-    twist = _trunk_twist(x); most = joint_limits()['trunk_twist']-.1; axis = _chest_axes(x)[:,2]
+    twist = _trunk_twist(x)
+    most = joint_limits()['trunk_twist']-.1
+    axis = _chest_axes(x)[:,2]
     for joint in (3,6): x = _rotate_above(x, joint, axis, (twist.clamp(-most,most)-twist)/2)
-    bad = -knee_flexion(x)>joint_limits()['knee_backward']-.1; x = x.clone()
+    bad = -knee_flexion(x)>joint_limits()['knee_backward']-.1
+    x = x.clone()
     for side,(hip,knee,ankle,foot) in enumerate(((1,4,7,10),(2,5,8,11))):
-        straight = x[:,knee]+_unit(x[:,knee]-x[:,hip])*_length(x[:,ankle]-x[:,knee])[:,None]; step = torch.where(bad[:,[side]], straight-x[:,ankle], torch.zeros_like(straight))
-        x[:,foot] = x[:,foot]+step; x[:,ankle] = x[:,ankle]+step
+        straight = x[:,knee]+_unit(x[:,knee]-x[:,hip])*_length(x[:,ankle]-x[:,knee])[:,None]
+        step = torch.where(bad[:,[side]], straight-x[:,ankle], torch.zeros_like(straight))
+        x[:,foot] = x[:,foot]+step
+        x[:,ankle] = x[:,ankle]+step
     return x
 
 def _square_girdles(x, lengths, beyond):
     "Where the bones around pelvis or chest are beyond a limit, give that girdle the shape it has at rest."
-    rest = _unit(rest_offsets().to(x)); x = x.clone()
+    rest = _unit(rest_offsets().to(x))
+    x = x.clone()
     for names,joints,axes in ((('spine1','left_pelvis','right_pelvis'),(1,2,3),_pelvis_axes), (('left_collar','right_collar','left_clavicle','right_clavicle'),(13,14,16,17),_chest_axes)):
-        bad = beyond[:,[LIMIT_NAMES.index(n) for n in names]].any(-1, keepdim=True); A = axes(x)
-        for j in joints: x[:,j] = torch.where(bad, x[:,PARENTS[j]]+lengths[:,j-1,None]*(A*rest[j][:,None]).sum(-2), x[:,j])
+        bad = beyond[:,[LIMIT_NAMES.index(n) for n in names]].any(-1, keepdim=True)
+        A = axes(x)
+        for j in joints:
+            x[:,j] = torch.where(bad, x[:,PARENTS[j]]+lengths[:,j-1,None]*(A*rest[j][:,None]).sum(-2), x[:,j])
     return x
 
 def _into_cones(x, lengths):
     "One walk outwards: aim at where each joint was, turn to the nearest direction inside its cone."
-    y = torch.stack([x, mirror(x)]); l = torch.stack([lengths, lengths[:,_MIRROR_BONES]]); poles = _poles().to(x)
+    y = torch.stack([x, mirror(x)])
+    l = torch.stack([lengths, lengths[:,_MIRROR_BONES]])
+    poles = _poles().to(x)
     new,seen = [*torch.zeros_like(y).unbind(-2)],{}
     axes = dict(pelvis=_pelvis_axes(y), chest=_chest_axes(y))
     for i,(name,(p,j,against)) in enumerate(_CONES.items()):
         if name=='trunk': continue
-        A = axes[_root(name)]; d = _carry(_apply(A, _unit(y[...,j,:]-new[p])), against, seen, poles)
-        v = _bend(d, poles[i]); w = _inside(v[...,None,:], torch.tensor([i]))[...,0,:]; out = (v!=w).any(-1, keepdim=True)
-        d = torch.where(out, _unbend(w*.999, poles[i]), d); seen[name] = d
+        A = axes[_root(name)]
+        d = _carry(_apply(A, _unit(y[...,j,:]-new[p])), against, seen, poles)
+        v = _bend(d, poles[i])
+        w = _inside(v[...,None,:], torch.tensor([i]))[...,0,:]
+        out = (v!=w).any(-1, keepdim=True)
+        d = torch.where(out, _unbend(w*.999, poles[i]), d)
+        seen[name] = d
         new[j] = new[p]+l[...,j-1,None]*_unit((A*_carry(d, against, seen, poles, True)[...,None]).sum(-2))
-    new = torch.stack(new, -2); right = mirror(new[1])
+    new = torch.stack(new, -2)
+    right = mirror(new[1])
     return torch.stack([right[:,j] if n.startswith('right') else new[0][:,j] for j,n in enumerate(JOINT_NAMES)], 1)
 
 _CHUNK = 8192                                                            # poses at a time, to bound memory
 
 def _enforce(x, l, limits):
     "`enforce_skeleton` for (n, 22, 3) and (n, 21)."
-    x = x-x[:,:1]; b = x[:,1:]-x[:,PARENTS[1:]]; had = b.norm(dim=-1)
+    x = x-x[:,:1]
+    b = x[:,1:]-x[:,PARENTS[1:]]
+    had = b.norm(dim=-1)
     scale = (l/had.clamp(min=1e-9))[:,_LONG_IDX].median(-1, keepdim=True).values.clamp(*SCALE_RANGE)
-    same,other = (math.log(v) for v in SAME_SIZE); scale = scale**((scale.log().abs()-same)/(other-same)).clamp(0, 1)
-    rest = _unit(rest_offsets().to(x)[1:]); u = torch.where(had[...,None]>1e-6, b/had[...,None].clamp(min=1e-9), rest)
-    slack = (BONE_SLACK[0]*l).clamp(min=BONE_SLACK[1]); out = nearest_with_lengths(_grow(u, torch.maximum(torch.minimum(had*scale, l+slack), (l-slack).clamp(min=1e-3))), l)
-    idx = torch.arange(len(x) if limits else 0, device=x.device)                                      # poses that may be beyond a limit: ever fewer
+    same,other = (math.log(v) for v in SAME_SIZE)
+    scale = scale**((scale.log().abs()-same)/(other-same)).clamp(0, 1)
+    rest = _unit(rest_offsets().to(x)[1:])
+    u = torch.where(had[...,None]>1e-6, b/had[...,None].clamp(min=1e-9), rest)
+    posecode_margins = (BONE_TOLERANCE[0]*l).clamp(min=BONE_TOLERANCE[1])
+    out = nearest_with_lengths(_grow(u, torch.maximum(torch.minimum(had*scale, l+posecode_margins), (l-posecode_margins).clamp(min=1e-3))), l)
+    idx = torch.arange(len(x) if limits else 0, device=x.device)  # poses that may be beyond a limit: ever fewer
     for i in range(6):
-        v = _violations(out[idx])>.01; bad = v.any(-1); idx,v = idx[bad],v[bad]
+        v = _violations(out[idx])>.01
+        bad = v.any(-1)
+        idx,v = idx[bad],v[bad]
         if len(idx)==0: return out
-        y = _straighten(out[idx]); out[idx] = _into_cones(_square_girdles(y, l[idx], v) if i else y, l[idx])
+        y = _straighten(out[idx])
+        out[idx] = _into_cones(_square_girdles(y, l[idx], v) if i else y, l[idx])
     for share in (.25,.5,.75,1.):
         idx = idx[(_violations(out[idx])>.01).any(-1)]
-        home = (_pelvis_axes(out[idx])[:,None]*rest[...,None]).sum(-2); now = _unit(out[idx][:,1:]-out[idx][:,PARENTS[1:]])
+        home = (_pelvis_axes(out[idx])[:,None]*rest[...,None]).sum(-2)
+        now = _unit(out[idx][:,1:]-out[idx][:,PARENTS[1:]])
         out[idx] = _grow(_unit((1-share)*now+share*home), l[idx])
     return out
 
@@ -726,10 +872,13 @@ def enforce_skeleton(
     limits:bool=True,  # also bring joints inside their limits
 ):                     # (..., 22, 3) of the same kind and type, pelvis at the origin, these bone lengths, inside the limits
     "The nearest pose of a given body that its joints allow."
-    if isinstance(joints, np.ndarray): return enforce_skeleton(_check(joints), lengths, limits).numpy().astype(joints.dtype if joints.dtype.kind=='f' else np.float32)
-    raw = _check(joints); x = raw.detach().reshape(-1, N_JOINTS, 3)
+    if isinstance(joints, np.ndarray):
+        return enforce_skeleton(_check(joints), lengths, limits).numpy().astype(joints.dtype if joints.dtype.kind=='f' else np.float32)
+    raw = _check(joints)
+    x = raw.detach().reshape(-1, N_JOINTS, 3)
     l = torch.as_tensor(reference_bone_lengths() if lengths is None else lengths).to(x)
-    if l.shape[-1:]!=(N_JOINTS-1,) or not bool((l.isfinite()&(l>0)).all()): raise ValueError(f'lengths must be 21 positive numbers of metres, got shape {tuple(l.shape)}')
+    if l.shape[-1:]!=(N_JOINTS-1,) or not bool((l.isfinite()&(l>0)).all()):
+        raise ValueError(f'lengths must be 21 positive numbers of metres, got shape {tuple(l.shape)}')
     l = l.expand(*raw.shape[:-2], N_JOINTS-1).reshape(-1, N_JOINTS-1)
     parts = [_enforce(x[i:i+_CHUNK], l[i:i+_CHUNK], limits) for i in range(0, len(x), _CHUNK)]
     return torch.cat(parts or [x]).reshape(raw.shape).to(joints.dtype if joints.is_floating_point() else raw.dtype)
@@ -749,11 +898,12 @@ def anatomy_loss(
 ):           # (...) torch: mean over bones of the squared relative length error
     "Anatomy loss on lengths: grows with the square of the scale."
     squared = ((joints[...,1:,:]-joints[...,PARENTS[1:],:])**2).sum(-1)
-    return (((squared+1e-12).sqrt()/lengths-1)**2).mean(-1)     # the tiny term keeps the gradient of a zero-length bone finite
+    # the tiny term keeps the gradient of a zero-length bone finite
+    return (((squared+1e-12).sqrt()/lengths-1)**2).mean(-1)
 
 # %% ../nbs/02_skeleton.ipynb #491b4b09
 _PAIRS = [(j-1, MIRROR_IDX[j]-1) for j in range(1,N_JOINTS) if MIRROR_IDX[j]>j]
-FARTHEST = 1e6                                                            # metres; coordinates beyond are clamped, so that squares stay finite in float32
+FARTHEST = 1e6  # metres; coordinates beyond are clamped, so that squares stay finite in float32
 
 def _bounded(e): return e**2/(1+e**2)
 
@@ -766,22 +916,26 @@ def skeleton_loss(
     "Bone lengths, symmetry and joint limits in one loss: differentiable, finite and bounded for any finite input."
     x = joints.float() if joints.dtype in (torch.float16, torch.bfloat16) else joints
     if x.shape[-2:]!=(N_JOINTS,3): raise ValueError(f'joints must have shape (..., 22, 3), got {tuple(x.shape)}')
-    x = x.clamp(-FARTHEST, FARTHEST); l = torch.as_tensor(reference_bone_lengths() if lengths is None else lengths).to(x)
-    b = ((x[...,1:,:]-x[...,PARENTS[1:],:])**2).sum(-1).add(1e-12).sqrt(); left,right = (b[...,list(i)] for i in zip(*_PAIRS))
+    x = x.clamp(-FARTHEST, FARTHEST)
+    l = torch.as_tensor(reference_bone_lengths() if lengths is None else lengths).to(x)
+    b = ((x[...,1:,:]-x[...,PARENTS[1:],:])**2).sum(-1).add(1e-12).sqrt()
+    left,right = (b[...,list(i)] for i in zip(*_PAIRS))
     terms = (b/l-1).clamp(max=1e6), 2*(left-right)/(left+right), _violations(x)/limit_scale
     return sum(w*_bounded(e).mean(-1) for w,e in zip(weights, terms))
 
 # %% ../nbs/02_skeleton.ipynb #5b98cad2
 _ROOM = [math.log(1.08) if n.split('_')[-1] in LONG_BONES else math.log(1.25) if n.split('_')[-1] in ('head','foot') else math.log(1.65) for n in JOINT_NAMES[1:]]
 _SIZE_ROOM,_UNEVEN,_TRUNK_RADIUS = math.log(1.25),.06,.2
-UNITS = dict(limits=5., symmetry=.03, proportions=.1, size=.05, trunk=.05)        # of the rules: degrees, shares, trunk lengths
+# of the rules: degrees, shares, trunk lengths
+RULE_UNITS = dict(limits=5., symmetry=.03, proportions=.1, size=.05, trunk=.05)
 _THROUGH = [(18,20),(19,21),(4,7),(5,8)]                                           # forearms and shins
 _THROUGH_NAMES = ['left_forearm_in_trunk','right_forearm_in_trunk','left_shin_in_trunk','right_shin_in_trunk']
 _SPINE = [(0,3),(3,6),(6,9),(9,12)]
 
 def _log_bones(x):
     "Logarithms of bone lengths against the mean long bone (..., 21), and of the mean long bone (...)."
-    l = (((x[...,1:,:]-x[...,PARENTS[1:],:])**2).sum(-1)+1e-12).sqrt().log(); size = l[...,_LONG_IDX].mean(-1)
+    l = (((x[...,1:,:]-x[...,PARENTS[1:],:])**2).sum(-1)+1e-12).sqrt().log()
+    size = l[...,_LONG_IDX].mean(-1)
     return l-size[...,None], size
 
 def measure_proportions(
@@ -789,14 +943,19 @@ def measure_proportions(
 )->dict:          # shortest, longest (21 each, ratio to the geometric mean of the eight long bones), size (shortest and longest such mean, metres)
     "Proportions and sizes of captured people, all but one pose in a thousand."
     ratio,size = zip(*[_log_bones(torch.from_numpy(np.asarray(x, np.float64))) for x in sources.values()])
-    twin = torch.tensor(_MIRROR_BONES); ends = [torch.stack([r.quantile(q, 0) for r in ratio]) for q in (.001,.999)]
-    low,high = ends[0].amin(0),ends[1].amax(0); as_list = lambda v: [round(float(a),4) for a in v.exp()]
+    twin = torch.tensor(_MIRROR_BONES)
+    ends = [torch.stack([r.quantile(q, 0) for r in ratio]) for q in (.001,.999)]
+    low,high = ends[0].amin(0),ends[1].amax(0)
+    as_list = lambda v: [round(float(a),4) for a in v.exp()]
     return dict(shortest=as_list(torch.minimum(low, low[twin])), longest=as_list(torch.maximum(high, high[twin])), size=as_list(torch.stack([torch.stack(s) for s in zip(*[(z.min(),z.max()) for z in size])]).flatten()[[0,-1]]))
 
 def _segment_distance(p, p2, q, q2):
     "Shortest distance between segments, (...)."
-    d,e,r = p2-p, q2-q, p-q; a,b,c,f,g = _dot(d,d)+1e-12, _dot(d,e), _dot(d,r), _dot(e,e)+1e-12, _dot(e,r)
-    s = ((b*g-c*f)/(a*f-b*b).clamp(min=1e-12)).clamp(0,1); t = ((b*s+g)/f).clamp(0,1); s = ((b*t-c)/a).clamp(0,1)
+    d,e,r = p2-p, q2-q, p-q
+    a,b,c,f,g = _dot(d,d)+1e-12, _dot(d,e), _dot(d,r), _dot(e,e)+1e-12, _dot(e,r)
+    s = ((b*g-c*f)/(a*f-b*b).clamp(min=1e-12)).clamp(0,1)
+    t = ((b*s+g)/f).clamp(0,1)
+    s = ((b*t-c)/a).clamp(0,1)
     return _length(r+s*d-t*e)
 
 def _depth_in_trunk(x):
@@ -808,36 +967,45 @@ def _depth_in_trunk(x):
 
 def _costs(x):
     "Rule → (..., number of parts) cost."
-    t = joint_limits()['proportions']; ratio,size = _log_bones(x); low,high,ends = (torch.tensor(t[k]).to(x).log() for k in ('shortest','longest','size')); room = torch.tensor(_ROOM).to(x)
+    t = joint_limits()['proportions']
+    ratio,size = _log_bones(x)
+    low,high,ends = (torch.tensor(t[k]).to(x).log() for k in ('shortest','longest','size'))
+    room = torch.tensor(_ROOM).to(x)
     pairs = torch.stack([ratio[...,a]-ratio[...,b] for a,b in _PAIRS], -1).abs()
     found = dict(limits=_violations(x), symmetry=(pairs-_UNEVEN).clamp(min=0), proportions=(low-room-ratio).clamp(min=0)+(ratio-high-room).clamp(min=0),
                  size=((ends[0]-_SIZE_ROOM-size).clamp(min=0)+(size-ends[1]-_SIZE_ROOM).clamp(min=0))[...,None], trunk=_depth_in_trunk(x))
-    return {rule:(v/UNITS[rule])**2 for rule,v in found.items()}
+    return {rule:(v/RULE_UNITS[rule])**2 for rule,v in found.items()}
 
 def measure_calibration(
     sources:dict, # name → (n, 22, 3) poses of real people; each source counts the same
 )->dict:          # half (the cost that scores 0.5) and power, of score = 1/(1+(cost/half)**power)
     "Fit the score: 1 real pose in 100 below 0.9, 1 in 500 below 0.5."
     cost = [sum(c.sum(-1) for c in _costs(torch.from_numpy(np.asarray(x, np.float64))).values()).numpy() for x in sources.values()]
-    every,weight = np.concatenate(cost),np.concatenate([np.full(len(c), 1/len(c)/len(cost)) for c in cost]); order = np.argsort(every); share = np.cumsum(weight[order])
+    every,weight = np.concatenate(cost),np.concatenate([np.full(len(c), 1/len(c)/len(cost)) for c in cost])
+    order = np.argsort(every)
+    share = np.cumsum(weight[order])
     low,half = (float(every[order][np.searchsorted(share, q)]) for q in (.99,.998))
     return dict(half=round(half,3), power=round(math.log(9)/math.log(half/low),3))
 
-def _score(cost): c = joint_limits()['calibration']; return 1/(1+(cost.clamp(min=1e-12)/c['half'])**c['power'])
+def _score(cost):
+    c = joint_limits()['calibration']
+    return 1/(1+(cost.clamp(min=1e-12)/c['half'])**c['power'])
 
 def plausibility(
     joints, # (..., 22, 3) torch or numpy, canonical, metres
 ):          # (...) of the same kind, 0 (impossible) to 1 (nothing found)
     "Calibrated score: one real pose in 100 is below 0.9, one in 500 below 0.5."
     if isinstance(joints, np.ndarray): return plausibility(_check(joints)).numpy()
-    x = _check(joints); return _score(sum(c.sum(-1) for c in _costs(x.clamp(-FARTHEST, FARTHEST)).values()))
+    x = _check(joints)
+    return _score(sum(c.sum(-1) for c in _costs(x.clamp(-FARTHEST, FARTHEST)).values()))
 
 def plausibility_report(
     joints,  # (22, 3) torch or numpy: one pose, canonical, metres
 )->list:     # of dict(rule, part, cost, score): most costly first; score is what the pose would have if that were its only fault. Empty: nothing found
     "Why a pose scores what it scores."
     x = _check(joints)
-    if x.shape!=(N_JOINTS,3): raise ValueError(f'plausibility_report explains one pose of shape (22, 3), got {tuple(x.shape)}')
+    if x.shape!=(N_JOINTS,3):
+        raise ValueError(f'plausibility_report explains one pose of shape (22, 3), got {tuple(x.shape)}')
     parts = dict(limits=LIMIT_NAMES, symmetry=[JOINT_NAMES[a+1].replace('left_','') for a,_ in _PAIRS], proportions=JOINT_NAMES[1:], size=['body'], trunk=_THROUGH_NAMES)
     found = [dict(rule=r, part=p, cost=round(float(c),3), score=round(float(_score(c)),3)) for r,v in _costs(x.double().clamp(-FARTHEST, FARTHEST)).items() for p,c in zip(parts[r], v)]
     return sorted((f for f in found if f['cost']>0), key=lambda f: -f['cost'])

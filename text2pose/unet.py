@@ -31,7 +31,8 @@ class Attention(nn.Module):
     "Multi-head attention from `x` to `context` (to itself when there is none)."
     def __init__(self, dim, context_dim=None, n_heads=4):
         super().__init__()
-        self.n_heads = n_heads; context_dim = context_dim or dim
+        self.n_heads = n_heads
+        context_dim = context_dim or dim
         self.to_q = nn.Linear(dim, dim, bias=False)
         self.to_kv = nn.Linear(context_dim, 2*dim, bias=False)
         self.to_out = nn.Linear(dim, dim)
@@ -42,14 +43,17 @@ class Attention(nn.Module):
         mask=None,          # (B/r, tokens) bool, True where there is a word
         return_weights=False,
     ):                      # (B, n, dim), and the weights (B, heads, n, tokens) or None
-        context = x if context is None else context; shape = x.shape
-        x = x.reshape(len(context), -1, shape[-1])                                                                             # (B/r, r·n, dim): one text, asked by all its poses at once
-        q,k,v = (t.unflatten(-1, (self.n_heads,-1)).transpose(1,2) for t in (self.to_q(x), *self.to_kv(context).chunk(2, -1)))  # (B/r, heads, r·n, d)
+        context = x if context is None else context
+        shape = x.shape
+        x = x.reshape(len(context), -1, shape[-1])  # (B/r, r·n, dim): one text, asked by all its poses at once
+        # (B/r, heads, r·n, d)
+        q,k,v = (t.unflatten(-1, (self.n_heads,-1)).transpose(1,2) for t in (self.to_q(x), *self.to_kv(context).chunk(2, -1)))
         mask = None if mask is None else mask[:,None,None]
         if return_weights:
             scores = q@k.transpose(-1,-2)/math.sqrt(q.shape[-1])
             weights = (scores if mask is None else scores.masked_fill(~mask, -torch.inf)).softmax(-1)
-            out = weights@v; weights = weights.unflatten(2, (-1,shape[1])).transpose(1,2).flatten(0,1)                          # (B, heads, n, tokens)
+            out = weights@v
+            weights = weights.unflatten(2, (-1,shape[1])).transpose(1,2).flatten(0,1)  # (B, heads, n, tokens)
         else: weights,out = None,F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.to_out(out.transpose(1,2).flatten(2)).view(shape), weights
 
@@ -62,7 +66,9 @@ class Block(nn.Module):
         self.self_attn,self.cross_attn = Attention(dim, n_heads=n_heads), Attention(dim, context_dim, n_heads)
         self.ff = nn.Sequential(nn.Linear(dim, 4*dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(4*dim, dim))
         self.modulation = nn.Linear(emb_dim, 4*dim)
-        for layer in (self.self_attn.to_out, self.cross_attn.to_out, self.ff[-1], self.modulation): nn.init.zeros_(layer.weight); nn.init.zeros_(layer.bias)
+        for layer in (self.self_attn.to_out, self.cross_attn.to_out, self.ff[-1], self.modulation):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, x, emb, context, mask=None, return_weights=False):
         shift1,scale1,shift3,scale3 = self.modulation(emb)[:,None].chunk(4, -1)   # (B, 1, dim) each
@@ -77,17 +83,22 @@ LIMBS = dict(trunk='pelvis spine1 spine2 spine3', head='neck head',
     **{f'{s}_leg':f'{s}_hip {s}_knee {s}_ankle {s}_foot' for s in ('left','right')})
 LIMB_IDX = [[joint_idx(n) for n in names.split()] for names in LIMBS.values()]
 _PADDED = [l+[N_JOINTS]*(4-len(l)) for l in LIMB_IDX]                       # index 22: a row of zeros
-_SLOT = [next(4*i+l.index(j) for i,l in enumerate(LIMB_IDX) if j in l) for j in range(N_JOINTS)]  # where each joint sits among 6×4 places
+# where each joint sits among 6×4 places
+_SLOT = [next(4*i+l.index(j) for i,l in enumerate(LIMB_IDX) if j in l) for j in range(N_JOINTS)]
 
 class LimbPool(nn.Module):
     "22 joints to 6 limbs."
-    def __init__(self, dim_in, dim_out): super().__init__(); self.proj = nn.Linear(4*dim_in, dim_out)
+    def __init__(self, dim_in, dim_out):
+        super().__init__()
+        self.proj = nn.Linear(4*dim_in, dim_out)
     def forward(self, x):                                                   # (B, 22, dim_in)
         return self.proj(F.pad(x, (0,0,0,1))[:,_PADDED].flatten(2))         # (B, 6, 4·dim_in) → (B, 6, dim_out)
 
 class LimbUnpool(nn.Module):
     "6 limbs to 22 joints."
-    def __init__(self, dim_in, dim_out): super().__init__(); self.proj = nn.Linear(dim_in, 4*dim_out)
+    def __init__(self, dim_in, dim_out):
+        super().__init__()
+        self.proj = nn.Linear(dim_in, 4*dim_out)
     def forward(self, x):                                                   # (B, 6, dim_in)
         return self.proj(x).unflatten(-1, (4,-1)).flatten(1,2)[:,_SLOT]     # (B, 24, dim_out) → (B, 22, dim_out)
 
@@ -100,7 +111,9 @@ class BodyBlock(nn.Module):
         self.gather,self.spread = nn.Linear(n_limbs*dim, body_dim), nn.Linear(body_dim, n_limbs*dim)
         self.ff = nn.Sequential(nn.Linear(body_dim, 2*body_dim), nn.GELU(), nn.Linear(2*body_dim, body_dim))
         self.modulation = nn.Linear(emb_dim, 2*body_dim)
-        for layer in (self.spread, self.modulation): nn.init.zeros_(layer.weight); nn.init.zeros_(layer.bias)
+        for layer in (self.spread, self.modulation):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, x, emb):                                              # (B, n_limbs, dim), (B, emb_dim)
         shift,scale = self.modulation(emb).chunk(2, -1)                     # (B, body_dim) each
@@ -123,8 +136,10 @@ class ConditionedUNet(ModelMixin, ConfigMixin):
         dropout:float=0.,              # in the feed-forward steps
     ):
         super().__init__()
-        if n_joints!=N_JOINTS: raise ValueError(f'this network is built on the {N_JOINTS}-joint skeleton, got n_joints={n_joints}')
-        c0,c1 = block_channels; emb = c1
+        if n_joints!=N_JOINTS:
+            raise ValueError(f'this network is built on the {N_JOINTS}-joint skeleton, got n_joints={n_joints}')
+        c0,c1 = block_channels
+        emb = c1
         self.time_mlp = nn.Sequential(nn.Linear(c0, emb), nn.SiLU(), nn.Linear(emb, emb))
         self.text_mlp = nn.Sequential(nn.LayerNorm(cross_attention_dim), nn.Linear(cross_attention_dim, emb))
         self.joint_in = nn.Linear(in_channels, c0)
@@ -135,7 +150,8 @@ class ConditionedUNet(ModelMixin, ConfigMixin):
         self.body = BodyBlock(len(LIMB_IDX), c1, body_channels, emb) if body_channels else None
         self.pool,self.unpool,self.merge = LimbPool(c0,c1), LimbUnpool(c1,c0), nn.Linear(2*c0, c0)
         self.norm_out,self.out = nn.LayerNorm(c0), nn.Linear(c0, in_channels)
-        nn.init.zeros_(self.out.weight); nn.init.zeros_(self.out.bias)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
 
     def forward(self,
         sample,                   # (B, 22, 3) noisy pose, z-scored
@@ -147,7 +163,8 @@ class ConditionedUNet(ModelMixin, ConfigMixin):
         timestep = torch.as_tensor(timestep, device=sample.device).expand(len(sample))
         text,mask = encoder_hidden_states,encoder_attention_mask
         m = torch.ones(text.shape[:2], device=text.device) if mask is None else mask.float()
-        pooled = ((text*m[...,None]).sum(1)/m.sum(1, keepdim=True)).to(text.dtype)  # (B, cross_attention_dim): mean over words
+        # (B, cross_attention_dim): mean over words
+        pooled = ((text*m[...,None]).sum(1)/m.sum(1, keepdim=True)).to(text.dtype)
         emb = self.time_mlp(timestep_embedding(timestep, self.time_mlp[0].in_features).to(sample.dtype)) + self.text_mlp(pooled).repeat_interleave(len(sample)//len(text), 0)
         emb,maps = F.silu(emb),[]
         def run(blocks, x, keep=False):

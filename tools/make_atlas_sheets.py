@@ -15,14 +15,19 @@ def main(
     out=Path(__file__).parents[1]/'figures',  # where the pictures go
 ):
     "Poses as written by hand, on the floor; mirrored twins are left out."
-    import matplotlib; matplotlib.use('Agg')
+    import matplotlib
+    matplotlib.use('Agg')
     import matplotlib.pyplot as plt
     from PIL import Image
     own = [p for p in atlas(folder=folder).values() if not p.twin_of]
     for file in sorted({p.file for p in own}):
-        some = [p for p in own if p.file==file]; path = out/f'atlas_{Path(file).stem}.png'
+        some = [p for p in own if p.file==file]
+        path = out/f'atlas_{Path(file).stem}.png'
         fig = plot_poses(np.concatenate([atlas_joints(p.name, folder=folder) for p in some]), [p.name.replace('_',' ')+(' (held out)' if p.split=='val' else '') for p in some],
             n_cols=10, size=1.9, dpi=80, azim=35, lw=2.6, suptitle=f'{file}: {len(some)} poses')
-        fig.canvas.draw(); Image.fromarray(np.asarray(fig.canvas.buffer_rgba())).convert('RGB').quantize(48).save(path, optimize=True); plt.close(fig); print(f'{path.name}: {len(some)} poses, {path.stat().st_size//1024} KB')
+        fig.canvas.draw()
+        Image.fromarray(np.asarray(fig.canvas.buffer_rgba())).convert('RGB').quantize(48).save(path, optimize=True)
+        plt.close(fig)
+        print(f'{path.name}: {len(some)} poses, {path.stat().st_size//1024} KB')
 
 if __name__=='__main__': main(*sys.argv[1:])

@@ -2,7 +2,8 @@
 import json
 from pathlib import Path
 from text2pose import skeleton
-from text2pose.data import OPEN_SOURCES, atomic_path, data_dir
+from text2pose.core import atomic_path, data_dir
+from text2pose.humanml3d import OPEN_SOURCES
 
 def layout(
     d:dict, # what joint_limits.json holds
@@ -21,7 +22,7 @@ def main(
                 f'{", ".join(OPEN_SOURCES)} (free for any use), split train, with the hand-written poses and the normal ranges of motion of NORMAL_RANGES',
              licence='Apache-2.0 (statistics; see NOTICE for the sources)', unit='degrees; ratios to the mean long bone; metres for size',
              poses={s:len(x) for s,x in train.items()}, **skeleton.measure_joint_limits(train), proportions=skeleton.measure_proportions(train))
-    for calibration in (dict(half=8., power=1.), None):                    # costs are measured against the limits just written
+    for calibration in (dict(half=8., power=1.), None):  # costs are measured against the limits just written
         d['calibration'] = calibration or skeleton.measure_calibration(train)
         with atomic_path(path) as tmp: tmp.write_text(layout(d), encoding='utf-8')
         skeleton.joint_limits.cache_clear()

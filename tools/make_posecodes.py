@@ -1,9 +1,10 @@
 "Measure how common every posecode is in the open captures, and write text2pose/assets/posecodes.json."
 import json
 from pathlib import Path
-from text2pose.data import OPEN_SOURCES, atomic_path, data_dir
+from text2pose.core import atomic_path, data_dir
+from text2pose.humanml3d import OPEN_SOURCES
 from text2pose.skeleton import capture_poses
-from text2pose.words import measure_rates
+from text2pose.posecodes import measure_rates
 
 def main(
     path=Path(__file__).parents[1]/'text2pose/assets/posecodes.json', # file to write

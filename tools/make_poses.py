@@ -27,7 +27,8 @@ def from_atlas(
     for p in d['poses']:
         if p['name'] not in poses: raise ValueError(f'poses.json: the atlas has no pose {p["name"]!r}')
         a = poses[p['name']]
-        if strange:=[c for c in p['captions'] if c not in a.phrases]: raise ValueError(f'poses.json: pose {p["name"]!r}: {strange[0]!r} is no phrase of it in {a.file}')
+        if strange:=[c for c in p['captions'] if c not in a.phrases]:
+            raise ValueError(f'poses.json: pose {p["name"]!r}: {strange[0]!r} is no phrase of it in {a.file}')
         angles = p['angles'] if p['angles']==a.angles else {part:{k:int(v) if v==int(v) else v for k,v in values.items()} for part,values in a.angles.items()}
         out.append({**p, 'angles':angles, 'joints':[[round(float(v),5)+0. for v in j] for j in pose_from_angles(angles)]})
     return {**d, 'poses':out}

@@ -10,7 +10,9 @@ import json, random
 from pathlib import Path
 from nltk.tag.perceptron import PerceptronTagger
 from text2pose import data
-from text2pose.data import caption_tags, data_dir, default_tagger, own_poses, read_texts, split_words, tag_words, word_roles
+from text2pose.core import data_dir
+from text2pose.data import own_poses
+from text2pose.captions import caption_tags, default_tagger, read_texts, split_words, tag_words, word_roles
 
 SEED, N_SENTENCES, N_ITER = 0, 9000, 6
 MIN_WEIGHT = .6          # features whose weights are all smaller than this are dropped
@@ -29,7 +31,8 @@ DETERMINERS = both('a a the the his her their both its an this each some', 'DET'
 PREPOSITIONS = both('on over to from with in at towards into behind against under through across near of like for during over along about between behind onto around inside', 'ADP')
 JOINTS = [[('and','CCONJ')], [(',','PUNCT')], [(',','PUNCT'),('then','ADV')], [('and','CCONJ'),('then','ADV')], [('but','CCONJ')], [(',','PUNCT'),('and','CCONJ')], [('then','ADV')], [('.','PUNCT')], [('and','CCONJ'),('finally','ADV')]]
 NUMBERS = both('two three four five 2 3 4 90 180 360 10', 'NUM')
-VERBS = sorted(data._ACTIONS)+'search perform overtake inspect observe imagine rest find lose offer gather grip press mimic prepare attempt seem appear proceed manage wash train work spar protect cover uncover trace measure need want like love feel hear think know show tell ask call help let set turn run walk walk walk jump jump turn turn raise sit'.split(); PAST = {lemma:w for w,(lemma,form) in data._IRREGULAR.items() if form=='ed'}
+VERBS = sorted(data._ACTIONS)+'search perform overtake inspect observe imagine rest find lose offer gather grip press mimic prepare attempt seem appear proceed manage wash train work spar protect cover uncover trace measure need want like love feel hear think know show tell ask call help let set turn run walk walk walk jump jump turn turn raise sit'.split()
+PAST = {lemma:w for w,(lemma,form) in data._IRREGULAR.items() if form=='ed'}
 
 def inflect(
     verb:str, # its base
@@ -38,7 +41,8 @@ def inflect(
     "A form of a regular verb, or the irregular past."
     doubles = len(verb)<5 and verb[-1] in 'bdgmnprt' and verb[-2] in 'aeiou' and verb[-3:-2] not in ('','a','e','i','o','u')
     if form=='base': return verb
-    if form=='s': return verb[:-1]+'ies' if verb[-1]=='y' and verb[-2] not in 'aeou' else verb+'es' if verb.endswith(('s','sh','ch','x','z','o')) else verb+'s'
+    if form=='s':
+        return verb[:-1]+'ies' if verb[-1]=='y' and verb[-2] not in 'aeou' else verb+'es' if verb.endswith(('s','sh','ch','x','z','o')) else verb+'s'
     if form=='ed' and verb in PAST: return PAST[verb]
     if verb.endswith('ie') and form=='ing': return verb[:-2]+'ying'
     if verb.endswith('y') and form=='ed' and verb[-2] not in 'aeou': return verb[:-1]+'ied'
@@ -50,36 +54,45 @@ class Grammar:
     def __init__(self, seed): self.g = random.Random(seed)
     def one(self, words): return [self.g.choice(words)]
     def maybe(self, p, f): return f() if self.g.random()<p else []
-    def unknown(self, tag): return [(''.join(self.g.choice(['ba','ro','ti','men','kal','sur','po','le','ath','gym','tor','vi']) for _ in range(self.g.choice([2,3]))), tag)]      # a word never seen again: its place must tell
+    # a word never seen again: its place must tell
+    def unknown(self, tag):
+        return [(''.join(self.g.choice(['ba','ro','ti','men','kal','sur','po','le','ath','gym','tor','vi']) for _ in range(self.g.choice([2,3]))), tag)]
     def person(self): return self.unknown('NOUN') if self.g.random()<.15 else self.one(PEOPLE)
     def thing(self): return self.unknown('NOUN') if self.g.random()<.15 else self.one(THINGS)
     def verb(self, form): return [(inflect(self.g.choice(VERBS), form), 'VERB')]
-    def noun_phrase(self): return self.g.choice([lambda: self.one(DETERMINERS)+self.maybe(.35, lambda: self.one(ADJECTIVES))+self.thing(), lambda: self.thing(),
-        lambda: self.one(DETERMINERS)+self.maybe(.5, lambda: self.one(ADJECTIVES))+self.one(BODY), lambda: self.one(OBJECTS), lambda: self.one(DETERMINERS)+[self.g.choice([('left','NOUN'),('right','NOUN'),('side','NOUN')])],
-        lambda: self.one(DETERMINERS)+self.one(BODY)+[('and','CCONJ')]+self.one(BODY)])()
+    def noun_phrase(self):
+        return self.g.choice([lambda: self.one(DETERMINERS)+self.maybe(.35, lambda: self.one(ADJECTIVES))+self.thing(), lambda: self.thing(),
+            lambda: self.one(DETERMINERS)+self.maybe(.5, lambda: self.one(ADJECTIVES))+self.one(BODY), lambda: self.one(OBJECTS), lambda: self.one(DETERMINERS)+[self.g.choice([('left','NOUN'),('right','NOUN'),('side','NOUN')])],
+            lambda: self.one(DETERMINERS)+self.one(BODY)+[('and','CCONJ')]+self.one(BODY)])()
     def action_noun(self):
         count = self.g.choice([lambda: [('a','DET')], lambda: self.one(NUMBERS), lambda: [('some','DET')], lambda: [('another','DET')]])()
         plural = count[0][1]=='NUM' or count[0][0]=='some'
         return count+self.maybe(.5, lambda: self.one(ADJECTIVES))+[(inflect(self.g.choice('walk jump step kick turn punch hop swing throw squat wave lunge leap cartwheel stride spin twist dance run stretch'.split()), 's' if plural else 'base'), 'NOUN')]
-    def subject(self): return self.g.choice([lambda: [(self.g.choice(['a','the','this']),'DET')]+self.maybe(.15, lambda: self.one(ADJECTIVES))+self.person(), lambda: self.one(PRONOUNS), lambda: self.person(), lambda: [(self.g.choice(['a','the']),'DET')]+self.person()+[(self.g.choice(['who','that']),'PRON')]+self.g.choice([lambda: [('is','AUX')]+self.one(ADJECTIVES), lambda: self.verb('s')])()])()
+    def subject(self):
+        return self.g.choice([lambda: [(self.g.choice(['a','the','this']),'DET')]+self.maybe(.15, lambda: self.one(ADJECTIVES))+self.person(), lambda: self.one(PRONOUNS), lambda: self.person(), lambda: [(self.g.choice(['a','the']),'DET')]+self.person()+[(self.g.choice(['who','that']),'PRON')]+self.g.choice([lambda: [('is','AUX')]+self.one(ADJECTIVES), lambda: self.verb('s')])()])()
     def complement(self):
         return self.g.choice([lambda: self.one(ADVERBS), lambda: self.one(PARTICLES), lambda: self.one(PREPOSITIONS)+self.noun_phrase(), lambda: self.noun_phrase()+self.maybe(.3, lambda: self.one(PARTICLES)),
             lambda: self.one(NUMBERS)+[('times','NOUN')], lambda: [('for','ADP')]+self.action_noun(), lambda: [('with','ADP')]+self.noun_phrase()+[(self.g.choice(['stretched','raised','bent','crossed']),'VERB')]+self.one(PARTICLES),
             lambda: [('to','PART')]+self.verb('base')+self.noun_phrase(), lambda: self.one(ADVERBS)+[('and','CCONJ')]+self.one(ADVERBS), lambda: self.one(NUMBERS)+[('degrees','NOUN')], lambda: []])()
-    def same_time(self): return self.g.choice([[('while','ADP')], [('by','ADP')], [(',','PUNCT')], [], [('after','ADP')], [('before','ADP')], [('without','ADP')]])+self.verb('ing')+self.complement()
+    def same_time(self):
+        return self.g.choice([[('while','ADP')], [('by','ADP')], [(',','PUNCT')], [], [('after','ADP')], [('before','ADP')], [('without','ADP')]])+self.verb('ing')+self.complement()
     def group(self, form):
         "A verb with what may stand around it; form 's', 'ed', 'base', or 'ing' without an auxiliary."
-        if self.g.random()<.2: return [(inflect(self.g.choice(['do','perform','make','take']), form),'VERB')]+self.action_noun()
-        if self.g.random()<.12: return [(inflect(self.g.choice(['start','try','begin','continue']), form),'VERB')]+self.g.choice([lambda: [('to','PART')]+self.verb('base'), lambda: self.verb('ing')])()
+        if self.g.random()<.2:
+            return [(inflect(self.g.choice(['do','perform','make','take']), form),'VERB')]+self.action_noun()
+        if self.g.random()<.12:
+            return [(inflect(self.g.choice(['start','try','begin','continue']), form),'VERB')]+self.g.choice([lambda: [('to','PART')]+self.verb('base'), lambda: self.verb('ing')])()
         return self.maybe(.15, lambda: self.one(ADVERBS))+self.verb(form)
     def clause(self, form):
-        if form=='is': head = [(self.g.choice(['is','is','was','are']),'AUX')]+self.maybe(.2, lambda: self.one(ADVERBS))+self.verb('ing')
+        if form=='is':
+            head = [(self.g.choice(['is','is','was','are']),'AUX')]+self.maybe(.2, lambda: self.one(ADVERBS))+self.verb('ing')
         elif form=='not': head = [('does','AUX'),("n't",'ADV')]+self.verb('base')
         elif form=='will': head = [(self.g.choice(['can','will','could']),'AUX')]+self.verb('base')
         else: head = self.group(form)
         return head+self.complement()+self.maybe(.35, self.complement)+self.maybe(.25, self.same_time)
     def sentence(self):
-        form = self.g.choice(['s']*6+['is']*4+['ed','ing','not','will']); out = self.subject()+self.clause(form)
+        form = self.g.choice(['s']*6+['is']*4+['ed','ing','not','will'])
+        out = self.subject()+self.clause(form)
         for _ in range(self.g.choice([0,0,1,1,2])):
             form = self.g.choice(['s','s','ing']) if form in ('is','not','will') else form
             out += self.g.choice(JOINTS)+self.maybe(.15, self.subject)+self.clause(form)
@@ -88,7 +101,8 @@ class Grammar:
         "As in lists of clips: walk, turn around; forward jumps; setting - climb, hang."
         item = lambda: self.g.choice([lambda: self.verb('base')+self.complement(), lambda: self.verb('base')+self.complement(), lambda: self.verb('ing')+self.complement(), lambda: self.one(ADJECTIVES)+[self.action_noun()[-1]], lambda: self.verb('base')])()
         out = self.maybe(.15, lambda: self.thing()+[('-','PUNCT')])+item()
-        for _ in range(self.g.choice([0,1,1,2,3])): out += self.g.choice([[(',','PUNCT')],[('and','CCONJ')],[(',','PUNCT')]])+item()
+        for _ in range(self.g.choice([0,1,1,2,3])):
+            out += self.g.choice([[(',','PUNCT')],[('and','CCONJ')],[(',','PUNCT')]])+item()
         return out
 
 def silver(
@@ -97,7 +111,8 @@ def silver(
     "NLTK's tags, with verbs and action nouns as the grammar of movement sees them."
     out = []
     for t in texts:
-        words = [w for w,_,_ in split_words(t)]; tags = tag_words(words, 'nltk')
+        words = [w for w,_,_ in split_words(t)]
+        tags = tag_words(words, 'nltk')
         fixed = [{'V':'VERB','G':'VERB','i':'VERB','J':'NOUN'}.get(r, g) for r,g in zip(word_roles(words, tags), tags)]
         if words: out.append(list(zip([w.lower().replace('’',"'") for w in words], fixed)))
     return out
@@ -108,10 +123,12 @@ def train(
     folder, # realmocap22
 ):          # PerceptronTagger
     "Train on made and silver sentences; drop what weighs little."
-    made = Grammar(SEED); made = [made.sentence() if i%3 else made.label() for i in range(N_SENTENCES)]
+    made = Grammar(SEED)
+    made = [made.sentence() if i%3 else made.label() for i in range(N_SENTENCES)]
     labels = {r['text'] for r in lines(folder/'captions.jsonl') if r['source'] in ('cmu','cmu_actions','style100')}
     texts = labels|{r['description'] for r in lines(folder/'text_only/cmu_index_descriptions.jsonl')}|{c for p in own_poses() for c in p['captions']}
-    tagger = PerceptronTagger(load=False); random.seed(SEED)                       # its training shuffles with the global generator
+    tagger = PerceptronTagger(load=False)
+    random.seed(SEED)  # its training shuffles with the global generator
     tagger.train([s for s in made if s]+2*silver(sorted(texts)), nr_iter=N_ITER)
     tagger.model.weights = {f:{c:round(w,1) for c,w in ws.items() if abs(w)>=.05} for f,ws in tagger.model.weights.items() if max(map(abs, ws.values()), default=0)>=MIN_WEIGHT}
     return tagger
@@ -128,7 +145,8 @@ def agreement(
 def main():
     "Train, write, measure."
     folder = data_dir()/'realmocap22'
-    if default_tagger()!='nltk': raise SystemExit("NLTK's averaged_perceptron_tagger_eng is needed for the silver tags: set NLTK_DATA")
+    if default_tagger()!='nltk':
+        raise SystemExit("NLTK's averaged_perceptron_tagger_eng is needed for the silver tags: set NLTK_DATA")
     tagger = train(folder)
     d = dict(about='Averaged perceptron for captions of movement, trained by tools/make_tagger.py on made and CMU sentences; not a general tagger of English.',
              classes=sorted(tagger.classes), tagdict=dict(sorted(tagger.tagdict.items())), weights={k:dict(sorted(v.items())) for k,v in sorted(tagger.model.weights.items())})

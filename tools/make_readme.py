@@ -7,7 +7,7 @@ from nbconvert import MarkdownExporter
 from tree import ROOT
 
 INDEX = 'nbs/index.ipynb'
-_header = f'<!-- Made from {INDEX} by tests/make_readme.py: edit the notebook. -->\n\n'
+_header = f'<!-- Made from {INDEX} by tools/make_readme.py: edit the notebook. -->\n\n'
 _directive = re.compile(r'^#\s*\|.*\n?', re.MULTILINE)
 _hidden = re.compile(r'^#\s*\|\s*hide\s*$')
 _link = re.compile(r'(\]\(|src="|href=")(?!\w+:|#|/)([^)"\s]+)') # relative links and images, Markdown or HTML
@@ -33,7 +33,7 @@ def make_readme(
     return {'README.md': (_header+body).encode()} | files
 
 def readme_differences(
-)->list[str]: # paths from the root
+)->list: # paths from the root
     "Which files are not what `make_readme` would write."
     made = make_readme()
     old = {f'figures/{p.name}' for p in (ROOT/'figures').glob('readme_*')}

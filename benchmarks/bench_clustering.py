@@ -1,6 +1,6 @@
 """How long clustering takes on many poses, and how much memory: prints a table and writes benchmarks/clustering.json.
 
-    python benchmarks/clustering.py [--poses 1000000] [--full] [--out FILE]
+    python benchmarks/bench_clustering.py [--poses 1000000] [--full] [--out FILE]
 
 The poses are the hand-written ones with shaken joint angles, on bodies of many proportions. --full adds k-means without mini-batches.
 """
@@ -8,7 +8,8 @@ import argparse, json, os, platform, resource, time
 from pathlib import Path
 import numpy as np, sklearn
 from text2pose.clustering import balanced_sample, fit_clusters, fit_outliers
-from text2pose.data import atomic_path, own_poses
+from text2pose.core import atomic_path
+from text2pose.data import own_poses
 from text2pose.skeleton import ANGLE_JOINTS, enforce_bone_lengths, pose_from_angles, reference_bone_lengths
 
 def shaken(angles, n, rng, spread=20., idle=10.):
@@ -22,7 +23,10 @@ def shaken(angles, n, rng, spread=20., idle=10.):
 
 def make_poses(n, seed=0):
     "n poses: shaken angles, every bone up to about a fifth longer or shorter."
-    rng = np.random.default_rng(seed); own = own_poses(); per = -(-n//len(own)); x = np.empty((per*len(own),22,3), np.float32)
+    rng = np.random.default_rng(seed)
+    own = own_poses()
+    per = -(-n//len(own))
+    x = np.empty((per*len(own),22,3), np.float32)
     for i,p in enumerate(own):
         lengths = reference_bone_lengths()*rng.lognormal(0, .1, (per,21)).astype(np.float32)
         x[i*per:(i+1)*per] = enforce_bone_lengths(pose_from_angles(shaken(p['angles'], per, rng)), lengths)
@@ -30,11 +34,18 @@ def make_poses(n, seed=0):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--poses', type=int, default=1_000_000); p.add_argument('--full', action='store_true'); p.add_argument('--out', type=Path, default=Path(__file__).with_name('clustering.json'))
-    a = p.parse_args(); x = make_poses(a.poses); rows = []
+    p.add_argument('--poses', type=int, default=1_000_000)
+    p.add_argument('--full', action='store_true')
+    p.add_argument('--out', type=Path, default=Path(__file__).with_name('clustering.json'))
+    a = p.parse_args()
+    x = make_poses(a.poses)
+    rows = []
     def timed(name, f, n=None):
-        t = time.perf_counter(); r = f(); s = time.perf_counter()-t
-        rows.append(dict(step=name, seconds=round(s,1), poses_per_second=round((n or len(x))/s), peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024))); return r
+        t = time.perf_counter()
+        r = f()
+        s = time.perf_counter()-t
+        rows.append(dict(step=name, seconds=round(s,1), poses_per_second=round((n or len(x))/s), peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024)))
+        return r
     def inertia(c): return float((c.distances(x).min(1).astype(np.float64)**2).mean())
     rows.append(dict(step='poses in memory', seconds=None, poses_per_second=None, peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024)))
     mini = timed('fit 8 clusters, mini-batch', lambda: fit_clusters(x, minibatch=True))
@@ -42,11 +53,13 @@ def main():
     timed('balanced sample of 18,000', lambda: balanced_sample(labels, min(18000, len(x))))
     outliers = timed('learn outliers from 100,000', lambda: fit_outliers(x[:100_000]), min(100_000, len(x)))
     timed('score outliers', lambda: outliers.scores(x))
-    res = dict(command='python benchmarks/clustering.py'+' --full'*a.full, poses=len(x), cpus=os.cpu_count(), machine=platform.machine(), python=platform.python_version(), scikit_learn=sklearn.__version__,
+    res = dict(command='python benchmarks/bench_clustering.py'+' --full'*a.full, poses=len(x), cpus=os.cpu_count(), machine=platform.machine(), python=platform.python_version(), scikit_learn=sklearn.__version__,
                load_average=round(os.getloadavg()[0],1), rows=rows, inertia=dict(minibatch=round(inertia(mini),6)))
     if a.full:
-        full = timed('fit 8 clusters, full', lambda: fit_clusters(x, minibatch=False)); res['inertia'].update(full=round(inertia(full),6), minibatch_excess_percent=round(100*(inertia(mini)/inertia(full)-1),2))
-    for r in rows: print(f'{r["step"]:30} '+(f'{r["seconds"]:7.1f} s {r["poses_per_second"]:12,} poses/s' if r['seconds'] is not None else ' '*30)+f' {r["peak_memory_mb"]:7,} MB at most so far')
+        full = timed('fit 8 clusters, full', lambda: fit_clusters(x, minibatch=False))
+        res['inertia'].update(full=round(inertia(full),6), minibatch_excess_percent=round(100*(inertia(mini)/inertia(full)-1),2))
+    for r in rows:
+        print(f'{r["step"]:30} '+(f'{r["seconds"]:7.1f} s {r["poses_per_second"]:12,} poses/s' if r['seconds'] is not None else ' '*30)+f' {r["peak_memory_mb"]:7,} MB at most so far')
     print('mean squared distance:', res['inertia'], ' load average', res['load_average'])
     with atomic_path(a.out) as tmp: tmp.write_text(json.dumps(res, indent=1)+'\n')
 
