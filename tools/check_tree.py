@@ -13,7 +13,6 @@ from make_readme import readme_differences
 from tree import ROOT, chapters, copy_tree, read_cells
 
 MAX_LINE = 120
-_LAST_CELL = '#| hide\nimport nbdev; nbdev.nbdev_export()'
 _GUARD = re.compile(r'(if|assert|.* = )\s*(not )?available\(')
 
 def _without_magics(source):
@@ -53,20 +52,44 @@ def style_faults(
     faults += [f'{where}, line {i}: two statements on a line' for i in _semicolons(source)]
     return faults + [f'{where}, line {i}: a ternary inside a ternary, in an f-string' for i in _nested_ternaries(tree)]
 
+def _names(source):
+    "Names that a cell defines, and names that it reads, at its top level or in functions."
+    nodes = list(ast.walk(ast.parse(_without_magics(source))))
+    stored = {n.id for n in nodes if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+    stored |= {n.name for n in nodes if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+    stored |= {a.asname or a.name for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom)) for a in n.names}
+    return stored, {n.id for n in nodes if isinstance(n, ast.Name)}
+
+def _flagged(source): return {'data','cuda','slow'} & set(re.findall(r'^#\|\s*(\w+)', source, re.MULTILINE))
+
+def flag_faults(
+    path:Path, # a notebook
+)->list:       # one sentence per fault
+    "Cells that run everywhere but use a name that only a flagged cell before them defines."
+    faults,everywhere,only_flagged = [], set(), set()
+    for i,(kind,source) in enumerate(read_cells(path)):
+        if kind!='code': continue
+        stored,read = _names(source)
+        if _flagged(source): only_flagged |= stored-everywhere
+        else:
+            faults += [f'{path.name}, cell {i}: {n} comes from a flagged cell' for n in sorted((read-stored)&only_flagged)]
+            everywhere |= stored
+            only_flagged -= stored
+    return faults
+
 def notebook_faults(
     path:Path, # a notebook
 )->list:       # one sentence per fault
     "Style of every code cell; cells that need data or a GPU ask for it in their first statement."
     faults = []
     for i,(kind,source) in enumerate(read_cells(path)):
-        if kind!='code' or source==_LAST_CELL: continue
+        if kind!='code': continue
         where = f'{path.name}, cell {i}'
         faults += style_faults(source, where)
-        directives = re.findall(r'^#\|\s*(\w+)', source, re.MULTILINE)
         code = [l for l in source.split('\n') if l and not l.startswith('#')]
-        if {'data','cuda'}&set(directives) and not (code and _GUARD.match(code[0])):
+        if _flagged(source)-{'slow'} and not (code and _GUARD.match(code[0])):
             faults.append(f'{where}: must begin with `if available(…):`')
-    return faults
+    return faults + flag_faults(path)
 
 def _own_imports(node):
     "Modules of this package that an import statement names."
