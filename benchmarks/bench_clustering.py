@@ -2,7 +2,8 @@
 
     python benchmarks/bench_clustering.py [--poses 1000000] [--full] [--out FILE]
 
-The poses are the hand-written ones with shaken joint angles, on bodies of many proportions. --full adds k-means without mini-batches.
+The poses are the hand-written ones with shaken joint angles, on bodies of many proportions.
+--full adds k-means without mini-batches.
 """
 import argparse, json, os, platform, resource, time
 from pathlib import Path
@@ -17,7 +18,8 @@ def shaken(angles, n, rng, spread=20., idle=10.):
     out = {}
     for part,(_,names) in ANGLE_JOINTS.items():
         given = angles.get(part, {})
-        out[part] = {k:given.get(k,0)+rng.normal(size=n)*(spread if k in given else 0 if part=='pelvis' else idle) for k in names}
+        rest = 0 if part=='pelvis' else idle
+        out[part] = {k:given.get(k,0)+rng.normal(size=n)*(spread if k in given else rest) for k in names}
         if part.endswith(('knee','elbow')): out[part]['flexion'] = out[part]['flexion'].clip(0, 150)
     return out
 
@@ -32,6 +34,14 @@ def make_poses(n, seed=0):
         x[i*per:(i+1)*per] = enforce_bone_lengths(pose_from_angles(shaken(p['angles'], per, rng)), lengths)
     return x[rng.permutation(len(x))[:n]]
 
+def peak_memory_mb(): return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024)
+
+def print_row(row):
+    "One line of the table."
+    speed = ' '*30
+    if row['seconds'] is not None: speed = f'{row["seconds"]:7.1f} s {row["poses_per_second"]:12,} poses/s'
+    print(f'{row["step"]:30} {speed} {row["peak_memory_mb"]:7,} MB at most so far')
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--poses', type=int, default=1_000_000)
@@ -44,22 +54,26 @@ def main():
         t = time.perf_counter()
         r = f()
         s = time.perf_counter()-t
-        rows.append(dict(step=name, seconds=round(s,1), poses_per_second=round((n or len(x))/s), peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024)))
+        speed = round((n or len(x))/s)
+        rows.append(dict(step=name, seconds=round(s,1), poses_per_second=speed, peak_memory_mb=peak_memory_mb()))
         return r
     def inertia(c): return float((c.distances(x).min(1).astype(np.float64)**2).mean())
-    rows.append(dict(step='poses in memory', seconds=None, poses_per_second=None, peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024)))
+    memory = peak_memory_mb()
+    rows.append(dict(step='poses in memory', seconds=None, poses_per_second=None, peak_memory_mb=memory))
     mini = timed('fit 8 clusters, mini-batch', lambda: fit_clusters(x, minibatch=True))
     labels = timed('assign', lambda: mini.assign(x))
     timed('balanced sample of 18,000', lambda: balanced_sample(labels, min(18000, len(x))))
     outliers = timed('learn outliers from 100,000', lambda: fit_outliers(x[:100_000]), min(100_000, len(x)))
     timed('score outliers', lambda: outliers.scores(x))
-    res = dict(command='python benchmarks/bench_clustering.py'+' --full'*a.full, poses=len(x), cpus=os.cpu_count(), machine=platform.machine(), python=platform.python_version(), scikit_learn=sklearn.__version__,
-               load_average=round(os.getloadavg()[0],1), rows=rows, inertia=dict(minibatch=round(inertia(mini),6)))
+    res = dict(command='python benchmarks/bench_clustering.py'+' --full'*a.full, poses=len(x))
+    res |= dict(cpus=os.cpu_count(), machine=platform.machine(), python=platform.python_version())
+    res |= dict(scikit_learn=sklearn.__version__, load_average=round(os.getloadavg()[0],1), rows=rows)
+    res['inertia'] = dict(minibatch=round(inertia(mini),6))
     if a.full:
         full = timed('fit 8 clusters, full', lambda: fit_clusters(x, minibatch=False))
-        res['inertia'].update(full=round(inertia(full),6), minibatch_excess_percent=round(100*(inertia(mini)/inertia(full)-1),2))
-    for r in rows:
-        print(f'{r["step"]:30} '+(f'{r["seconds"]:7.1f} s {r["poses_per_second"]:12,} poses/s' if r['seconds'] is not None else ' '*30)+f' {r["peak_memory_mb"]:7,} MB at most so far')
+        excess = 100*(inertia(mini)/inertia(full)-1)
+        res['inertia'] |= dict(full=round(inertia(full),6), minibatch_excess_percent=round(excess,2))
+    for r in rows: print_row(r)
     print('mean squared distance:', res['inertia'], ' load average', res['load_average'])
     with atomic_path(a.out) as tmp: tmp.write_text(json.dumps(res, indent=1)+'\n')
 

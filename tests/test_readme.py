@@ -1,16 +1,17 @@
 "The README's code runs: Python blocks from top to bottom in one namespace, and the `text2pose` commands."
-import re, subprocess, sys
+import os, re, shlex, subprocess, sys
 from pathlib import Path
 
 from tree import ROOT, offline_env
 
 def _blocks(*languages):
     text = (ROOT/'README.md').read_text(encoding='utf-8')
-    return [code for language,code in re.findall(r'^```(\w+)\n(.*?)^```', text, re.MULTILINE|re.DOTALL) if language in languages]
+    found = re.findall(r'^```(\w+)\n(.*?)^```', text, re.MULTILINE|re.DOTALL)
+    return [code for language,code in found if language in languages]
 
 def _run(args, cwd):
     env = offline_env(MPLBACKEND='Agg')
-    env['PATH'] = f"{Path(sys.executable).parent}:{env['PATH']}"
+    env['PATH'] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
     r = subprocess.run(args, cwd=cwd, env=env, capture_output=True, text=True, timeout=600)
     assert r.returncode==0, f'{args}\n{r.stdout}{r.stderr}'
 
@@ -24,4 +25,4 @@ def test_commands(tmp_path):
     lines = '\n'.join(_blocks('bash', 'sh')).replace('\\\n', ' ').splitlines()
     commands = [l for l in lines if l.startswith('text2pose ')]
     assert commands
-    for c in commands: _run(['bash', '-c', c], tmp_path)
+    for c in commands: _run(shlex.split(c, comments=True), tmp_path)

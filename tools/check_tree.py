@@ -3,8 +3,9 @@
     python tools/check_tree.py            # everything
     python tools/check_tree.py FILE...    # only the style of these notebooks and scripts
 
-Modules, notebooks and README.md are what nbdev and make_readme.py would write; a chapter imports only earlier ones; one
-statement a line, at most 120 characters (tables and word lists may be longer); a cell that needs data asks for it first.
+Modules, notebooks and README.md are what nbdev and make_readme.py would write; a chapter imports only earlier ones;
+one statement a line, at most 120 characters (tables and word lists may be longer); a cell that needs data asks for it
+first, and cells that run everywhere need nothing that it defined.
 """
 import ast, io, re, subprocess, sys, tempfile, tokenize
 from pathlib import Path
@@ -37,7 +38,8 @@ def _nested_ternaries(tree):
     for node in ast.walk(tree):
         if not isinstance(node, ast.JoinedStr): continue
         outer = [n for n in ast.walk(node) if isinstance(n, ast.IfExp)]
-        if any(isinstance(m, ast.IfExp) for n in outer for m in ast.walk(n) if m is not n): yield node.lineno
+        inner = [m for n in outer for m in ast.walk(n) if isinstance(m, ast.IfExp) and m is not n]
+        if inner: yield node.lineno
 
 def style_faults(
     source:str, # Python, of one cell or file
@@ -70,11 +72,13 @@ def flag_faults(
     for i,(kind,source) in enumerate(read_cells(path)):
         if kind!='code': continue
         stored,read = _names(source)
-        if _flagged(source): only_flagged |= stored-everywhere
-        else:
-            faults += [f'{path.name}, cell {i}: {n} comes from a flagged cell' for n in sorted((read-stored)&only_flagged)]
-            everywhere |= stored
-            only_flagged -= stored
+        if _flagged(source):
+            only_flagged |= stored-everywhere
+            continue
+        missing = sorted((read-stored) & only_flagged)
+        faults += [f'{path.name}, cell {i}: {n} comes from a flagged cell' for n in missing]
+        everywhere |= stored
+        only_flagged -= stored
     return faults
 
 def notebook_faults(

@@ -23,8 +23,10 @@ def main(
     for file in sorted({p.file for p in own}):
         some = [p for p in own if p.file==file]
         path = out/f'atlas_{Path(file).stem}.png'
-        fig = plot_poses(np.concatenate([atlas_joints(p.name, folder=folder) for p in some]), [p.name.replace('_',' ')+(' (held out)' if p.split=='val' else '') for p in some],
-            n_cols=10, size=1.9, dpi=80, azim=35, lw=2.6, suptitle=f'{file}: {len(some)} poses')
+        joints = np.concatenate([atlas_joints(p.name, folder=folder) for p in some])
+        titles = [p.name.replace('_',' ')+(' (val)' if p.split=='val' else '') for p in some]
+        look = dict(n_cols=10, size=1.9, dpi=80, azim=35, lw=2.6)
+        fig = plot_poses(joints, titles, suptitle=f'{file}: {len(some)} poses', **look)
         fig.canvas.draw()
         Image.fromarray(np.asarray(fig.canvas.buffer_rgba())).convert('RGB').quantize(48).save(path, optimize=True)
         plt.close(fig)

@@ -1,4 +1,7 @@
-"Write README.md from nbs/index.ipynb (nbconvert, so that Quarto is not needed); with --check only say whether it is in step."
+"""Write README.md from nbs/index.ipynb (with nbconvert, so that Quarto is not needed).
+
+    python tools/make_readme.py [--check]    # --check only says whether README.md is in step
+"""
 import posixpath, re, sys
 
 import nbformat
@@ -7,7 +10,7 @@ from nbconvert import MarkdownExporter
 from tree import ROOT
 
 INDEX = 'nbs/index.ipynb'
-_header = f'<!-- Made from {INDEX} by tools/make_readme.py: edit the notebook. -->\n\n'
+_HEADER = f'<!-- Made from {INDEX} by tools/make_readme.py: edit the notebook. -->\n\n'
 _directive = re.compile(r'^#\s*\|.*\n?', re.MULTILINE)
 _hidden = re.compile(r'^#\s*\|\s*hide\s*$')
 _link = re.compile(r'(\]\(|src="|href=")(?!\w+:|#|/)([^)"\s]+)') # relative links and images, Markdown or HTML
@@ -15,7 +18,7 @@ _link = re.compile(r'(\]\(|src="|href=")(?!\w+:|#|/)([^)"\s]+)') # relative link
 def _from_root(m): return m[1] + posixpath.normpath(posixpath.join(posixpath.dirname(INDEX), m[2]))
 
 def make_readme(
-)->dict[str,bytes]: # path from the root -> content
+)->dict: # path from the root -> content
     "README.md and the images that the notebook's cells drew."
     nb = nbformat.read(ROOT/INDEX, as_version=4)
     nb.cells = [c for c in nb.cells if not (c.cell_type=='code' and _hidden.match(c.source.partition('\n')[0]))]
@@ -30,14 +33,15 @@ def make_readme(
         body = body.replace(f']({name})', f']({path})')
         files[path] = data
     body = re.sub(r'\n\s*\n', '\n\n', body).strip() + '\n'
-    return {'README.md': (_header+body).encode()} | files
+    return {'README.md': (_HEADER+body).encode()} | files
 
 def readme_differences(
 )->list: # paths from the root
     "Which files are not what `make_readme` would write."
     made = make_readme()
     old = {f'figures/{p.name}' for p in (ROOT/'figures').glob('readme_*')}
-    return sorted((old - made.keys()) | {p for p,b in made.items() if not (ROOT/p).exists() or (ROOT/p).read_bytes()!=b})
+    def _same(path, content): return (ROOT/path).exists() and (ROOT/path).read_bytes()==content
+    return sorted((old - made.keys()) | {p for p,b in made.items() if not _same(p, b)})
 
 def write_readme():
     "Write what `make_readme` made, and remove images that are no longer shown."

@@ -1,4 +1,4 @@
-"What tests and tools share: where the project is, its chapters in order, a copy to work in, an environment with nothing in it."
+"What tests and tools share: where the project is, its chapters in order, a copy to work in, a bare environment."
 import json, os, re, shutil
 from pathlib import Path
 
