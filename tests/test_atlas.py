@@ -98,13 +98,13 @@ def test_twins_are_mirror_images():
     x = np.stack([EVERY[n] for n in twins])
     assert np.array_equal(x, mirror(np.stack([EVERY[p.twin_of] for p in twins.values()])))
     assert A._as_expected(x, [p.expects for p in twins.values()]).all() and A._as_expected(np.stack(list(EVERY.values())), [p.expects for p in POSES.values()]).all()
-    written = lambda some: np.stack([A._vector(p.angles) for p in some])
+    written = lambda some: np.stack([A._to_vector(p.angles) for p in some])
     fk = lambda v: A._joints(v, None)
     assert np.abs(fk(written(twins.values()))-mirror(fk(written(POSES[p.twin_of] for p in twins.values())))).max()<2e-5
     for n,p in twins.items():
         o = POSES[p.twin_of]
-        assert p.split==o.split and p.tags==o.tags and A._twin(p).phrases==o.phrases and {A._swap(c) for c in p.contact}==set(o.contact)
-        if {'left','right'}&set(n.split('_')): assert A._swap(n)==p.twin_of
+        assert p.split==o.split and p.tags==o.tags and A._twin(p).phrases==o.phrases and {A._swap_sides(c) for c in p.contact}==set(o.contact)
+        if {'left','right'}&set(n.split('_')): assert A._swap_sides(n)==p.twin_of
 
 def test_the_floor():
     "By its own arithmetic: soles, knees and hands that bear are level, and nothing is far below them. A difference of more than 15 cm means a box or a bench."
