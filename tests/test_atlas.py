@@ -24,14 +24,30 @@ def folder_of(tmp_path, **files):
 # ---- files
 
 @pytest.mark.parametrize('text,says', [
-    (GOOD.replace('left_shoulder','left_sholder'), "angles: no joint is called 'left_sholder'"), (GOOD.replace('flexion','bending'), "left_shoulder has no angle 'bending'"),
-    (GOOD.replace('170','far'), 'must be degrees'), (GOOD.replace('170','true'), 'must be degrees'), (GOOD.replace('170','.inf'), 'must be degrees'), (GOOD.replace('170','1'+'0'*400), 'must be degrees'), (GOOD.replace('170','2001-01-01'), 'must be degrees'),
-    (GOOD.replace('{flexion: 170}','170'), 'must have named angles'), (GOOD.replace('hand up, ',''), 'must have 3 to 8 entries, found 2'), (GOOD.replace('hand up','raise a hand'), 'same entry twice'), (GOOD.replace('hand up','12:30'), 'list of sentences'),
-    (GOOD.replace('left_hand_overhead','left_hand_overhed'), "did you mean 'left_hand_overhead'"), (GOOD+'  contact: [feet, toes]\n', "'toes'"), (GOOD+'  contact: [feet, none]\n', 'stand alone'), (GOOD+'  contact: []\n', 'name or a list'),
-    (GOOD+'  vary: {left_sholder: 3}\n', "'left_sholder'"), (GOOD+'  vary: -1\n', '0 to 30'), (GOOD+'  split: test\n', 'train or val'), (GOOD+'  mirror: 1\n', 'true or false'), (GOOD+'  colour: red\n', "no field 'colour'"), (GOOD.replace('hand_up','Hand up'), 'small letters'),
-    (GOOD.replace('- name: hand_up\n','- colour: red\n'), 'entry 1'), (GOOD+GOOD, 'is taken'), (GOOD.replace('hand_up','left_hand')+GOOD.replace('hand_up','right_hand'), "taken by the mirror image of 'left_hand'"),
-    (GOOD+'  name: again\n', "line 5: 'name' is written twice"), (GOOD.replace('[hand','[[hand'), 'not valid YAML: line 3'), ('- !!python/object/apply:os.getcwd []\n', 'not valid YAML: line 1'), ('a: 1\n', 'must hold a list of poses, found dict'), ('', 'must hold a list'),
-    ('- 3\n', 'entry 1 must be a pose'), ('['*5000, 'not valid YAML'), (b'\xff\xfe\x00', 'not valid YAML'), ('- 2001-99-99\n', 'not valid YAML'), ('&a [*a]\n', 'entry 1 must be a pose'), ('? [a]\n: b\n', 'not valid YAML')])
+    (GOOD.replace('left_shoulder','left_sholder'), "angles: no joint is called 'left_sholder'"),
+    (GOOD.replace('flexion','bending'), "left_shoulder has no angle 'bending'"),
+    (GOOD.replace('170','far'), 'must be degrees'), (GOOD.replace('170','true'), 'must be degrees'),
+    (GOOD.replace('170','.inf'), 'must be degrees'), (GOOD.replace('170','1'+'0'*400), 'must be degrees'),
+    (GOOD.replace('170','2001-01-01'), 'must be degrees'),
+    (GOOD.replace('{flexion: 170}','170'), 'must have named angles'),
+    (GOOD.replace('hand up, ',''), 'must have 3 to 8 entries, found 2'),
+    (GOOD.replace('hand up','raise a hand'), 'same entry twice'),
+    (GOOD.replace('hand up','12:30'), 'list of sentences'),
+    (GOOD.replace('left_hand_overhead','left_hand_overhed'), "did you mean 'left_hand_overhead'"),
+    (GOOD+'  contact: [feet, toes]\n', "'toes'"), (GOOD+'  contact: [feet, none]\n', 'stand alone'),
+    (GOOD+'  contact: []\n', 'name or a list'),
+    (GOOD+'  vary: {left_sholder: 3}\n', "'left_sholder'"), (GOOD+'  vary: -1\n', '0 to 30'),
+    (GOOD+'  split: test\n', 'train or val'), (GOOD+'  mirror: 1\n', 'true or false'),
+    (GOOD+'  colour: red\n', "no field 'colour'"), (GOOD.replace('hand_up','Hand up'), 'small letters'),
+    (GOOD.replace('- name: hand_up\n','- colour: red\n'), 'entry 1'), (GOOD+GOOD, 'is taken'),
+    (GOOD.replace('hand_up','left_hand')+GOOD.replace('hand_up','right_hand'),
+    "taken by the mirror image of 'left_hand'"),
+    (GOOD+'  name: again\n', "line 5: 'name' is written twice"),
+    (GOOD.replace('[hand','[[hand'), 'not valid YAML: line 3'),
+    ('- !!python/object/apply:os.getcwd []\n', 'not valid YAML: line 1'),
+    ('a: 1\n', 'must hold a list of poses, found dict'), ('', 'must hold a list'),
+    ('- 3\n', 'entry 1 must be a pose'), ('['*5000, 'not valid YAML'), (b'\xff\xfe\x00', 'not valid YAML'),
+    ('- 2001-99-99\n', 'not valid YAML'), ('&a [*a]\n', 'entry 1 must be a pose'), ('? [a]\n: b\n', 'not valid YAML')])
 def test_one_sentence_for_a_mistake(tmp_path, text, says):
     folder_of(tmp_path, own=text)
     found = A.check_atlas(tmp_path)
@@ -63,23 +79,34 @@ def test_a_changed_file_is_read_again(tmp_path):
     path.write_text(GOOD.replace('hand_up','arm_up'))
     os.utime(path, ns=(1,1))
     assert set(A.atlas(folder=tmp_path))=={'arm_up','arm_up_mirrored'}
-    assert A.vary_pose('arm_up', 3, folder=tmp_path).shape==(3,22,3) and {r['clip'] for r in A.atlas_rows(2, folder=tmp_path)}=={'arm_up','arm_up_mirrored'}
+    assert A.vary_pose('arm_up', 3, folder=tmp_path).shape==(3,22,3)
+    assert {r['clip'] for r in A.atlas_rows(2, folder=tmp_path)}=={'arm_up','arm_up_mirrored'}
     with pytest.raises(ValueError, match='no pose has the field'): A.compositions(3, folder=tmp_path)
 
 def test_what_a_check_finds_in_a_bad_pose(tmp_path):
     def found(**fields):
-        return ' '.join(A.check_atlas(folder_of(tmp_path, own='- name: p\n  phrases: [one, two, three]\n' + ''.join(f'  {k}: {v}\n' for k,v in fields.items()))))
+        return ' '.join(A.check_atlas(folder_of(tmp_path,
+            own='- name: p\n  phrases: [one, two, three]\n' + ''.join(f'  {k}: {v}\n' for k,v in fields.items()))))
     assert 'plausibility' in found(angles='{left_knee: {flexion: -60}}', expects='[standing]')
     assert 'does not hold' in found(angles='{left_shoulder: {flexion: 90}}', expects='[left_hand_overhead]')
-    assert 'mirror: false' in found(angles='{left_shoulder: {abduction: 90}, right_shoulder: {abduction: 90}}', expects='[left_hand_out_to_side]')
-    assert 'overlap' in found(angles='{left_hip: {flexion: 60, abduction: -30}, left_knee: {flexion: 60}, right_hip: {flexion: 60}, right_knee: {flexion: 60}}', contact='none', expects='[left_knee_bent]')
-    assert 'expects nothing' in found(angles='{left_shoulder: {flexion: 90}}') and 'ends with a stop' in found(angles='{left_shoulder: {flexion: 90}}', expects='[standing]', upper='[arm forward.]')
-    assert 'arms bear weight' in found(angles='{pelvis: {flexion: 80}, left_shoulder: {flexion: 80}, right_shoulder: {flexion: 80}}', contact='[hands, feet]', lower='[in a plank]', expects='["!lying_on_back"]')
+    assert 'mirror: false' in found(angles='{left_shoulder: {abduction: 90}, right_shoulder: {abduction: 90}}',
+        expects='[left_hand_out_to_side]')
+    crossed = '{left_hip: {flexion: 60, abduction: -30}, left_knee: {flexion: 60}, right_hip: {flexion: 60}, ' \
+        'right_knee: {flexion: 60}}'
+    assert 'overlap' in found(angles=crossed, contact='none', expects='[left_knee_bent]')
+    assert 'expects nothing' in found(angles='{left_shoulder: {flexion: 90}}')
+    assert 'ends with a stop' in found(angles='{left_shoulder: {flexion: 90}}', expects='[standing]',
+        upper='[arm forward.]')
+    plank = '{pelvis: {flexion: 80}, left_shoulder: {flexion: 80}, right_shoulder: {flexion: 80}}'
+    fields = dict(contact='[hands, feet]', lower='[in a plank]', expects='["!lying_on_back"]')
+    assert 'arms bear weight' in found(angles=plank, **fields)
 
 # ---- the package's own atlas
 
 def test_the_atlas_is_large_and_whole():
-    assert len(OWN)>=300 and sum('yoga' in p.tags for p in OWN.values())>=40 and any('golf' in p.tags for p in OWN.values())
+    assert len(OWN)>=300
+    assert sum('yoga' in p.tags for p in OWN.values())>=40
+    assert any('golf' in p.tags for p in OWN.values())
     assert all(3<=len(p.phrases)<=8 and len(p.expects)>=2 and p.tags for p in OWN.values())
     assert .02<np.mean([p.split=='val' for p in OWN.values()])<.2
     assert sum(bool(p.upper) for p in OWN.values())>=60 and sum(bool(p.lower) for p in OWN.values())>=25
@@ -91,23 +118,30 @@ def test_poses_json_is_derived_from_the_atlas():
     text = asset('poses.json').read_text(encoding='utf-8')
     assert tool.layout(tool.from_atlas(json.loads(text), POSES))==text
     for p in own_poses():
-        assert p['angles']==POSES[p['name']].angles and set(p['captions'])<=set(POSES[p['name']].phrases) and 'basics' in POSES[p['name']].tags
+        assert p['angles']==POSES[p['name']].angles
+        assert set(p['captions'])<=set(POSES[p['name']].phrases)
+        assert 'basics' in POSES[p['name']].tags
 
 def test_twins_are_mirror_images():
     twins = {n:p for n,p in POSES.items() if p.twin_of}
     x = np.stack([EVERY[n] for n in twins])
     assert np.array_equal(x, mirror(np.stack([EVERY[p.twin_of] for p in twins.values()])))
-    assert A._as_expected(x, [p.expects for p in twins.values()]).all() and A._as_expected(np.stack(list(EVERY.values())), [p.expects for p in POSES.values()]).all()
+    assert A._as_expected(x, [p.expects for p in twins.values()]).all()
+    assert A._as_expected(np.stack(list(EVERY.values())), [p.expects for p in POSES.values()]).all()
     written = lambda some: np.stack([A._to_vector(p.angles) for p in some])
     fk = lambda v: A._joints(v, None)
     assert np.abs(fk(written(twins.values()))-mirror(fk(written(POSES[p.twin_of] for p in twins.values())))).max()<2e-5
     for n,p in twins.items():
         o = POSES[p.twin_of]
-        assert p.split==o.split and p.tags==o.tags and A._twin(p).phrases==o.phrases and {A._swap_sides(c) for c in p.contact}==set(o.contact)
+        assert p.split==o.split
+        assert p.tags==o.tags
+        assert A._twin(p).phrases==o.phrases
+        assert {A._swap_sides(c) for c in p.contact}==set(o.contact)
         if {'left','right'}&set(n.split('_')): assert A._swap_sides(n)==p.twin_of
 
 def test_the_floor():
-    "By its own arithmetic: soles, knees and hands that bear are level, and nothing is far below them. A difference of more than 15 cm means a box or a bench."
+    """By its own arithmetic: soles, knees and hands that bear are level, and nothing is far below them.
+    A difference of more than 15 cm means a box or a bench."""
     level = lambda *z: (gap:=max(z)-min(z))<.012 or gap>.15
     for n,p in OWN.items():
         z = dict(zip(JOINT_NAMES, EVERY[n][:,2]))
@@ -116,7 +150,8 @@ def test_the_floor():
         flat = all(abs(h-z[f'{s}_foot'])<.02 for h,s in zip(heels, ('left','right')))
         if set(p.contact)=={'left_foot','right_foot'} and flat: assert level(*feet), n
         if feet and set(p.contact)<={'left_foot','right_foot'}:
-            assert min(z.values())>min(feet+[h for h,s in zip(heels, ('left','right')) if f'{s}_foot' in p.contact])-.025, n
+            assert min(z.values())>min(feet+[h for h,
+                s in zip(heels, ('left','right')) if f'{s}_foot' in p.contact])-.025, n
         if set(p.contact)=={'left_knee','right_knee'}: assert level(z['left_knee'], z['right_knee']), n
         if set(p.contact)=={'left_knee','right_knee','left_hand','right_hand'}:
             assert level(*(z[f'{s}_{j}']-t for s in ('left','right') for j,t in (('knee',.035),('wrist',.025)))), n
@@ -124,27 +159,39 @@ def test_the_floor():
 
 # ---- variations
 
-@pytest.mark.parametrize('name', ['saluting','hands_and_knees','sitting_on_floor','lying_on_back','warrior_two','arms_crossed','plank','right_kick'])
+@pytest.mark.parametrize('name', ['saluting','hands_and_knees','sitting_on_floor','lying_on_back','warrior_two',
+    'arms_crossed','plank','right_kick'])
 def test_variations_are_bounded_and_still_the_pose(name):
     lengths = bone_lengths_for(height=1.6)
     x = A.vary_pose(name, 24, seed=3, lengths=lengths)
     p = POSES[name]
-    assert x.dtype==np.float32 and np.abs(x[:,0]).max()==0 and np.abs(bone_lengths(x)/lengths-1).max()<1e-3 and satisfies(p.expects, x).all()
+    assert x.dtype==np.float32
+    assert np.abs(x[:,0]).max()==0
+    assert np.abs(bone_lengths(x)/lengths-1).max()<1e-3
+    assert satisfies(p.expects, x).all()
     angles = joint_angles(x)
-    assert all(angles[f'{s}_{j}_flexion'].min()>=-1 for s in ('left','right') for j in ('knee','elbow') if p.angles.get(f'{s}_{j}', {}).get('flexion', 0)>=0)
+    assert all(angles[f'{s}_{j}_flexion'].min()>=-1 for s in ('left','right') for j in ('knee',
+        'elbow') if p.angles.get(f'{s}_{j}', {}).get('flexion', 0)>=0)
     assert np.linalg.norm(x-x.mean(0), axis=-1).max()<.6 and len(np.unique(x.round(4), axis=0))>12
     many = bone_lengths_for(height=1.5)*np.linspace(1, 1.2, 24)[:,None]
     assert np.allclose(bone_lengths(A.vary_pose(name, 24, lengths=many)), many, rtol=1e-3)
 
 def test_seeds_and_bad_calls():
     a = A.vary_pose('bow', 6, seed=1)
-    assert np.array_equal(a, A.vary_pose('bow', 6, seed=1)) and np.array_equal(a[:2], A.vary_pose('bow', 2, seed=1)) and not np.allclose(a, A.vary_pose('bow', 6, seed=2))
+    assert np.array_equal(a, A.vary_pose('bow', 6, seed=1))
+    assert np.array_equal(a[:2], A.vary_pose('bow', 2, seed=1))
+    assert not np.allclose(a, A.vary_pose('bow', 6, seed=2))
     rows = A.atlas_rows(2, 5, 'val', n_phrases=2)
     again = A.atlas_rows(2, 5, 'val', n_phrases=2)
-    assert [r['caption'] for r in rows]==[r['caption'] for r in again] and len(rows)==4*len(A.atlas('val')) and all(np.array_equal(r['joints'], s['joints']) for r,s in zip(rows, again))
-    assert all(r['source']=='atlas' and r['caption_kind']=='atlas' and r['first_action']==r['caption'] and r['caption'] in POSES[r['clip']].phrases for r in rows)
+    assert [r['caption'] for r in rows]==[r['caption'] for r in again]
+    assert len(rows)==4*len(A.atlas('val'))
+    assert all(np.array_equal(r['joints'], s['joints']) for r,s in zip(rows, again))
+    for r in rows:
+        assert r['source']==r['caption_kind']=='atlas'
+        assert r['first_action']==r['caption'] and r['caption'] in POSES[r['clip']].phrases
     assert A.atlas_joints(POSES['bow']).shape==(1,22,3) and A.vary_pose('bow', 0).shape==(0,22,3)
-    for bad in (dict(name='bo'), dict(name='bow', n=-1), dict(name='bow', n=1.5), dict(name='bow', seed=-1), dict(name='bow', lengths=[1]*20), dict(name='bow', lengths=reference_bone_lengths()*100)):
+    for bad in (dict(name='bo'), dict(name='bow', n=-1), dict(name='bow', n=1.5), dict(name='bow', seed=-1),
+        dict(name='bow', lengths=[1]*20), dict(name='bow', lengths=reference_bone_lengths()*100)):
         with pytest.raises(ValueError): A.vary_pose(**bad)
     for bad in (dict(n_variations=0), dict(split='test'), dict(n_words=-1)):
         with pytest.raises(ValueError): A.atlas_rows(**bad)
@@ -172,7 +219,8 @@ def test_limbs_through_each_other_are_seen():
     bad = x.copy()
     bad[:,20] = bad[:,5]+(bad[:,5]-bad[:,18])*.4
     assert A.self_intersection(bad)[0]>A.GIVES  # the left forearm through the right knee
-    assert np.allclose(A.self_intersection(bad), A.self_intersection(mirror(bad)), atol=1e-5) and np.allclose(1.2*A.self_intersection(bad), A.self_intersection(np.float32(1.2)*bad), atol=1e-4)
+    assert np.allclose(A.self_intersection(bad), A.self_intersection(mirror(bad)), atol=1e-5)
+    assert np.allclose(1.2*A.self_intersection(bad), A.self_intersection(np.float32(1.2)*bad), atol=1e-4)
     assert A.self_intersection(bad[0]).shape==()
 
 def test_what_is_held_out_is_never_in_training():
@@ -183,7 +231,8 @@ def test_what_is_held_out_is_never_in_training():
     for u,l in train[1]+val[1]:
         twins = [next((t for t,q in POSES.items() if q.twin_of==n), POSES[n].twin_of or n) for n in (u,l)]
         assert A.pair_split(POSES[u],POSES[l])==A.pair_split(*(POSES[t] for t in twins)), (u,l,twins)
-    assert not {r['clip'] for r in A.atlas_rows(1, split='train', n_phrases=1)}&held and {r['split'] for r in A.composition_rows(8, split='val')}=={'val'}
+    assert not {r['clip'] for r in A.atlas_rows(1, split='train', n_phrases=1)}&held
+    assert {r['split'] for r in A.composition_rows(8, split='val')}=={'val'}
 
 def test_compositions_say_what_they_are():
     x,names,captions = A.compositions(50, 7)
