@@ -65,7 +65,11 @@ WHOLE = ['100STYLE.zip', 'fetched.json', 'files/100STYLE/Angry/Angry_FW.bvh', 'f
 
 def test_once_then_cached(server, tmp_path):
     said,seen = [],[]
-    out = fetch('style100', tmp_path, server.url, say=said.append, progress=lambda it: (seen.append(1) or x for x in it))
+    def progress(pieces):
+        for piece in pieces:
+            seen.append(1)
+            yield piece
+    out = fetch('style100', tmp_path, server.url, say=said.append, progress=progress)
     assert left(tmp_path)==WHOLE and out==tmp_path/'files' and seen and server.asked==[None]
     assert 'CC BY 4.0' in said[0] and 'Mason' in said[0] and 'fetching http' in said[1] and '3 files' in said[2]
     assert json.loads((tmp_path/'fetched.json').read_text())['100STYLE.zip']['bytes']==len(GOOD)

@@ -407,9 +407,9 @@ def _body_mesh(offsets):
         all_joints.append(joints)
     return {m:tuple(np.concatenate(arrays) for arrays in part) for m,part in parts.items()}
 
-# %% ../nbs/02d_export.ipynb #26b5c236
+# %% ../nbs/02d_export.ipynb #0dfd76c3
 def _quaternions(R):
-    "Rotation matrices (n, …, 3, 3) → unit quaternions (n, …, 4) x, y, z, w, with no change of sign from one to the next."
+    "Rotation matrices (n, …, 3, 3) → quaternions (n, …, 4) x, y, z, w, with no change of sign from one to the next."
     import torch
     from text2pose.skeleton import matrix_to_quaternion
     q = np.roll(matrix_to_quaternion(torch.from_numpy(R)).numpy(), -1, axis=-1)
@@ -605,7 +605,8 @@ def _json(content):
     "One line of JSON; numpy's numbers are numbers, and what JSON cannot say is refused."
     def plain(o):
         if isinstance(o, (np.ndarray,np.generic)): return o.tolist()
-        raise ValueError(f'{type(o).__name__} {o!r} cannot be noted in the file; expected text, numbers, lists or dicts')
+        raise ValueError(f'{type(o).__name__} {o!r} cannot be noted in the file; '
+                         'expected text, numbers, lists or dicts')
     return json.dumps(content, ensure_ascii=False, separators=(',',':'), allow_nan=False, default=plain)
 
 def _rounded(values, digits):
