@@ -541,55 +541,61 @@ def to_glb(
     if len(x)>1 and not row: glb.animate(moved, turns, still, seconds, interpolation)
     return glb.to_bytes()
 
-# %% ../nbs/02d_export.ipynb #482a5fcb
+# %% ../nbs/02d_export.ipynb #8f5cb0dd
 _NOT_OURS = 'expected a GLB file as `to_glb` writes it, with nodes for the 22 joints of one skeleton a pose'
 
-def _accessor_values(doc, i):
-    "Numbers of an accessor, (count, width) float32."
-    accessor = doc.accessors[i]
-    view = doc.bufferViews[accessor.bufferView]
-    start = view.byteOffset or 0
-    return np.frombuffer(doc.binary_blob()[start:start+view.byteLength], np.float32).reshape(accessor.count, -1)
+def _glb_parts(data):
+    "The document of a GLB file and its buffer: a header of 12 bytes, then two chunks of length, kind and content."
+    n = int.from_bytes(data[12:16], 'little')
+    doc = json.loads(data[20:20+n])
+    if data[:4]!=b'glTF' or not doc['asset']['generator'].startswith('text2pose'): raise ValueError(_NOT_OURS)
+    return doc, data[20+n+8:]
 
-def _animated(doc):
+def _accessor_values(doc, blob, i):
+    "Numbers of an accessor, (count, width) float32."
+    accessor = doc['accessors'][i]
+    view = doc['bufferViews'][accessor['bufferView']]
+    start = view.get('byteOffset', 0)
+    return np.frombuffer(blob[start:start+view['byteLength']], np.float32).reshape(accessor['count'], -1)
+
+def _animated(doc, blob):
     "(node, 'rotation' or 'translation') → values (poses, 4 or 3); the key that only ends the last pose is left out."
     values = {}
-    for animation in doc.animations:
-        for channel in animation.channels:
-            sampler = animation.samplers[channel.sampler]
-            keys = _accessor_values(doc, sampler.output)
-            values[channel.target.node,channel.target.path] = keys[:-1] if sampler.interpolation=='STEP' else keys
+    for animation in doc.get('animations', []):
+        for channel in animation['channels']:
+            sampler,target = animation['samplers'][channel['sampler']],channel['target']
+            keys = _accessor_values(doc, blob, sampler['output'])
+            values[target['node'],target['path']] = keys[:-1] if sampler['interpolation']=='STEP' else keys
     return values
 
-def _skin_positions(doc, skin, mark, animated, n):
+def _skin_positions(doc, joints, mark, animated, n):
     "Positions (n, 22, 3) of the nodes of one skeleton, in the file's axes."
     import torch
     from text2pose.skeleton import quaternion_to_matrix
-    nodes = [doc.nodes[i] for i in skin.joints]
-    children = [[skin.joints[c] for c in range(N_JOINTS) if PARENTS[c]==j] for j in range(N_JOINTS)]
-    if [node.name for node in nodes]!=[name+mark for name in JOINT_NAMES]: raise ValueError(_NOT_OURS)
-    if [list(node.children or []) for node in nodes]!=children: raise ValueError(_NOT_OURS)
+    nodes = [doc['nodes'][i] for i in joints]
+    children = [[joints[c] for c in range(N_JOINTS) if PARENTS[c]==j] for j in range(N_JOINTS)]
+    if [node['name'] for node in nodes]!=[name+mark for name in JOINT_NAMES]: raise ValueError(_NOT_OURS)
+    if [node.get('children', []) for node in nodes]!=children: raise ValueError(_NOT_OURS)
     def values(path):
-        fixed = [np.broadcast_to(getattr(node, path), (n,len(getattr(node, path)))) for node in nodes]
-        return np.stack([animated.get((i,path), v) for i,v in zip(skin.joints, fixed)], 1).astype(np.float64)
+        fixed = [np.broadcast_to(node[path], (n,len(node[path]))) for node in nodes]
+        return np.stack([animated.get((i,path), v) for i,v in zip(joints, fixed)], 1).astype(np.float64)
     rotations = quaternion_to_matrix(torch.from_numpy(np.roll(values('rotation'), 1, axis=-1))).numpy()
     moved = values('translation')
     return moved[:,:1]+_posed(_world(rotations), moved)
 
+@np.errstate(over='ignore', invalid='ignore')
 def from_glb(
     data:bytes, # a GLB file that `to_glb` wrote
 )->tuple:       # (n, 22, 3) float32, metres, Z up, as they stand in the scene; the file's extras, a dict
     "The poses of a GLB file: a key of the animation each, or a body of the row."
-    import pygltflib as g
     try:
-        doc = g.GLTF2.load_from_bytes(data)
-        if not doc.asset.generator.startswith('text2pose'): raise ValueError(_NOT_OURS)
-        animated = _animated(doc)
+        doc,blob = _glb_parts(data)
+        animated = _animated(doc, blob)
         n = len(next(iter(animated.values()))) if animated else 1
-        marks = ['']+[f'_{i}' for i in range(2, len(doc.skins)+1)]
-        people = [_skin_positions(doc, skin, mark, animated, n) for skin,mark in zip(doc.skins, marks)]
+        marks = ['']+[f'_{i}' for i in range(2, len(doc['skins'])+1)]
+        people = [_skin_positions(doc, s['joints'], mark, animated, n) for s,mark in zip(doc['skins'], marks)]
         joints = z_up_from_y_up(np.concatenate(people)).astype(np.float32)
-        extras = dict(doc.extras or {})
+        extras = dict(doc.get('extras', {}))
     except Exception: raise ValueError(_NOT_OURS) from None
     return check_array(joints, (None,N_JOINTS,3), 'the scene'), extras
 
