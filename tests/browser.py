@@ -9,14 +9,15 @@ import numpy as np, pytest
 from tree import ROOT
 
 WEB, CACHE = ROOT/'tests/web', ROOT/'.cache/web'
-FLAGS = '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync ' \
-    '--use-angle=swiftshader --enable-unsafe-swiftshader --ignore-gpu-blocklist'
+FLAGS = '''--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync
+--disable-component-update --use-angle=swiftshader --enable-unsafe-swiftshader --ignore-gpu-blocklist'''
 
 def missing(
     what:str, # that is not here
 ):
     "Fail where a browser is required, else say so and skip."
-    if os.environ.get('CI') or os.environ.get('TEXT2POSE_REQUIRE_BROWSER')=='1': pytest.fail(f'{what}: required here')
+    required = os.environ.get('CI') or os.environ.get('TEXT2POSE_REQUIRE_BROWSER')=='1'
+    if required: pytest.fail(f'{what}: required here')
     print(f'skipped: {what}')
     pytest.skip(what)
 
@@ -24,28 +25,37 @@ def program(
     *names:str, # any of these will do
 )->str:         # its path
     "A program that is installed."
-    return next((p for n in names if (p:=shutil.which(n))), None) or missing(f'{names[0]} is not installed')
+    found = [p for p in map(shutil.which, names) if p]
+    return found[0] if found else missing(f'{names[0]} is not installed')
+
+def _install(
+    folder:Path, # where node_modules goes
+):
+    "Install the packages of tests/web with npm."
+    for f in ('package.json','package-lock.json'): shutil.copy(WEB/f, folder)
+    command = [program('npm'), 'ci', '--ignore-scripts', '--no-audit', '--no-fund']
+    r = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    if r.returncode: missing(f'npm ci failed: {r.stderr.strip()[-300:]}')
 
 def node_modules(
 )->Path: # the folder, with exactly the packages of tests/web/package-lock.json
     "Install the npm packages once, into an ignored folder."
-    npm,lock = program('npm'),WEB/'package-lock.json'
-    if not (CACHE/'package-lock.json').is_file() or (CACHE/'package-lock.json').read_bytes()!=lock.read_bytes():
+    lock = CACHE/'package-lock.json'
+    if not lock.is_file() or lock.read_bytes()!=(WEB/'package-lock.json').read_bytes():
         CACHE.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE.parent) as tmp:
-            for f in ('package.json','package-lock.json'): shutil.copy(WEB/f, tmp)
-            r = subprocess.run([npm,'ci','--ignore-scripts','--no-audit','--no-fund'], cwd=tmp, capture_output=True, text=True, timeout=300)
-            if r.returncode: missing(f'npm ci failed: {r.stderr.strip()[-300:]}')
+            _install(Path(tmp))
             shutil.rmtree(CACHE, ignore_errors=True)
             os.rename(tmp, CACHE)
-            Path(tmp).mkdir()
+            Path(tmp).mkdir()  # which the context removes
     return CACHE/'node_modules'
 
 def validate(
     glb:Path, # a file
 )->list:      # of issues: code, message, pointer, severity 0 (error) to 3 (hint)
     "What Khronos' glTF validator says about a file."
-    r = subprocess.run([program('node'), WEB/'validate.cjs', node_modules(), glb], capture_output=True, text=True, timeout=120)
+    command = [program('node'), WEB/'validate.cjs', node_modules(), glb]
+    r = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert r.returncode==0, r.stderr
     return json.loads(r.stdout)['issues']['messages']
 

@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['COCO18', 'BODY25', 'KEYPOINTS', 'OPENPOSE_LIMBS', 'COLORS', 'FORMATS', 'FRAME', 'SHEET_COLUMNS', 'SHEET_CELLS',
            'body_points', 'place_side_by_side', 'on_floor', 'openpose_people', 'draw_openpose', 'Rig', 'fit_rig',
-           'to_bvh', 'to_glb', 'export', 'load_poses']
+           'to_bvh', 'to_glb', 'from_glb', 'export', 'load_poses']
 
 # %% ../nbs/02d_export.ipynb #ee82835e
-import inspect, json, re, zipfile
+import inspect, itertools, json, os, re, zipfile
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,22 +17,16 @@ import numpy as np
 from . import __version__
 from .core import asset, atomic_folder, atomic_path, check_array, check_count, read_array, read_json
 from .data import (
-    JOINT_NAMES, LEFT_COLOR, N_JOINTS, PARENTS, RIGHT_COLOR, TRUNK_COLOR, bone_lengths, joint_idx, plot_poses,
-    project, y_up_from_z_up)
+    JOINT_NAMES, LEFT_COLOR, N_JOINTS, PARENTS, RIGHT_COLOR, TRUNK_COLOR, bone_lengths, canonical, joint_idx,
+    plot_poses, project, y_up_from_z_up, z_up_from_y_up)
+from .mocap import guess_unit, joint_map_for, joints_22, metric_joints, read_bvh
 
 # %% ../nbs/02d_export.ipynb #2b7242cb
-COCO18 = ('nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee right_ankle left_hip left_knee left_ankle '
-    'right_eye left_eye right_ear left_ear').split()
-BODY25 = COCO18[:8] + ['mid_hip'] + COCO18[8:] + [f'{s}_{p}' for s in ('left','right') for p in ('big_toe','small_toe','heel')]
+COCO18 = ('nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee '
+          'right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear').split()
+_FEET = [f'{side}_{part}' for side in ('left','right') for part in ('big_toe','small_toe','heel')]
+BODY25 = COCO18[:8] + ['mid_hip'] + COCO18[8:] + _FEET
 KEYPOINTS = dict(coco18=COCO18, body25=BODY25)
-# left, forward and up of the head joint, metres
-_FACE = dict(nose=(0,.115,.035), right_eye=(-.033,.085,.075), left_eye=(.033,.085,.075), right_ear=(-.075,.01,.05), left_ear=(.075,.01,.05))
-# which way its skin faces: left, forward
-_OUTWARD = dict(nose=(0,1.), right_eye=(-.42,.91), left_eye=(.42,.91), right_ear=(-1.,0), left_ear=(1.,0))
-# cosine to the camera below which a point is hidden: a nose juts out, ears stick out
-_HIDDEN = dict(nose=-.2, right_eye=0., left_eye=0., right_ear=-.35, left_ear=-.35)
-# from a joint: outward, forward, up
-_FOOT = dict(big_toe=('foot',-.02,.05,0.), small_toe=('foot',.045,.025,0.), heel=('ankle',0.,-.05,-.06))
 
 _MAX_METRES = 100. # of a joint from the pelvis: beyond it the unit is not the metre
 
@@ -40,32 +35,60 @@ def _checked(joints, where='joints', limit=_MAX_METRES):
     x = np.asarray(joints)
     x = check_array(x[None] if x.ndim==2 else x, (None,N_JOINTS,3), where)
     if len(x)==0: raise ValueError(f'there is no pose in {where}')
-    if (far:=np.abs(x).max())>limit:
-        raise ValueError(f'{where} reach {far:.4g} metres from the pelvis; at most {limit:g} make a body. Are they in another unit?')
+    farthest = np.abs(x).max()
+    if farthest>limit:
+        raise ValueError(f'{where} reach {farthest:.4g} metres from the pelvis; at most {limit:g} make a body. '
+                         'Are they in another unit?')
     return x
 
 def _size(joints):
     "How large bodies are, the reference body being 1; (...)."
     return bone_lengths(joints).sum(-1)/sum(read_json(asset('bone_lengths.json'))['reference'])
 
-def _along(v, *others):
-    "Unit vectors; where one has no length, the first of the others that has."
-    for o in others: v = np.where(np.linalg.norm(v, axis=-1, keepdims=True)>1e-9, v, o)
+def _normalized(v, *fallbacks):
+    "Vectors (..., 3) of length one; where one has no length, the first of the others that has."
+    for other in fallbacks: v = np.where(np.linalg.norm(v, axis=-1, keepdims=True)>1e-9, v, other)
     return v/np.linalg.norm(v, axis=-1, keepdims=True)
 
+def _across(v, axis):
+    "What of vectors (..., 3) is at right angles to a unit vector."
+    return v-(v*axis).sum(-1, keepdims=True)*axis
+
 def _frame(up, left, tilt=0.):
-    "Left, forward and up, (..., 3) each at right angles, from a bone that points up (at rest `tilt` radians forward of it) and a hint where left is."
-    up = _along(up, (0.,0,1))
-    off = lambda v: v-(v*up).sum(-1, keepdims=True)*up
-    left = np.where(np.linalg.norm(off(left), axis=-1, keepdims=True)>1e-3*np.linalg.norm(left, axis=-1, keepdims=True), off(left), 0)
-    left = _along(left, off(np.array([1.,0,0])), off(np.array([0.,1,0])))
+    "Left, forward and up (..., 3), at right angles, of a bone at rest `tilt` radians forward of up; `left` is a hint."
+    up = _normalized(up, (0.,0,1))
+    across = _across(left, up)
+    usable = np.linalg.norm(across, axis=-1, keepdims=True)>1e-3*np.linalg.norm(left, axis=-1, keepdims=True)
+    left = _normalized(np.where(usable, across, 0), _across(np.array([1.,0,0]), up), _across(np.array([0.,1,0]), up))
     forward = np.cross(left, up)
     c,s = np.cos(tilt),np.sin(tilt)
     return left, c*forward+s*up, c*up-s*forward
 
-# the neck leans forward by this at rest, see chapter 02
-def _head_frame(x):
-    return _frame(x[...,15,:]-x[...,12,:], x[...,16,:]-x[...,17,:], np.arctan2(.2,.98))
+# %% ../nbs/02d_export.ipynb #65ee18e1
+# place of a point in the frame of the head: to the left, forward and up of the head joint, metres
+_FACE = dict(nose=(0,.115,.035), right_eye=(-.033,.085,.075), left_eye=(.033,.085,.075), right_ear=(-.075,.01,.05), left_ear=(.075,.01,.05))
+# place of a point in the frame of a foot: from a joint, outward, forward and up, metres
+_FOOT = dict(big_toe=('foot',-.02,.05,0.), small_toe=('foot',.045,.025,0.), heel=('ankle',0.,-.05,-.06))
+_NECK_TILT = np.arctan2(.2,.98)  # how far the neck leans forward at rest, see chapter 02
+_FOOT_TILT = np.arctan2(.42,.9)  # how far a foot slopes down from ankle to ball at rest
+
+def _joint(joints, name): return joints[...,joint_idx(name),:]
+
+def _head_frame(joints):
+    "Left, forward and up of heads, (..., 3) each."
+    neck = _joint(joints, 'head')-_joint(joints, 'neck')
+    shoulders = _joint(joints, 'left_shoulder')-_joint(joints, 'right_shoulder')
+    return _frame(neck, shoulders, _NECK_TILT)
+
+def _foot_points(joints, size, side):
+    "Big toe, small toe and heel of one foot."
+    ankle = _joint(joints, f'{side}_ankle')
+    sole = _joint(joints, f'{side}_foot')-ankle
+    to_left = np.cross(_joint(joints, f'{side}_knee')-ankle, sole)
+    left,forward,up = _frame(np.cross(sole, to_left), to_left, _FOOT_TILT)
+    outward = left if side=='left' else -left
+    return {f'{side}_{name}':_joint(joints, f'{side}_{joint}') + size*(out*outward+front*forward+high*up)
+            for name,(joint,out,front,high) in _FOOT.items()}
 
 def body_points(
     joints:np.ndarray, # (..., 22, 3), metres, Z up
@@ -73,18 +96,13 @@ def body_points(
     "The points that OpenPose looks for: joints, and points of face and feet derived from them."
     x = np.asarray(joints, dtype=np.float64)
     size = _size(x)[...,None]
-    at = lambda n: x[...,joint_idx(n),:]
-    points = {n:at(n) for n in COCO18 if n in JOINT_NAMES and n!='neck'}
-    points.update(neck=(at('left_shoulder')+at('right_shoulder'))/2, mid_hip=(at('left_hip')+at('right_hip'))/2)
+    points = {n:_joint(x, n) for n in COCO18 if n in JOINT_NAMES}
+    points['neck'] = (_joint(x, 'left_shoulder')+_joint(x, 'right_shoulder'))/2
+    points['mid_hip'] = (_joint(x, 'left_hip')+_joint(x, 'right_hip'))/2
     head = _head_frame(x)
-    for n,offset in _FACE.items(): points[n] = at('head') + size*sum(o*a for o,a in zip(offset, head))
-    for side,s in (('left',1),('right',-1)):
-        sole = at(f'{side}_foot')-at(f'{side}_ankle')
-        to_left = np.cross(at(f'{side}_knee')-at(f'{side}_ankle'), sole)
-        # from ankle to ball a foot slopes down by this
-        left,forward,up = _frame(np.cross(sole, to_left), to_left, np.arctan2(.42,.9))
-        for n,(joint,out,front,high) in _FOOT.items():
-            points[f'{side}_{n}'] = at(f'{side}_{joint}') + size*(s*out*left+front*forward+high*up)
+    for name,offset in _FACE.items():
+        points[name] = _joint(x, 'head') + size*sum(metres*axis for metres,axis in zip(offset, head))
+    for side in ('left','right'): points |= _foot_points(x, size, side)
     return points
 
 # %% ../nbs/02d_export.ipynb #aac9db29
@@ -94,8 +112,8 @@ def place_side_by_side(
     gap:float=.3,      # metres between one and the next
 )->np.ndarray:         # (n, 2) metres, where each pelvis stands on the floor
     "Places in a row, as far apart as the poses are wide; the first is on the left of the picture."
-    across = project(np.asarray(joints, dtype=np.float64), azim, 0)[0][...,0]
-    low,high = across.min(-1),across.max(-1)
+    flat,_ = project(np.asarray(joints, dtype=np.float64), azim, 0)
+    low,high = flat[...,0].min(-1),flat[...,0].max(-1)  # how far each reaches to the left and right of its pelvis
     x = np.cumsum(np.concatenate([[0], high[:-1]-low[1:]+gap]))
     x = x-(x[0]+low[0]+x[-1]+high[-1])/2
     return x[:,None]*[np.cos(np.radians(azim)), np.sin(np.radians(azim))]
@@ -110,6 +128,50 @@ def on_floor(
     shift[:,2] = -x[...,2].min(-1)
     if places is not None: shift[:,:2] = check_array(np.asarray(places, dtype=np.float64), (len(x),2), 'places')
     return x+shift[:,None]
+
+# %% ../nbs/02d_export.ipynb #999a4548
+# which way the skin of a point of the face looks: left, forward
+_OUTWARD = dict(nose=(0,1.), right_eye=(-.42,.91), left_eye=(.42,.91), right_ear=(-1.,0), left_ear=(1.,0))
+# cosine between skin and camera below which a point is hidden: a nose juts out, ears stick out
+_HIDDEN = dict(nose=-.2, right_eye=0., left_eye=0., right_ear=-.35, left_ear=-.35)
+
+def _check_canvas(width, height):
+    check_count('width', width, 16, 8192)
+    check_count('height', height, 16, 8192)
+
+def _camera_direction(azim, elev):
+    "From the middle to the camera, a unit vector (3,)."
+    a,e = np.radians(azim),np.radians(elev)
+    return np.array([np.sin(a)*np.cos(e), -np.cos(a)*np.cos(e), np.sin(e)])
+
+def _photograph(xyz, azim, elev, distance, nearest):
+    "Points (n, k, 3) in the picture's plane (n, k, 2), metres, and from each the direction to the camera (n, k, 3)."
+    flat,depth = project(xyz, azim, elev)
+    camera = _camera_direction(azim, elev)
+    if distance is None: return flat, np.broadcast_to(camera, xyz.shape)
+    near = nearest-depth.min()
+    if not distance>near:
+        raise ValueError(f'the camera is {distance!r} metres away; it must be further than {near:.2f}, '
+                         'outside of the people')
+    to_camera = camera*distance-xyz
+    return flat*(distance/(distance+depth))[...,None], to_camera/np.linalg.norm(to_camera, axis=-1, keepdims=True)
+
+def _visible(joints, names, to_camera):
+    "1 where a point can be seen, 0 where the face turns it away from the camera; (n, points)."
+    seen = np.ones(to_camera.shape[:2])
+    left,forward,_ = _head_frame(joints)
+    for name,(side,front) in _OUTWARD.items():
+        i = names.index(name)
+        seen[:,i] = ((side*left+front*forward)*to_camera[:,i]).sum(-1)>_HIDDEN[name]
+    return seen
+
+def _fit_canvas(flat, width, height, margin):
+    "Points of the picture's plane (n, k, 2) as pixels right and down, all of them inside the margin."
+    canvas = np.array([width,height])
+    low,high = flat.min((0,1)),flat.max((0,1))
+    free = 1-2*margin*min(width,height)/canvas
+    scale = (free*canvas/np.maximum(high-low, 1e-9)).min()
+    return (flat-(low+high)/2)*scale*[1,-1]+canvas/2
 
 def openpose_people(
     joints:np.ndarray,       # (n, 22, 3) people in one picture, metres, Z up
@@ -126,53 +188,39 @@ def openpose_people(
     joints = _checked(joints)
     if keypoints not in KEYPOINTS:
         raise ValueError(f'unknown keypoints {keypoints!r}; expected one of {", ".join(KEYPOINTS)}')
-    check_count('width', width, 16, 8192)
-    check_count('height', height, 16, 8192)
+    _check_canvas(width, height)
     if not 0<=margin<.5: raise ValueError(f'margin must be at least 0 and below 0.5, got {margin!r}')
     if not (np.isfinite(azim) and np.isfinite(elev)):
         raise ValueError(f'azim and elev must be degrees, got {azim!r} and {elev!r}')
-    x = on_floor(joints, place_side_by_side(joints, azim) if places is None and len(joints)>1 else places)
+    if places is None and len(joints)>1: places = place_side_by_side(joints, azim)
+    x = on_floor(joints, places)
+    names = KEYPOINTS[keypoints]
     points = body_points(x)
-    xyz = np.stack([points[n] for n in KEYPOINTS[keypoints]], 1)
+    xyz = np.stack([points[n] for n in names], 1)
     xyz = xyz-(xyz.min((0,1))+xyz.max((0,1)))/2
-    flat,depth = project(xyz, azim, elev)
-    a,e = np.radians(azim),np.radians(elev)
-    to_camera = np.array([np.sin(a)*np.cos(e), -np.cos(a)*np.cos(e), np.sin(e)])
-    if distance is not None:
-        near = -depth.min()+.1*_size(x).max()
-        if not distance>near:
-            raise ValueError(f'the camera is {distance!r} metres away; it must be further than {near:.2f}, outside of the people')
-        flat = flat*(distance/(distance+depth))[...,None]
-        to_camera = to_camera*distance-xyz
-        to_camera = to_camera/np.linalg.norm(to_camera, axis=-1, keepdims=True)
-    seen = np.ones(flat.shape[:2])
-    left,forward,_ = _head_frame(x)
-    for n,(side,front) in _OUTWARD.items():
-        i = KEYPOINTS[keypoints].index(n)
-        towards = to_camera if distance is None else to_camera[:,i]
-        seen[:,i] = ((side*left+front*forward)*towards).sum(-1)>_HIDDEN[n]
-    low,high = flat.min((0,1)),flat.max((0,1))
-    free = 1-2*margin*min(width,height)/np.array([width,height])
-    scale = (free*[width,height]/np.maximum(high-low, 1e-9)).min()
-    pixels = (flat-(low+high)/2)*scale*[1,-1]+np.array([width,height])/2
+    flat,to_camera = _photograph(xyz, azim, elev, distance, .1*_size(x).max())
+    pixels = _fit_canvas(flat, width, height, margin)
+    seen = _visible(x, names, to_camera)
     return np.concatenate([pixels, np.ones_like(pixels[...,:1])], -1)*seen[...,None]
 
 # %% ../nbs/02d_export.ipynb #86aa4f31
 # pairs of COCO18, in the order they are drawn
 OPENPOSE_LIMBS = [(1,2),(1,5),(2,3),(3,4),(5,6),(6,7),(1,8),(8,9),(9,10),(1,11),(11,12),(12,13),(1,0),(0,14),(14,16),(0,15),(15,17)]
+# of a point, and of the limb with the same number
 COLORS = [(255,0,0),(255,85,0),(255,170,0),(255,255,0),(170,255,0),(85,255,0),(0,255,0),(0,255,85),(0,255,170),
-          # of a point, and of the limb with the same number
           (0,255,255),(0,170,255),(0,85,255),(0,0,255),(85,0,255),(170,0,255),(255,0,255),(255,0,170),(255,0,85)]
 
 def _ellipse(canvas, centre, half_axes, angle, color):
     "Fill an ellipse; half axes in pixels, the first one along the angle (radians)."
     r = max(half_axes)+1
     x0,y0 = (max(0, int(c-r)) for c in centre)
-    window = canvas[y0:max(0, int(centre[1]+r)+1), x0:max(0, int(centre[0]+r)+1)]
+    x1,y1 = (max(0, int(c+r)+1) for c in centre)
+    window = canvas[y0:y1,x0:x1]
     dy,dx = np.mgrid[:window.shape[0],:window.shape[1]]
     dx,dy = dx+x0-centre[0],dy+y0-centre[1]
     c,s = np.cos(angle),np.sin(angle)
-    window[((c*dx+s*dy)/half_axes[0])**2+((c*dy-s*dx)/half_axes[1])**2<=1] = color
+    along,across = (c*dx+s*dy)/half_axes[0],(c*dy-s*dx)/half_axes[1]
+    window[along**2+across**2<=1] = color
 
 def draw_openpose(
     people:np.ndarray, # (n, 18, 3) from `openpose_people`, keypoints='coco18'
@@ -181,23 +229,24 @@ def draw_openpose(
     stick:float=4.,    # half the width of a limb and the radius of a point, pixels; ControlNet's 4 by default
 )->np.ndarray:         # (height, width, 3) uint8
     "The picture that ControlNet reads."
-    check_count('width', width, 16, 8192)
-    check_count('height', height, 16, 8192)
+    _check_canvas(width, height)
     if not 0<stick<=512: raise ValueError(f'stick must be above 0 and at most 512 pixels, got {stick!r}')
     canvas = np.zeros((height,width,3), np.uint8)
-    for p in check_array(np.asarray(people), (None,18,3), 'people'):
+    for person in check_array(np.asarray(people), (None,18,3), 'people'):
+        at,seen = person[:,:2],person[:,2]>0
         for (i,j),color in zip(OPENPOSE_LIMBS, COLORS):
-            if p[i,2]>0 and p[j,2]>0:
-                d = p[j,:2]-p[i,:2]
-                _ellipse(canvas, np.floor((p[i,:2]+p[j,:2])/2), (max(np.hypot(*d)/2, 1), stick), np.arctan2(d[1],d[0]), [int(.6*c) for c in color])
-        for (x,y,seen),color in zip(p, COLORS):
-            if seen>0: _ellipse(canvas, np.floor([x,y]), (stick,stick), 0., color)
+            if not (seen[i] and seen[j]): continue
+            dx,dy = at[j]-at[i]
+            half_axes = max(np.hypot(dx, dy)/2, 1), stick
+            _ellipse(canvas, np.floor((at[i]+at[j])/2), half_axes, np.arctan2(dy, dx), [int(.6*c) for c in color])
+        for centre,visible,color in zip(at, seen, COLORS):
+            if visible: _ellipse(canvas, np.floor(centre), (stick,stick), 0., color)
     return canvas
 
 # %% ../nbs/02d_export.ipynb #a31c0b1c
 @dataclass
 class Rig:
-    "Poses as one skeleton and its turns; canonical axes, metres."
+    "Poses as one skeleton and its rotations; canonical axes, metres."
     offsets:np.ndarray   # (22, 3) from the parent, at rest
     rotations:np.ndarray # (n, 22, 3, 3) against the parent
     moved:np.ndarray     # (n, 22, 3) from the parent, in its own axes: what `offsets` is the mean of
@@ -210,12 +259,16 @@ def _world(rotations):
     return np.stack(out, 1)
 
 def _posed(world, moved):
-    "Positions from world rotations and offsets, pelvis at the origin."
+    "Positions (n, 22, 3) from world rotations and offsets, pelvis at the origin."
     out = [np.zeros((len(world),3))]
-    for j in range(1,N_JOINTS): out.append(out[PARENTS[j]]+(world[:,PARENTS[j]]@moved[...,j,:,None])[...,0])
+    for j in range(1,N_JOINTS):
+        p = PARENTS[j]
+        out.append(out[p]+(world[:,p]@moved[...,j,:,None])[...,0])
     return np.stack(out, 1)
 
-def _at_rest(offsets): return _posed(np.broadcast_to(np.eye(3), (1,N_JOINTS,3,3)), offsets)[0]
+def _at_rest(offsets):
+    "Positions (22, 3) of a skeleton that is not turned."
+    return _posed(np.broadcast_to(np.eye(3), (1,N_JOINTS,3,3)), offsets)[0]
 
 def fit_rig(
     joints:np.ndarray, # (n, 22, 3), metres, canonical
@@ -224,17 +277,44 @@ def fit_rig(
     from text2pose.skeleton import inverse_kinematics, own_offsets
     x = _checked(joints).astype(np.float64)
     x = x-x[:,:1]
-    R = inverse_kinematics(x, own_offsets(x, 't_pose').mean(0))
-    W = _world(R)
+    rotations = inverse_kinematics(x, own_offsets(x, 't_pose').mean(0))
+    world = _world(rotations)
+    parents = PARENTS[1:]
     moved = np.zeros_like(x)
-    moved[:,1:] = (W[:,PARENTS[1:]].swapaxes(-1,-2)@(x[:,1:]-x[:,PARENTS[1:]])[...,None])[...,0]
+    moved[:,1:] = (world[:,parents].swapaxes(-1,-2)@(x[:,1:]-x[:,parents])[...,None])[...,0]
     offsets = moved.mean(0)
-    return Rig(offsets, R, moved, np.linalg.norm(_posed(W, np.broadcast_to(offsets, x.shape))-x, axis=-1))
+    rigid = _posed(world, np.broadcast_to(offsets, x.shape))
+    return Rig(offsets, rotations, moved, np.linalg.norm(rigid-x, axis=-1))
 
 # %% ../nbs/02d_export.ipynb #5761c1e9
 # what lies beyond the last joints at rest: toes, crown, finger tips; metres on the reference body
 _TIPS = {10:(0,-.06,0), 11:(0,-.06,0), 15:(0,0,.18), 20:(.17,0,0), 21:(-.17,0,0)}
-_TO_Y_UP = y_up_from_z_up(np.eye(3)).T                                                # our axes → those of the file
+_TO_Y_UP = y_up_from_z_up(np.eye(3)).T # our axes → those of the file
+_MOVES = 1e-4                          # metres by which an offset may differ from the mean and still count as rigid
+
+def _number_text(values):
+    "Numbers with six decimals; a rounded minus zero is zero."
+    return ' '.join(f'{round(float(v), 6)+0.:.6f}' for v in np.ravel(values))
+
+def _bvh_hierarchy(offsets, has_position, size):
+    "Lines of the HIERARCHY part, and the joints in their order."
+    lines,order = ['HIERARCHY'],[]
+    def write(j, tab):
+        order.append(j)
+        position = '6 Xposition Yposition Zposition' if has_position[j] else '3'
+        lines.extend([
+            f'{tab}{"JOINT" if j else "ROOT"} {JOINT_NAMES[j]}',
+            f'{tab}{{',
+            f'{tab}\tOFFSET {_number_text(offsets[j])}',
+            f'{tab}\tCHANNELS {position} Zrotation Xrotation Yrotation'])
+        for child,parent in enumerate(PARENTS):
+            if parent==j: write(child, tab+'\t')
+        if j in _TIPS:
+            tip = _number_text(size*y_up_from_z_up(np.array(_TIPS[j])))
+            lines.extend([f'{tab}\tEnd Site', f'{tab}\t{{', f'{tab}\t\tOFFSET {tip}', f'{tab}\t}}'])
+        lines.append(f'{tab}}}')
+    write(0, '')
+    return lines, order
 
 def to_bvh(
     joints:np.ndarray, # (n, 22, 3), metres, canonical; each pose a frame
@@ -247,116 +327,153 @@ def to_bvh(
     if not 1<=fps<=1000: raise ValueError(f'fps must be between 1 and 1000, got {fps!r}')
     x = _checked(joints)
     rig = fit_rig(x)
-    flat = lambda v: ' '.join(f'{round(float(e), 6)+0.:.6f}' for e in np.ravel(v))
-    n = len(rig.moved)
     offsets,moved = y_up_from_z_up(rig.offsets),y_up_from_z_up(rig.moved)
     moved[:,0] = y_up_from_z_up(on_floor(x)[:,0])
-    free = [j==0 or (not rigid and bool(np.abs(moved[:,j]-offsets[j]).max()>1e-4)) for j in range(N_JOINTS)]
+    moves = np.abs(moved-offsets).max((0,2))>_MOVES
+    has_position = [j==0 or (moves[j] and not rigid) for j in range(N_JOINTS)]
     angles = matrix_to_euler(torch.from_numpy(_TO_Y_UP@rig.rotations@_TO_Y_UP.T), 'ZXY').numpy()
-    size = _size(x).mean()
-    lines,order = ['HIERARCHY'],[]
-    def joint(j, tab):
-        order.append(j)
-        lines.extend([f'{tab}{"JOINT" if j else "ROOT"} {JOINT_NAMES[j]}', tab+'{', f'{tab}\tOFFSET {flat(offsets[j])}',
-            f'{tab}\tCHANNELS ' + ('6 Xposition Yposition Zposition' if free[j] else '3') + ' Zrotation Xrotation Yrotation'])
-        for c in range(N_JOINTS):
-            if PARENTS[c]==j: joint(c, tab+'\t')
-        if j in _TIPS:
-            lines.extend([f'{tab}\tEnd Site', tab+'\t{', f'{tab}\t\tOFFSET {flat(size*y_up_from_z_up(np.array(_TIPS[j])))}', tab+'\t}'])
-        lines.append(tab+'}')
-    joint(0, '')
-    frames = [' '.join(flat(moved[i,j])+' '+flat(angles[i,j]) if free[j] else flat(angles[i,j]) for j in order) for i in range(n)]
-    return '\n'.join(lines + ['MOTION', f'Frames: {n}', f'Frame Time: {1/fps:.8f}'] + frames)+'\n'
+    lines,order = _bvh_hierarchy(offsets, has_position, _size(x).mean())
+    lines += ['MOTION', f'Frames: {len(x)}', f'Frame Time: {1/fps:.8f}']
+    for positions,turns in zip(moved, angles):
+        frame = [[*positions[j],*turns[j]] if has_position[j] else turns[j] for j in order]
+        lines.append(' '.join(_number_text(values) for values in frame))
+    return '\n'.join(lines)+'\n'
 
-# %% ../nbs/02d_export.ipynb #91791213
-_THICK = dict(hip=(.06,.06), knee=(.066,.066), ankle=(.05,.05), foot=(.04,.035), spine1=(.135,.09), spine2=(.125,.09), spine3=(.135,.1), neck=(.11,.08), head=(.045,.045), collar=(.045,.045),
-    # half axes of the bone that ends there, sideways and front to back, metres
-    shoulder=(.05,.05), elbow=(.044,.044), wrist=(.036,.036))
-_MATERIALS = dict(trunk=TRUNK_COLOR, left=LEFT_COLOR, right=RIGHT_COLOR)
-_RINGS,_SIDES = 9,10               # of an ellipsoid
+# %% ../nbs/02d_export.ipynb #46c1b551
+_RINGS,_RING_POINTS = 9,10  # of an ellipsoid
+
+def _ball_triangles():
+    "Corners of the triangles between neighbouring rings, (n, 3); at the tips a square is one triangle."
+    ring,k = (v.ravel() for v in np.mgrid[:_RINGS-1,:_RING_POINTS])
+    def corner(ring, k): return ring*_RING_POINTS+k%_RING_POINTS
+    below = np.stack([corner(ring, k), corner(ring+1, k+1), corner(ring, k+1)], -1)
+    above = np.stack([corner(ring, k), corner(ring+1, k), corner(ring+1, k+1)], -1)
+    return np.concatenate([below[ring>0],above[ring<_RINGS-2]])
 
 def _ellipsoid(a, b, radii, left=(1.,0,0)):
-    "Points, normals (_RINGS·_SIDES, 3) and triangles of an ellipsoid from tip a to tip b; `left` is where the first of the radii goes, as nearly as may be."
-    t,u = np.linspace(0, np.pi, _RINGS)[:,None,None],(np.arange(_SIDES)*2*np.pi/_SIDES)[:,None]
-    axes = np.stack(_frame(b-a, np.array(left)))  # left, forward, up
-    ball = np.concatenate([np.sin(t)*np.cos(u), np.sin(t)*np.sin(u), -np.cos(t)+0*u], -1)
+    "Points, normals and triangles of an ellipsoid from tip a to tip b; `left` hints where the first radius goes."
+    theta = np.linspace(0, np.pi, _RINGS)[:,None,None]
+    phi = (np.arange(_RING_POINTS)*2*np.pi/_RING_POINTS)[:,None]
+    ball = np.concatenate([np.sin(theta)*np.cos(phi), np.sin(theta)*np.sin(phi), -np.cos(theta)+0*phi], -1)
     radii = np.array([*radii, max(np.linalg.norm(b-a)/2, 1e-9)])
     normals = ball/radii
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
-    i,k = (v.ravel() for v in np.mgrid[:_RINGS-1,:_SIDES])
-    corner = lambda i,k: i*_SIDES+k%_SIDES
-    below,above = np.stack([corner(i,k), corner(i+1,k+1), corner(i,k+1)], -1), np.stack([corner(i,k), corner(i+1,k), corner(i+1,k+1)], -1)
-    below,above = below[i>0],above[i<_RINGS-2]  # at the tips a square is a triangle
-    return ((a+b)/2+(ball*radii)@axes).reshape(-1,3), (normals@axes).reshape(-1,3), np.concatenate([below,above])
+    axes = np.stack(_frame(b-a, np.array(left)))  # left, forward, along the ellipsoid
+    points = (a+b)/2+(ball*radii)@axes
+    return points.reshape(-1,3), (normals@axes).reshape(-1,3), _ball_triangles()
+
+# %% ../nbs/02d_export.ipynb #91791213
+# half axes of the bone that ends there, sideways and front to back, metres
+_THICK = dict(hip=(.06,.06), knee=(.066,.066), ankle=(.05,.05), foot=(.04,.035), spine1=(.135,.09), spine2=(.125,.09), spine3=(.135,.1), neck=(.11,.08),
+    head=(.045,.045), collar=(.045,.045), shoulder=(.05,.05), elbow=(.044,.044), wrist=(.036,.036))
+_MATERIALS = dict(trunk=TRUNK_COLOR, left=LEFT_COLOR, right=RIGHT_COLOR)
+_HEAD = joint_idx('head')
+
+def _material(joint):
+    return next((side for side in ('left','right') if JOINT_NAMES[joint].startswith(side)), 'trunk')
+
+def _bone_shapes(rest, size):
+    "(joint, joint of the far tip, tip, tip, radii, left) of an ellipsoid for each bone, and for each hand and toes."
+    for j,p in enumerate(PARENTS):
+        name = JOINT_NAMES[j]
+        if p>=0:
+            overlap = .5*(rest[j]-rest[p]) if name.startswith('spine') else 0  # the trunk is of one piece
+            radii = size*np.array(_THICK[name.split('_')[-1]])
+            yield p, j, rest[p]-overlap, rest[j]+overlap, radii, (1.,0,0)
+        tip = rest[j]+size*np.array(_TIPS.get(j, (0,0,0)))
+        if name.endswith('wrist'): yield j, j, rest[j], tip, size*np.array([.032,.02]), (0.,1,0)
+        if name.endswith('foot'): yield j, j, rest[j], tip, size*np.array([.04,.025]), (1.,0,0)
+
+def _head_shapes(rest, size):
+    "The same for head and nose."
+    left,forward,up = _head_frame(rest)
+    def at(ahead, high): return rest[_HEAD]+size*(ahead*forward+high*up)
+    yield _HEAD, _HEAD, at(.02,-.05), at(.02,.18), size*np.array([.08,.095]), left
+    yield _HEAD, _HEAD, at(.05,.06), at(.14,.03), size*np.array([.02,.03]), left
 
 def _body_mesh(offsets):
     "Material → points, normals, joint of each point, and triangles of the body at rest; canonical axes."
     rest = _at_rest(offsets)
     size = max(float(_size(rest)), 1e-6)
-    parts = {m:[] for m in _MATERIALS}
-    def add(owner, tip, *shape):
-        points,normals,triangles = _ellipsoid(*shape)
-        owners = np.full(len(points), owner)
-        owners[-_SIDES:] = tip
-        parts[next((s for s in ('left','right') if JOINT_NAMES[tip].startswith(s)), 'trunk')].append((points,normals,owners,triangles))
-    for j,p in enumerate(PARENTS):
-        if p>=0:
-            more = .5*(rest[j]-rest[p]) if JOINT_NAMES[j].startswith('spine') else 0  # the trunk is of one piece
-            add(p, j, rest[p]-more, rest[j]+more, size*np.array(_THICK[JOINT_NAMES[j].split('_')[-1]]))
-        if j in _TIPS and j!=15:
-            add(j, j, rest[j], rest[j]+size*np.array(_TIPS[j]), size*np.array([.032,.02] if j>=20 else [.04,.025]), (0.,1,0) if j>=20 else (1.,0,0))
-    left,forward,up = _head_frame(rest)
-    at = lambda f,u: rest[15]+size*(f*forward+u*up)
-    add(15, 15, at(.02,-.05), at(.02,.18), size*np.array([.08,.095]), left)
-    add(15, 15, at(.05,.06), at(.14,.03), size*np.array([.02,.03]), left)
-    start = {m:np.cumsum([0]+[len(s[0]) for s in shapes]) for m,shapes in parts.items()}
-    return {m:(*(np.concatenate([s[i] for s in shapes]) for i in range(3)), np.concatenate([s[3]+a for s,a in zip(shapes, start[m])])) for m,shapes in parts.items()}
+    parts = {m:([],[],[],[]) for m in _MATERIALS}
+    for joint,tip,a,b,radii,left in itertools.chain(_bone_shapes(rest, size), _head_shapes(rest, size)):
+        all_points,all_normals,all_joints,all_triangles = parts[_material(tip)]
+        points,normals,triangles = _ellipsoid(a, b, radii, left)
+        joints = np.full(len(points), joint)
+        joints[-_RING_POINTS:] = tip
+        all_triangles.append(triangles+sum(len(p) for p in all_points))
+        all_points.append(points)
+        all_normals.append(normals)
+        all_joints.append(joints)
+    return {m:tuple(np.concatenate(arrays) for arrays in part) for m,part in parts.items()}
 
+# %% ../nbs/02d_export.ipynb #0dfd76c3
 def _quaternions(R):
-    "Rotation matrices (n, …, 3, 3) → unit quaternions (n, …, 4) x, y, z, w, that do not change sign from one to the next."
+    "Rotation matrices (n, …, 3, 3) → quaternions (n, …, 4) x, y, z, w, with no change of sign from one to the next."
     import torch
     from text2pose.skeleton import matrix_to_quaternion
     q = np.roll(matrix_to_quaternion(torch.from_numpy(R)).numpy(), -1, axis=-1)
-    for i in range(1,len(q)): q[i] *= np.where((q[i]*q[i-1]).sum(-1, keepdims=True)<0, -1, 1)
+    for i in range(1,len(q)):
+        opposite = (q[i]*q[i-1]).sum(-1, keepdims=True)<0
+        q[i] *= np.where(opposite, -1, 1)
     return q
 
 def _linear(color):
     "A colour '#rrggbb' as glTF wants it: linear, 0 to 1."
     c = np.array([int(color[i:i+2], 16)/255 for i in (1,3,5)])
-    return [round(float(v),5) for v in np.where(c<=.04045, c/12.92, ((c+.055)/1.055)**2.4)]+[1.]
+    linear = np.where(c<=.04045, c/12.92, ((c+.055)/1.055)**2.4)
+    return [round(float(v),5) for v in linear]+[1.]
 
 class _Glb:
     "A glTF document that grows."
     def __init__(self, extras):
         import pygltflib as g
         self.g,self.blob = g,bytearray()
-        self.doc = g.GLTF2(asset=g.Asset(generator=f'text2pose {__version__}'), scene=0, scenes=[g.Scene(nodes=[])], extras=extras or {})
+        self.doc = g.GLTF2(asset=g.Asset(generator=f'text2pose {__version__}'), scene=0, scenes=[g.Scene(nodes=[])],
+                           extras=extras or {})
 
     def put(self, array, kind, target=None, limits=False, normalized=False):
         "Append an array to the buffer; the number of its accessor."
-        g,doc,array = self.g,self.doc,np.ascontiguousarray(array)
-        component = {'f':g.FLOAT, 'B':g.UNSIGNED_BYTE, 'H':g.UNSIGNED_SHORT}[array.dtype.char]
+        g = self.g
+        array = np.ascontiguousarray(array)
         self.blob.extend(b'\0'*(-len(self.blob)%4))
-        doc.bufferViews.append(g.BufferView(buffer=0, byteOffset=len(self.blob), byteLength=array.nbytes, target=target))
+        view = g.BufferView(buffer=0, byteOffset=len(self.blob), byteLength=array.nbytes, target=target)
+        self.doc.bufferViews.append(view)
         self.blob.extend(array.tobytes())
-        lo_hi = dict(min=np.atleast_1d(array.min(0)).tolist(), max=np.atleast_1d(array.max(0)).tolist()) if limits else {}
-        doc.accessors.append(g.Accessor(bufferView=len(doc.bufferViews)-1, componentType=component, count=len(array), type=kind, normalized=normalized, **lo_hi))
-        return len(doc.accessors)-1
+        component = {'f':g.FLOAT, 'B':g.UNSIGNED_BYTE, 'H':g.UNSIGNED_SHORT}[array.dtype.char]
+        accessor = g.Accessor(bufferView=len(self.doc.bufferViews)-1, componentType=component, count=len(array),
+                              type=kind, normalized=normalized)
+        if limits:
+            accessor.min = np.atleast_1d(array.min(0)).tolist()
+            accessor.max = np.atleast_1d(array.max(0)).tolist()
+        self.doc.accessors.append(accessor)
+        return len(self.doc.accessors)-1
+
+    def attributes(self, points, normals, joints):
+        "What the shader needs of each vertex."
+        g = self.g
+        bones,weights = np.zeros((2,len(points),4), np.uint8)
+        bones[:,0] = joints
+        weights[:,0] = 255
+        points,normals = (y_up_from_z_up(v).astype(np.float32) for v in (points,normals))
+        return g.Attributes(
+            POSITION=self.put(points, 'VEC3', g.ARRAY_BUFFER, limits=True),
+            NORMAL=self.put(normals, 'VEC3', g.ARRAY_BUFFER),
+            JOINTS_0=self.put(bones, 'VEC4', g.ARRAY_BUFFER),
+            WEIGHTS_0=self.put(weights, 'VEC4', g.ARRAY_BUFFER, normalized=True))
 
     def body(self, offsets):
         "The mesh, a material for each side, and the joints' bind pose."
         g = self.g
         mesh = g.Mesh(name='body', primitives=[])
         self.doc.meshes.append(mesh)
-        vertex = lambda x, **kw: self.put(x, 'VEC4' if x.shape[1]==4 else 'VEC3', g.ARRAY_BUFFER, **kw)
-        for i,(m,(points,normals,owner,triangles)) in enumerate(_body_mesh(offsets).items()):
-            self.doc.materials.append(g.Material(name=m, pbrMetallicRoughness=g.PbrMetallicRoughness(baseColorFactor=_linear(_MATERIALS[m]), metallicFactor=0., roughnessFactor=.8)))
-            bones,weights = np.zeros((2,len(points),4), np.uint8)
-            bones[:,0] = owner
-            weights[:,0] = 255
-            points,normals = (y_up_from_z_up(v).astype(np.float32) for v in (points,normals))
-            attributes = g.Attributes(POSITION=vertex(points, limits=True), NORMAL=vertex(normals), JOINTS_0=vertex(bones), WEIGHTS_0=vertex(weights, normalized=True))
-            mesh.primitives.append(g.Primitive(attributes=attributes, indices=self.put(triangles.astype(np.uint16).ravel(), 'SCALAR', g.ELEMENT_ARRAY_BUFFER), material=i))
+        for i,(name,(points,normals,joints,triangles)) in enumerate(_body_mesh(offsets).items()):
+            look = g.PbrMetallicRoughness(baseColorFactor=_linear(_MATERIALS[name]), metallicFactor=0.,
+                                          roughnessFactor=.8)
+            self.doc.materials.append(g.Material(name=name, pbrMetallicRoughness=look))
+            attributes = self.attributes(points, normals, joints)
+            corners = self.put(triangles.astype(np.uint16).ravel(), 'SCALAR', g.ELEMENT_ARRAY_BUFFER)
+            mesh.primitives.append(g.Primitive(attributes=attributes, indices=corners, material=i))
         inverse = np.tile(np.eye(4, dtype=np.float32), (N_JOINTS,1,1))
         inverse[:,3,:3] = -y_up_from_z_up(_at_rest(offsets))
         self.bind = self.put(inverse.reshape(N_JOINTS,16), 'MAT4')  # column after column
@@ -369,22 +486,28 @@ class _Glb:
         doc.nodes.append(g.Node(name='body'+mark, mesh=0, skin=len(doc.skins)))
         doc.scenes[0].nodes += [first-1,first]
         for j,name in enumerate(JOINT_NAMES):
-            doc.nodes.append(g.Node(name=name+mark, translation=moved[j].tolist(), rotation=turns[j].tolist(), children=[first+c for c in range(N_JOINTS) if PARENTS[c]==j]))
-        doc.skins.append(g.Skin(inverseBindMatrices=self.bind, joints=list(range(first,first+N_JOINTS)), skeleton=first))
+            children = [first+c for c in range(N_JOINTS) if PARENTS[c]==j]
+            doc.nodes.append(g.Node(name=name+mark, translation=moved[j].tolist(), rotation=turns[j].tolist(),
+                                    children=children))
+        joints = list(range(first,first+N_JOINTS))
+        doc.skins.append(g.Skin(inverseBindMatrices=self.bind, joints=joints, skeleton=first))
 
     def animate(self, moved, turns, still, seconds, interpolation):
         "Poses as keys of the first person; held ones need a key at the end, or the last would have no time."
         g = self.g
         n = len(turns)
         keys = np.arange(n+1 if interpolation=='STEP' else n)
-        a = g.Animation(name='poses', channels=[], samplers=[])
-        self.doc.animations.append(a)
+        animation = g.Animation(name='poses', channels=[], samplers=[])
+        self.doc.animations.append(animation)
         times = self.put((keys*seconds).astype(np.float32), 'SCALAR', limits=True)
         keys = np.minimum(keys, n-1)
-        for path,values,kind,which in (('rotation',turns,'VEC4',range(N_JOINTS)), ('translation',moved,'VEC3',np.flatnonzero(~still))):
-            for j in which:
-                a.channels.append(g.AnimationChannel(sampler=len(a.samplers), target=g.AnimationChannelTarget(node=1+int(j), path=path)))
-                a.samplers.append(g.AnimationSampler(input=times, output=self.put(values[keys,j], kind), interpolation=interpolation))
+        def channel(path, j, values, kind):
+            target = g.AnimationChannelTarget(node=1+int(j), path=path)
+            animation.channels.append(g.AnimationChannel(sampler=len(animation.samplers), target=target))
+            output = self.put(values[keys,j], kind)
+            animation.samplers.append(g.AnimationSampler(input=times, output=output, interpolation=interpolation))
+        for j in range(N_JOINTS): channel('rotation', j, turns, 'VEC4')
+        for j in np.flatnonzero(~still): channel('translation', j, moved, 'VEC3')
 
     def to_bytes(self):
         self.doc.buffers.append(self.g.Buffer(byteLength=len(self.blob)))
@@ -406,58 +529,136 @@ def to_glb(
     x = _checked(joints)
     rig = fit_rig(x)
     row = arrange=='row' and len(x)>1
-    still = np.abs(rig.moved-rig.offsets).max((0,2))<1e-4
+    still = np.abs(rig.moved-rig.offsets).max((0,2))<_MOVES  # (22,)
     moved = np.where(still[:,None], rig.offsets, rig.moved)
     moved[:,0] = on_floor(x, place_side_by_side(x) if row else None)[:,0]
     still[0] = np.ptp(moved[:,0], axis=0).max()<1e-6
-    moved,turns = y_up_from_z_up(moved).astype(np.float32), _quaternions(_TO_Y_UP@rig.rotations@_TO_Y_UP.T).astype(np.float32)
+    moved = y_up_from_z_up(moved).astype(np.float32)
+    turns = _quaternions(_TO_Y_UP@rig.rotations@_TO_Y_UP.T).astype(np.float32)
     glb = _Glb(extras)
     glb.body(rig.offsets)
     for i in range(len(x) if row else 1): glb.person(moved[i], turns[i])
     if len(x)>1 and not row: glb.animate(moved, turns, still, seconds, interpolation)
     return glb.to_bytes()
 
+# %% ../nbs/02d_export.ipynb #8f5cb0dd
+_NOT_OURS = 'expected a GLB file as `to_glb` writes it, with nodes for the 22 joints of one skeleton a pose'
+
+def _glb_parts(data):
+    "The document of a GLB file and its buffer: a header of 12 bytes, then two chunks of length, kind and content."
+    n = int.from_bytes(data[12:16], 'little')
+    doc = json.loads(data[20:20+n])
+    if data[:4]!=b'glTF' or not doc['asset']['generator'].startswith('text2pose'): raise ValueError(_NOT_OURS)
+    return doc, data[20+n+8:]
+
+def _accessor_values(doc, blob, i):
+    "Numbers of an accessor, (count, width) float32."
+    accessor = doc['accessors'][i]
+    view = doc['bufferViews'][accessor['bufferView']]
+    start = view.get('byteOffset', 0)
+    return np.frombuffer(blob[start:start+view['byteLength']], np.float32).reshape(accessor['count'], -1)
+
+def _animated(doc, blob):
+    "(node, 'rotation' or 'translation') → values (poses, 4 or 3); the key that only ends the last pose is left out."
+    values = {}
+    for animation in doc.get('animations', []):
+        for channel in animation['channels']:
+            sampler,target = animation['samplers'][channel['sampler']],channel['target']
+            keys = _accessor_values(doc, blob, sampler['output'])
+            values[target['node'],target['path']] = keys[:-1] if sampler['interpolation']=='STEP' else keys
+    return values
+
+def _skin_positions(doc, joints, mark, animated, n):
+    "Positions (n, 22, 3) of the nodes of one skeleton, in the file's axes."
+    import torch
+    from text2pose.skeleton import quaternion_to_matrix
+    nodes = [doc['nodes'][i] for i in joints]
+    children = [[joints[c] for c in range(N_JOINTS) if PARENTS[c]==j] for j in range(N_JOINTS)]
+    if [node['name'] for node in nodes]!=[name+mark for name in JOINT_NAMES]: raise ValueError(_NOT_OURS)
+    if [node.get('children', []) for node in nodes]!=children: raise ValueError(_NOT_OURS)
+    def values(path):
+        fixed = [np.broadcast_to(node[path], (n,len(node[path]))) for node in nodes]
+        return np.stack([animated.get((i,path), v) for i,v in zip(joints, fixed)], 1).astype(np.float64)
+    rotations = quaternion_to_matrix(torch.from_numpy(np.roll(values('rotation'), 1, axis=-1))).numpy()
+    moved = values('translation')
+    return moved[:,:1]+_posed(_world(rotations), moved)
+
+@np.errstate(over='ignore', invalid='ignore')
+def from_glb(
+    data:bytes, # a GLB file that `to_glb` wrote
+)->tuple:       # (n, 22, 3) float32, metres, Z up, as they stand in the scene; the file's extras, a dict
+    "The poses of a GLB file: a key of the animation each, or a body of the row."
+    try:
+        doc,blob = _glb_parts(data)
+        animated = _animated(doc, blob)
+        n = len(next(iter(animated.values()))) if animated else 1
+        marks = ['']+[f'_{i}' for i in range(2, len(doc['skins'])+1)]
+        people = [_skin_positions(doc, s['joints'], mark, animated, n) for s,mark in zip(doc['skins'], marks)]
+        joints = z_up_from_y_up(np.concatenate(people)).astype(np.float32)
+        extras = dict(doc.get('extras', {}))
+    except Exception: raise ValueError(_NOT_OURS) from None
+    return check_array(joints, (None,N_JOINTS,3), 'the scene'), extras
+
 # %% ../nbs/02d_export.ipynb #7dee2916
 FORMATS = ('png','json','npz','bvh','glb','openpose')
-FRAME = dict(unit='metre', axes='right-handed, Z up, pelvis at the origin, the subject faces -Y, +X is the left of the subject', joint_names=JOINT_NAMES, parents=PARENTS)
+FRAME = dict( # what a file says of its poses
+    unit='metre',
+    axes='right-handed, Z up, pelvis at the origin, the subject faces -Y, +X is the left of the subject',
+    joint_names=JOINT_NAMES, parents=PARENTS)
 SHEET_COLUMNS,SHEET_CELLS = 8,400  # a sheet shows so many poses of each prompt, and so many in all
-_NUMBERED = re.compile(r'\d{3,}\.[a-z0-9]+')
 
-def _json(d):
+def _json(content):
     "One line of JSON; numpy's numbers are numbers, and what JSON cannot say is refused."
     def plain(o):
         if isinstance(o, (np.ndarray,np.generic)): return o.tolist()
-        raise ValueError(f'{type(o).__name__} {o!r} cannot be noted in the file; expected text, numbers, lists or dicts')
-    return json.dumps(d, ensure_ascii=False, separators=(',',':'), allow_nan=False, default=plain)
+        raise ValueError(f'{type(o).__name__} {o!r} cannot be noted in the file; '
+                         'expected text, numbers, lists or dicts')
+    return json.dumps(content, ensure_ascii=False, separators=(',',':'), allow_nan=False, default=plain)
+
+def _rounded(values, digits):
+    "An array as nested lists of rounded numbers; a rounded minus zero is zero."
+    if isinstance(values, np.ndarray): values = values.astype(np.float64).tolist()
+    if isinstance(values, list): return [_rounded(v, digits) for v in values]
+    return round(values, digits)+0.
 
 def _about(meta): return dict(format='text2pose poses/1', version=__version__, **FRAME, **meta)
 
 def _write_json(path, joints, prompts, scores, meta):
     from text2pose.skeleton import smpl_pose
-    rounded = lambda x: [[round(float(v),5)+0. for v in j] for j in x]
     orient,body = smpl_pose(joints)
-    poses = [dict(prompt=p, score=None if scores is None else round(float(scores[i]),4), joints=rounded(x), global_orient=rounded(orient[i:i+1])[0], body_pose=rounded(body[i]))
-        for i,(x,p) in enumerate(zip(joints, prompts))]
+    poses = []
+    for i,prompt in enumerate(prompts):
+        score = None if scores is None else round(float(scores[i]), 4)
+        poses.append(dict(prompt=prompt, score=score, joints=_rounded(joints[i], 5),
+                          global_orient=_rounded(orient[i], 5), body_pose=_rounded(body[i], 5)))
     path.write_text(_json(dict(**_about(meta), poses=poses))+'\n', encoding='utf-8')
 
 def _write_npz(path, joints, prompts, scores, meta):
     from text2pose.skeleton import smpl_pose
-    arrays = dict(joints=joints, prompts=np.array(prompts, dtype=str), joint_names=np.array(JOINT_NAMES), about=np.array(_json(_about(meta))))
-    arrays.update(zip(('global_orient','body_pose'), smpl_pose(joints)))
+    orient,body = smpl_pose(joints)
+    arrays = dict(joints=joints, prompts=np.array(prompts, dtype=str), joint_names=np.array(JOINT_NAMES),
+                  about=np.array(_json(_about(meta))), global_orient=orient, body_pose=body)
     if scores is not None: arrays['scores'] = np.asarray(scores, dtype=np.float32)
     with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as z:  # np.savez would write the time of day into the file
-        for k,v in arrays.items():
-            with z.open(zipfile.ZipInfo(f'{k}.npy', date_time=(1980,1,1,0,0,0)), 'w') as f:
-                np.lib.format.write_array(f, v, allow_pickle=False)
+        for name,array in arrays.items():
+            info = zipfile.ZipInfo(f'{name}.npy', date_time=(1980,1,1,0,0,0))
+            with z.open(info, 'w') as f: np.lib.format.write_array(f, array, allow_pickle=False)
+
+def _sheet(prompts):
+    "Which poses a sheet shows, and in how many columns."
+    of_prompt,keep = Counter(),[]
+    for i,prompt in enumerate(prompts):
+        of_prompt[prompt] += 1
+        if of_prompt[prompt]<=SHEET_COLUMNS: keep.append(i)
+    n_cols = min(max(of_prompt.values()), SHEET_COLUMNS)
+    if len(of_prompt)>6 and len(set(of_prompt.values()))==1:
+        n_cols *= SHEET_COLUMNS//n_cols  # many prompts: several of them in a row
+    return keep[:SHEET_CELLS], n_cols
 
 def _write_png(path, joints, prompts, scores, meta):
     import matplotlib
     import matplotlib.pyplot as plt
-    first = {}
-    keep = [i for i,p in enumerate(prompts) if first.setdefault(p, []).append(i) or len(first[p])<=SHEET_COLUMNS][:SHEET_CELLS]
-    n_cols = min(max(len(v) for v in first.values()), SHEET_COLUMNS)
-    if len(first)>6 and len({len(v) for v in first.values()})==1:
-        n_cols *= SHEET_COLUMNS//n_cols  # many prompts: several of them in a row
+    keep,n_cols = _sheet(prompts)
     with matplotlib.rc_context({'backend':'agg'}):
         fig = plot_poses(joints[keep], [prompts[i] for i in keep], n_cols=n_cols, size=2., dpi=100)
         try: fig.savefig(path, format='png', metadata={'Software':None})
@@ -467,36 +668,54 @@ def _write_bvh(path, joints, prompts, scores, meta, **options):
     path.write_text(to_bvh(joints, **options), encoding='ascii')
 
 def _write_glb(path, joints, prompts, scores, meta, **options):
-    extras = dict(format='text2pose poses/1', version=__version__, prompts=prompts, scores=None if scores is None else [round(float(s),4) for s in scores], **meta)
+    rounded = None if scores is None else _rounded(scores, 4)
+    extras = dict(format='text2pose poses/1', version=__version__, prompts=prompts, scores=rounded, **meta)
     path.write_bytes(to_glb(joints, extras=json.loads(_json(extras)), **options))
 
 def _write_openpose(path, joints, prompts, scores, meta, stick=4., keypoints='coco18', **view):
+    "A picture and the points of people on one canvas."
     from PIL import Image
+    width,height = view.get('width', 512),view.get('height', 768)
     people = openpose_people(joints, keypoints=keypoints, **view)
-    size = {k:view.get(k, v) for k,v in dict(width=512, height=768).items()}
     drawn = people if keypoints=='coco18' else openpose_people(joints, **view)
-    Image.fromarray(draw_openpose(drawn, stick=stick, **size)).save(path.with_suffix('.png'), format='PNG')
-    path.with_suffix('.json').write_text(_json(dict(version=1.3, canvas_width=size['width'], canvas_height=size['height'],
-        people=[dict(person_id=[-1], pose_keypoints_2d=[round(float(v),2) for v in p.ravel()]) for p in people]))+'\n', encoding='utf-8')
+    picture = draw_openpose(drawn, width, height, stick)
+    Image.fromarray(picture).save(path.with_suffix('.png'), format='PNG')
+    found = [dict(person_id=[-1], pose_keypoints_2d=_rounded(p.ravel(), 2)) for p in people]
+    content = dict(version=1.3, canvas_width=width, canvas_height=height, people=found)
+    path.with_suffix('.json').write_text(_json(content)+'\n', encoding='utf-8')
 
+# %% ../nbs/02d_export.ipynb #726e628e
+_NUMBERED = re.compile(r'\d{3,}\.[a-z0-9]+')
 _WRITERS = dict(json=_write_json, npz=_write_npz, png=_write_png, bvh=_write_bvh, glb=_write_glb, openpose=_write_openpose)
-# whose parameters are the options
-_OPTIONS = dict(bvh=(to_bvh,), glb=(to_glb,), openpose=(openpose_people,draw_openpose))
+_OPTIONS = dict(bvh=(to_bvh,), glb=(to_glb,), openpose=(openpose_people,draw_openpose))  # whose arguments are options
 
-def _options(format, options):
-    "The options, if the format has them all."
-    known = [p for f in _OPTIONS.get(format, ()) for p in inspect.signature(f).parameters if p not in ('joints','extras','people')]
-    if bad:=[o for o in options if o not in known]:
-        raise ValueError(f'{format} has no option {bad[0]!r}' + (f'; it has {", ".join(dict.fromkeys(known))}' if known else ''))
-    return options
+def _option_names(format):
+    "The options of a format, in the order of the arguments."
+    arguments = [a for function in _OPTIONS.get(format, ()) for a in inspect.signature(function).parameters]
+    return [a for a in dict.fromkeys(arguments) if a not in ('joints','extras','people')]
+
+def _check_options(format, options):
+    "Every option must be one of the format."
+    known = _option_names(format)
+    for option in options:
+        if option not in known:
+            instead = f'; it has {", ".join(known)}' if known else ''
+            raise ValueError(f'{format} has no option {option!r}{instead}')
+
+def _check_path(path, as_folder):
+    "Where a file is to be written there must be no folder, where a folder no file."
+    if as_folder and path.is_file(): raise ValueError(f'{path} is a file; expected a folder, or a new name')
+    if not as_folder and path.is_dir(): raise ValueError(f'{path} is a folder; expected a file, or a new name')
+    for parent in path.parents:
+        if os.path.isfile(parent): raise NotADirectoryError(f'cannot write {path}: {parent} is a file, not a folder')
 
 @contextmanager
 def _numbered_folder(path):
     "As `atomic_folder`; numbered files of an earlier export are replaced, a folder with anything else is refused."
-    if path.is_file(): raise ValueError(f'{path} is a file; expected a folder, or a new name')
     old = sorted(path.iterdir()) if path.is_dir() else []
-    if other:=[p.name for p in old if not _NUMBERED.fullmatch(p.name)]:
-        raise ValueError(f'{path} is a folder that holds {other[0]}; choose another one')
+    for p in old:
+        if not _NUMBERED.fullmatch(p.name):
+            raise ValueError(f'{path} is a folder that holds {p.name}; choose another one')
     with atomic_folder(path) as tmp:
         yield tmp
         for p in old: p.unlink()
@@ -505,7 +724,7 @@ def _numbered_folder(path):
 def export(
     joints,        # (n, 22, 3) or (22, 3), metres, canonical
     path,          # the file to write; with several files, the folder
-    format:str=None, # one of FORMATS; by default the ending of the path
+    format:str=None, # one of FORMATS, in any case; by default the ending of the path
     prompts=None,  # n str; empty by default
     scores=None,   # (n,) plausibility
     separate:bool=None, # one file for each pose, 000, 001, … in a folder of that name; by default only for openpose
@@ -514,43 +733,80 @@ def export(
 ):
     "Write poses to a file, or a folder of files, whole or not at all."
     path = Path(path)
-    format = format or path.suffix.lstrip('.')
+    format = str(format or path.suffix.lstrip('.')).lower()
     if format not in FORMATS:
         raise ValueError(f'unknown format {format!r} for {path}; expected one of {", ".join(FORMATS)}')
     joints = _checked(joints, limit=_MAX_METRES if format in _OPTIONS else np.inf).astype(np.float32)
     prompts = ['']*len(joints) if prompts is None else list(prompts)
     if len(prompts)!=len(joints): raise ValueError(f'{len(prompts)} prompts for {len(joints)} poses; expected one each')
-    scores = None if scores is None else check_array(np.asarray(scores), (len(joints),), 'scores')
-    write,options = _WRITERS[format],_options(format, options or {})
-    if not separate and format!='openpose':
+    if scores is not None: scores = check_array(np.asarray(scores), (len(joints),), 'scores')
+    options = options or {}
+    _check_options(format, options)
+    as_folder = bool(separate) or format=='openpose'
+    _check_path(path, as_folder)
+    write = _WRITERS[format]
+    if not as_folder:
         with atomic_path(path) as tmp: write(tmp, joints, prompts, scores, meta, **options)
         return
-    groups = [slice(i,i+1) for i in range(len(joints))] if separate in (None,True) else [slice(None)]
+    each = separate is None or separate
+    groups = [slice(i,i+1) for i in range(len(joints))] if each else [slice(None)]
     ending = 'png' if format=='openpose' else format
     with _numbered_folder(path) as tmp:
-        for i,s in enumerate(groups):
-            write(tmp/f'{i:03}.{ending}', joints[s], prompts[s], None if scores is None else scores[s], meta, **options)
+        for i,group in enumerate(groups):
+            some_scores = None if scores is None else scores[group]
+            write(tmp/f'{i:03}.{ending}', joints[group], prompts[group], some_scores, meta, **options)
+
+# %% ../nbs/02d_export.ipynb #14dba0e7
+def _json_poses(path):
+    poses = read_json(path).get('poses')
+    try:
+        joints = np.array([p['joints'] for p in poses], dtype=np.float32)
+        return joints, [str(p.get('prompt','')) for p in poses]
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        raise ValueError(f'{path} is not a pose file: expected "poses", each with "joints" of 22 × 3 numbers') from None
+
+def _npz_poses(path):
+    try:
+        with np.load(path, allow_pickle=False) as z:
+            return z['joints'], [str(p) for p in z['prompts']] if 'prompts' in z else None
+    except Exception as e:
+        raise ValueError(f'{path} is not a readable .npz of poses (pickled objects are refused): {e}') from None
+
+def _npy_poses(path): return read_array(path, (None,N_JOINTS,3)), None
+
+def _bvh_unit(joints, rig, path):
+    "The unit of a capture; ours is the metre where a body has the size of no person."
+    try: return guess_unit(joints, path)
+    except ValueError:
+        if rig!='text2pose': raise
+        return 'm'
+
+def _bvh_poses(path):
+    motion = read_bvh(path)
+    joint_map,rig = joint_map_for(motion, where=path)
+    unit = _bvh_unit(joints_22(motion, joint_map), rig, path)
+    x = metric_joints(motion, joint_map, rig, unit, where=path)
+    is_ours = rig=='text2pose' and np.abs(x[:,0,:2]).max()<1e-6  # each pelvis above the origin
+    return x-x[:,:1] if is_ours else canonical(x), None
+
+def _glb_poses(path):
+    try: x,extras = from_glb(path.read_bytes())
+    except ValueError as e: raise ValueError(f'{path} cannot be read: {e}') from None
+    prompts = extras.get('prompts')
+    has_prompts = isinstance(prompts, list) and len(prompts)==len(x)
+    return x-x[:,:1], [str(p) for p in prompts] if has_prompts else None
+
+_READERS = {'.json':_json_poses, '.npz':_npz_poses, '.npy':_npy_poses, '.bvh':_bvh_poses, '.glb':_glb_poses}
 
 def load_poses(
-    path, # .json or .npz written by `export`, or any .npy of shape (n, 22, 3)
-):        # (n, 22, 3) float32 joints, n prompts ('' where the file has none)
+    path, # .json, .npz, .bvh or .glb written by `export`; any .npy of shape (n, 22, 3); any .bvh of a person
+):        # (n, 22, 3) float32 joints, metres, Z up; n prompts ('' where the file has none)
     "Read poses back, checked."
     path = Path(path)
-    if path.suffix=='.json':
-        d = read_json(path)
-        try:
-            joints,prompts = np.array([p['joints'] for p in d['poses']], dtype=np.float32),[str(p.get('prompt','')) for p in d['poses']]
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise ValueError(f'{path} is no pose file: expected "poses", each with "joints" of 22 × 3 numbers') from None
-        return check_array(joints, (None,N_JOINTS,3), f'{path}, joints'), prompts
-    if path.suffix=='.npz':
-        if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected a .npz of poses')
-        try:
-            with np.load(path, allow_pickle=False) as z:
-                joints,prompts = z['joints'],[str(p) for p in z['prompts']] if 'prompts' in z else None
-        except Exception as e:
-            raise ValueError(f'{path} is not a readable .npz of poses (pickled objects are refused): {e}') from None
-        joints = check_array(joints, (None,N_JOINTS,3), f'{path}, joints').astype(np.float32)
-    elif path.suffix=='.npy': joints,prompts = read_array(path, (None,N_JOINTS,3)).astype(np.float32),None
-    else: raise ValueError(f'{path} has an unknown ending {path.suffix!r}; poses are read from .json, .npz or .npy')
-    return joints, prompts if prompts is not None else ['']*len(joints)
+    kind = path.suffix.lower()
+    if kind not in _READERS:
+        raise ValueError(f'{path} has an unknown ending {path.suffix!r}; poses are read from {", ".join(_READERS)}')
+    if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected a {kind} file of poses')
+    joints,prompts = _READERS[kind](path)
+    joints = check_array(joints, (None,N_JOINTS,3), f'{path}, joints').astype(np.float32)
+    return joints, ['']*len(joints) if prompts is None else prompts

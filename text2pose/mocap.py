@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['RIGS', 'UNITS', 'ARCHIVES', 'Motion', 'read_bvh', 'read_amc', 'find_rig', 'auto_map', 'joint_map_for', 'joints_22',
-           'guess_unit', 'guess_up', 'resample', 'read_motion', 'read_mocap', 'words_of_name', 'subject_of', 'split_of',
-           'mocap_files', 'read_cmu_index', 'mocap_captions', 'read_mocap_folder', 'unpack', 'fetch']
+           'guess_unit', 'guess_up', 'metric_joints', 'resample', 'read_motion', 'read_mocap', 'words_of_name',
+           'subject_of', 'split_of', 'mocap_files', 'read_cmu_index', 'mocap_captions', 'read_mocap_folder', 'unpack',
+           'fetch']
 
 # %% ../nbs/00c_mocap.ipynb #5e534429
 import hashlib, json, os, re, shutil, warnings
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -21,191 +22,278 @@ from .humanml3d import place_on_floor
 # %% ../nbs/00c_mocap.ipynb #bb22e20f
 @dataclass
 class Motion:
-    "A capture file, read: a skeleton and where its joints were."
-    names:list           # of str, one a joint, root first; 'X_end' is the free end of joint X (an End Site, or the tip of a bone)
+    "The content of a capture file: a skeleton and where its joints were."
+    names:list           # of str, one a joint, root first; 'X_end' is the free end of joint X
     parents:list         # of int, parent of each joint, -1 for a root; a parent comes before its children
     offsets:np.ndarray   # (joints, 3), from the parent with every angle at zero, in the file's unit and axes
     positions:np.ndarray # (frames, joints, 3) float32, in the file's unit and axes
     fps:float            # frames per second
 
-# of a file; the last is joints × frames
-_MAX_BYTES, _MAX_NAME, _MAX_JOINTS, _MAX_FRAMES, _MAX_POINTS = 2**28, 200, 10_000, 2_000_000, 50_000_000
-_CHUNK = 200_000 # joints × frames that are worked on together
+_MAX_BYTES = 2**28        # of a file
+_MAX_NAME = 200           # characters in the name of a joint
+_MAX_JOINTS = 10_000
+_MAX_FRAMES = 2_000_000
+_MAX_POINTS = 50_000_000  # joints × frames
+_CHUNK = 200_000          # joints × frames that are worked on together
+
+_CYCLE = dict(x=(0,1,2), y=(1,2,0), z=(2,0,1))  # an axis, and the two that turn about it
+
+def _axis_rotation(axis, angles):
+    "Rotation matrices (frames, 3, 3) about one axis; angles in radians, (frames,)."
+    i,j,k = _CYCLE[axis]
+    R = np.zeros((len(angles),3,3))
+    R[:,i,i] = 1
+    R[:,j,j] = R[:,k,k] = np.cos(angles)
+    R[:,k,j] = np.sin(angles)
+    R[:,j,k] = -R[:,k,j]
+    return R
 
 def _euler(order, angles):
-    "Rotation matrices (frames, 3, 3): the axes in `order` are turned one after the other, each about the axes already turned. Radians, (frames, n)."
-    R = None
-    for axis,a in zip(order, np.moveaxis(angles, -1, 0)):
-        i,j,k = {'x':(0,1,2), 'y':(1,2,0), 'z':(2,0,1)}[axis]
-        M = np.zeros((len(a),3,3))
-        M[:,i,i] = 1
-        M[:,j,j] = M[:,k,k] = np.cos(a)
-        M[:,k,j] = np.sin(a)
-        M[:,j,k] = -M[:,k,j]
-        R = M if R is None else R@M
+    "Rotation matrices (frames, 3, 3): one axis of `order` after the other, as turned so far; radians, (frames, n)."
+    R = _axis_rotation(order[0], angles[:,0])
+    for n,axis in enumerate(order[1:], 1): R = R@_axis_rotation(axis, angles[:,n])
     return R
+
+# %% ../nbs/00c_mocap.ipynb #ec2d0bc8
+def _turn(R, v):
+    "Vectors (n, 3) or (3,) turned by matrices (n, 3, 3); None turns nothing."
+    return v if R is None else (R@v[...,None])[...,0]
+
+def _compose(parent, local):
+    "World rotation of a joint from that of its parent and its own; None is no rotation."
+    if parent is None: return local
+    return parent if local is None else parent@local
+
+def _forward_chunk(parents, offsets, rotation, frames):
+    "Positions (n, joints, 3) in a slice of frames."
+    n = frames.stop-frames.start
+    world,positions = [],[]
+    for j,p in enumerate(parents):
+        offset = offsets[j][frames] if offsets[j].ndim==2 else offsets[j]
+        local = rotation(j, frames)
+        if p<0:
+            positions.append(np.broadcast_to(offset, (n,3)))
+            world.append(local)
+        else:
+            positions.append(positions[p]+_turn(world[p], offset))
+            world.append(_compose(world[p], local))
+    return np.stack(positions, 1)
 
 @np.errstate(over='ignore', invalid='ignore')
 def _forward(parents, offsets, rotation, n_frames, where):
-    "Positions (frames, joints, 3). offsets[j] is (3,) or (frames, 3); rotation(j, frames) gives (n, 3, 3), or None for no rotation."
-    if n_frames*len(parents)>_MAX_POINTS:
-        raise ValueError(f'{where}: {n_frames} frames of {len(parents)} joints are more than {_MAX_POINTS:,} points; split the file')
-    out = np.empty((n_frames,len(parents),3), np.float32)
-    step = max(1, _CHUNK//len(parents))
-    for a in range(0, n_frames, step):
-        f = slice(a, min(a+step, n_frames))
-        W,x = {},{}
-        for j,p in enumerate(parents):
-            o = offsets[j][f] if offsets[j].ndim==2 else offsets[j]
-            R = rotation(j, f)
-            x[j] = np.broadcast_to(o, (f.stop-a,3)) if p<0 else x[p] + (o if W[p] is None else (W[p]@o[...,None])[...,0])
-            W[j] = R if p<0 or W[p] is None else W[p] if R is None else W[p]@R
-            out[f,j] = x[j]
-    if not np.isfinite(out).all():
+    "Positions (frames, joints, 3); an offset is (3,) or (frames, 3), rotation(j, slice) gives (n, 3, 3) or None."
+    n_joints = len(parents)
+    if n_frames*n_joints>_MAX_POINTS:
+        raise ValueError(f'{where}: {n_frames} frames of {n_joints} joints are more than {_MAX_POINTS:,} points; '
+                         'split the file')
+    positions = np.empty((n_frames,n_joints,3), np.float32)
+    chunk = max(1, _CHUNK//n_joints)
+    for start in range(0, n_frames, chunk):
+        frames = slice(start, min(start+chunk, n_frames))
+        positions[frames] = _forward_chunk(parents, offsets, rotation, frames)
+    if not np.isfinite(positions).all():
         raise ValueError(f'{where}: the positions are not finite numbers; an offset or a translation is too large')
-    return out
+    return positions
 
 # %% ../nbs/00c_mocap.ipynb #888db472
 def _lines(path, kind):
-    "The lines of a text file, with the usual oddities removed."
+    "The lines of a text file, whatever ends them, without a byte-order mark."
     path = Path(path)
     if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected {kind} file')
-    if (size:=path.stat().st_size)>_MAX_BYTES:
+    size = path.stat().st_size
+    if size>_MAX_BYTES:
         raise ValueError(f'{path} has {size:,} bytes; {kind} file of more than {_MAX_BYTES:,} is refused')
     raw = path.read_bytes()
     if not raw.strip(): raise ValueError(f'{path} is empty: expected {kind} file')
-    if b'\0' in raw: raise ValueError(f'{path} is no text: expected {kind} file')
-    return raw.decode('utf-8-sig', errors='replace').replace('\r\n', '\n').replace('\r', '\n').split('\n')
+    if b'\0' in raw: raise ValueError(f'{path} is not a text file: expected {kind} file')
+    text = raw.decode('utf-8-sig', errors='replace')
+    return text.replace('\r\n', '\n').replace('\r', '\n').split('\n')
 
-def _short(s): return repr(s if len(s)<=40 else s[:37]+'…')
+def _short(text): return repr(text if len(text)<=40 else text[:37]+'…')
 
 def _floats(words):
     "Plain decimal numbers; float() alone would also take 1_000 and digits of other scripts."
     text = ''.join(words)
     if '_' in text or not text.isascii(): raise ValueError
-    x = np.array(list(map(float, words)))
+    x = np.array([float(w) for w in words])
     if not np.isfinite(x).all(): raise ValueError
     return x
 
 def _numbers(words, n, where, what):
     "Exactly n numbers, or a sentence."
-    if len(words)!=n: raise ValueError(f'{where}: {what} needs {n} number{"s"*(n!=1)}, found {len(words)}')
+    expected = f'{where}: {what} needs {n} number{"" if n==1 else "s"}'
+    if len(words)!=n: raise ValueError(f'{expected}, found {len(words)}')
     try: return _floats(words)
-    except ValueError:
-        raise ValueError(f'{where}: {what} needs {n} number{"s"*(n!=1)}, found {_short(" ".join(words))}') from None
+    except ValueError: raise ValueError(f'{expected}, found {_short(" ".join(words))}') from None
 
-def _first_bad(lines, path):
-    "Complain about the first word that is no number; lines are (line number, words)."
-    for i,words in lines:
-        for w in words:
-            try: _floats([w])
-            except ValueError: raise ValueError(f'{path}, line {i}: expected a number, found {_short(w)}') from None
+def _numbers_of_rows(rows, path):
+    "All numbers of rows (line number, words), in one array; the first bad word is named with its line."
+    try: return _floats([w for _,words in rows for w in words])
+    except ValueError:
+        for line,words in rows:
+            for w in words:
+                try: _floats([w])
+                except ValueError:
+                    raise ValueError(f'{path}, line {line}: expected a number, found {_short(w)}') from None
 
 # %% ../nbs/00c_mocap.ipynb #e7b4071f
 _CHANNEL = re.compile(r'([xyz])(position|rotation)')
 
-def _bvh_skeleton(lines, path):
-    "Names, parents, offsets and channels of the HIERARCHY part, and the number of its lines."
-    names,parents,offsets,channels,is_end = [],[],[],[],[]
-    stack,opened = [],None                          # joints whose braces are open; the joint that waits for its brace
-    for i,line in enumerate(lines, 1):
-        where = f'{path}, line {i}'
-        at = 0
-        words = line.replace('{',' { ').replace('}',' } ').split()
-        if not words or words[0].startswith('#'): continue
-        while at<len(words):
-            key = words[at].lower()
-            at += 1
-            if opened is not None and key!='{':
-                raise ValueError(f'{where}: expected {{ after {_short(names[opened])}, found {_short(words[at-1])}')
-            if key=='hierarchy' and not names: continue
-            elif key in ('root','joint','end'):
-                if (key=='root')==bool(stack):
-                    raise ValueError(f'{where}: {key.upper()} ' + ('inside a joint' if stack else 'outside of any joint'))
-                if key!='root' and is_end[stack[-1]]: raise ValueError(f'{where}: an End Site has no joints below it')
-                to = words.index('{', at) if '{' in words[at:] else len(words)
-                name = ' '.join(words[at:to]) if key!='end' else f'{names[stack[-1]]}_end'
-                at = to
-                if not 1<=len(name)<=_MAX_NAME:
-                    raise ValueError(f'{where}: {key.upper()} needs a name of 1 to {_MAX_NAME} characters')
-                if len(names)>=_MAX_JOINTS: raise ValueError(f'{where}: more than {_MAX_JOINTS:,} joints')
-                names.append(name)
-                parents.append(stack[-1] if stack else -1)
-                offsets.append(None)
-                channels.append([])
-                is_end.append(key=='end')
-                opened = len(names)-1
-            elif key=='{':
-                if opened is None: raise ValueError(f'{where}: {{ without a joint')
-                stack.append(opened)
-                opened = None
-            elif key=='}':
-                if not stack: raise ValueError(f'{where}: }} without an open joint')
-                if offsets[stack[-1]] is None:
-                    raise ValueError(f'{where}: joint {_short(names[stack[-1]])} has no OFFSET')
-                stack.pop()
-            elif key=='offset':
-                if not stack: raise ValueError(f'{where}: OFFSET outside of any joint')
-                offsets[stack[-1]] = _numbers(words[at:at+3], 3, where, 'OFFSET')
-                at += 3
-            elif key=='channels':
-                if not stack or is_end[stack[-1]] or channels[stack[-1]]:
-                    raise ValueError(f'{where}: CHANNELS where none belong')
-                n = words[at] if at<len(words) else ''
-                if not re.fullmatch(r'[0-9]{1,2}', n):
-                    raise ValueError(f'{where}: CHANNELS needs a number, found {_short(n)}')
-                chosen = [w.lower() for w in words[at+1:at+1+int(n)]]
-                at += 1+int(n)
-                if len(chosen)!=int(n): raise ValueError(f'{where}: {n} channels declared, {len(chosen)} named')
-                if bad:=[c for c in chosen if not _CHANNEL.fullmatch(c)]:
-                    raise ValueError(f'{where}: cannot read the channel {_short(bad[0])}; a channel is Xposition, Yrotation and so on')
-                if any(c.endswith('position') and chosen.count(c)>1 for c in chosen):
-                    raise ValueError(f'{where}: a position channel is named twice')
-                channels[stack[-1]] = chosen
-            elif key=='motion':
-                if stack:
-                    raise ValueError(f'{where}: MOTION while the brace of {_short(names[stack[-1]])} is still open')
-                if not names: raise ValueError(f'{where}: MOTION before any joint')
-                return names, parents, np.array(offsets), channels, i
-            else: raise ValueError(f'{where}: expected a keyword of BVH, found {_short(words[at-1])}')
-    raise ValueError(f'{path}: no MOTION part; is it a BVH file, and whole?')
+class _BvhHierarchy:
+    "The HIERARCHY part of a BVH file: names, parents, offsets and channels of the joints."
+    def __init__(self, path):
+        self.path,self.line = path,0
+        self.names,self.parents,self.offsets,self.channels,self.is_end = [],[],[],[],[]
+        self.opened = []     # joints whose braces are open, outermost first
+        self.waiting = None  # the joint whose brace must open next
+
+    def error(self, what): return ValueError(f'{self.path}, line {self.line}: {what}')
+
+    def read(self, lines):
+        "Read up to the keyword MOTION; the number of its line."
+        readers = {'root':self.joint, 'joint':self.joint, 'end':self.joint, '{':self.open, '}':self.close,
+                   'offset':self.offset, 'channels':self.channel_list}
+        for self.line,text in enumerate(lines, 1):
+            words = deque(text.replace('{',' { ').replace('}',' } ').split())
+            if words and words[0].startswith('#'): continue
+            while words:
+                word = words.popleft()
+                key = word.lower()
+                if self.waiting is not None and key!='{':
+                    raise self.error(f'expected {{ after {_short(self.names[self.waiting])}, found {_short(word)}')
+                if key=='motion': return self.motion()
+                if key=='hierarchy' and not self.names: continue
+                if key not in readers: raise self.error(f'expected a keyword of BVH, found {_short(word)}')
+                readers[key](key, words)
+        raise ValueError(f'{self.path}: no MOTION part; is it a BVH file, and whole?')
+
+    def joint(self, key, words):
+        "ROOT name, JOINT name or End Site."
+        if (key=='root')==bool(self.opened):
+            raise self.error(f'{key.upper()} ' + ('inside a joint' if self.opened else 'outside of any joint'))
+        parent = self.opened[-1] if self.opened else -1
+        if key!='root' and self.is_end[parent]: raise self.error('an End Site has no joints below it')
+        name = []
+        while words and words[0]!='{': name.append(words.popleft())
+        name = f'{self.names[parent]}_end' if key=='end' else ' '.join(name)
+        if not 1<=len(name)<=_MAX_NAME:
+            raise self.error(f'{key.upper()} needs a name of 1 to {_MAX_NAME} characters')
+        if len(self.names)>=_MAX_JOINTS: raise self.error(f'more than {_MAX_JOINTS:,} joints')
+        self.waiting = len(self.names)
+        self.names.append(name)
+        self.parents.append(parent)
+        self.offsets.append(None)
+        self.channels.append([])
+        self.is_end.append(key=='end')
+
+    def open(self, key, words):
+        if self.waiting is None: raise self.error('{ without a joint')
+        self.opened.append(self.waiting)
+        self.waiting = None
+
+    def close(self, key, words):
+        if not self.opened: raise self.error('} without an open joint')
+        joint = self.opened.pop()
+        if self.offsets[joint] is None: raise self.error(f'joint {_short(self.names[joint])} has no OFFSET')
+
+    def offset(self, key, words):
+        if not self.opened: raise self.error('OFFSET outside of any joint')
+        numbers = [words.popleft() for _ in range(min(3, len(words)))]
+        self.offsets[self.opened[-1]] = _numbers(numbers, 3, f'{self.path}, line {self.line}', 'OFFSET')
+
+    def channel_list(self, key, words):
+        "CHANNELS n, then n names."
+        joint = self.opened[-1] if self.opened else None
+        if joint is None or self.is_end[joint] or self.channels[joint]:
+            raise self.error('CHANNELS where none belong')
+        count = words.popleft() if words else ''
+        if not re.fullmatch(r'[0-9]{1,2}', count): raise self.error(f'CHANNELS needs a number, found {_short(count)}')
+        chosen = [words.popleft().lower() for _ in range(min(int(count), len(words)))]
+        if len(chosen)!=int(count): raise self.error(f'{count} channels declared, {len(chosen)} named')
+        for c in chosen:
+            if not _CHANNEL.fullmatch(c):
+                raise self.error(f'cannot read the channel {_short(c)}; a channel is Xposition, Yrotation and so on')
+            if c.endswith('position') and chosen.count(c)>1: raise self.error('a position channel is named twice')
+        self.channels[joint] = chosen
+
+    def motion(self):
+        if self.opened:
+            name = _short(self.names[self.opened[-1]])
+            raise self.error(f'MOTION while the brace of {name} is still open')
+        if not self.names: raise self.error('MOTION before any joint')
+        return self.line
+
+# %% ../nbs/00c_mocap.ipynb #194ce916
+def _is_text(line): return bool(line.strip()) and not line.lstrip().startswith('#')
+
+def _bvh_field(lines, at, key, path):
+    "The word after `key:` in the first line of text from index `at` on, and the number of that line."
+    while at<len(lines) and not _is_text(lines[at]): at += 1
+    expected = f'{path}, line {at+1}: expected "{key}: number"'
+    if at==len(lines): raise ValueError(f'{expected}, found the end of the file')
+    pattern = key.replace(' ', r'\s*')+r'\s*:\s*(\S+)'
+    match = re.fullmatch(pattern, lines[at].strip(), re.IGNORECASE)
+    if match is None: raise ValueError(f'{expected}, found {_short(lines[at].strip())}')
+    return match[1], at+1
+
+def _bvh_header(lines, at, path):
+    "Number of frames, frame time in seconds, and the numbers of the lines that say so."
+    count,count_line = _bvh_field(lines, at, 'Frames', path)
+    frame_time,time_line = _bvh_field(lines, count_line, 'Frame Time', path)
+    if not re.fullmatch('[0-9]{1,18}', count) or int(count)<1:
+        raise ValueError(f'{path}, line {count_line}: Frames must be a whole number of at least 1, '
+                         f'found {_short(count)}')
+    where = f'{path}, line {time_line}'
+    seconds = _numbers([frame_time], 1, where, 'Frame Time')[0]
+    if not 1e-4<=seconds<=1:
+        raise ValueError(f'{where}: Frame Time must be between 0.0001 and 1 second, found {seconds:g}')
+    return int(count), seconds, count_line, time_line
+
+def _bvh_frames(lines, at, width, path):
+    "The MOTION part from index `at` on: values (frames, width), and frames per second."
+    n_frames,seconds,count_line,time_line = _bvh_header(lines, at, path)
+    rows = [(i,line) for i,line in enumerate(lines[time_line:], time_line+1) if _is_text(line)]
+    counts = [len(line.split()) for _,line in rows]
+    if sum(counts)!=n_frames*width:  # a frame may be spread over lines, so only the sum must be right
+        for (i,_),count in zip(rows, counts):
+            if count!=width: raise ValueError(f'{path}, line {i}: a frame has {width} numbers, found {count}')
+        raise ValueError(f'{path}, line {count_line}: {n_frames} frames declared, {len(rows)} present')
+    if n_frames>_MAX_FRAMES:
+        raise ValueError(f'{path}, line {count_line}: more than {_MAX_FRAMES:,} frames; split the file')
+    values = []
+    for start in range(0, len(rows), 1000):
+        chunk = [(i,line.split()) for i,line in rows[start:start+1000]]
+        values.append(_numbers_of_rows(chunk, path))
+    return np.concatenate(values).reshape(n_frames, width), 1/seconds
+
+def _channel_columns(channels):
+    "For each joint, its positions and its rotations as (axis, column), in the file's order."
+    positions,rotations = [],[]
+    column = 0
+    for chosen in channels:
+        of_kind = dict(position=[], rotation=[])
+        for channel in chosen:
+            axis,kind = _CHANNEL.fullmatch(channel).groups()
+            of_kind[kind].append((axis,column))
+            column += 1
+        positions.append(of_kind['position'])
+        rotations.append(of_kind['rotation'])
+    return positions, rotations
+
+def _moved_offset(offset, channels, values):
+    "An offset (3,) whose axes the position channels replace in every frame: (frames, 3); as it is without channels."
+    if not channels: return offset
+    moved = np.tile(offset, (len(values),1))
+    for axis,column in channels: moved[:,'xyz'.index(axis)] = values[:,column]
+    return moved
 
 def _unique(names):
     "Later bearers of a name get a number."
-    seen,out = {},[]
+    seen,out = Counter(),[]
     for n in names:
-        seen[n] = seen.get(n, 0)+1
+        seen[n] += 1
         out.append(n if seen[n]==1 else f'{n} ({seen[n]})')
     return out
-
-def _bvh_frames(lines, at, width, path):
-    "The MOTION part: values (frames, width) and frames per second; lines are read from index `at` on."
-    head = {}
-    for key,pattern in (('Frames',r'frames\s*:\s*(\S+)'),('Frame Time',r'frame\s*time\s*:\s*(\S+)')):
-        while at<len(lines) and (not lines[at].strip() or lines[at].lstrip().startswith('#')): at += 1
-        m = re.fullmatch(pattern, lines[at].strip(), re.IGNORECASE) if at<len(lines) else None
-        if not m:
-            raise ValueError(f'{path}, line {at+1}: expected "{key}: number"' + (f', found {_short(lines[at].strip())}' if at<len(lines) else ', found the end of the file'))
-        head[key] = m[1],at+1
-        at += 1
-    (n,n_line),(dt,dt_line) = head['Frames'],head['Frame Time']
-    if not re.fullmatch('[0-9]{1,18}', n) or int(n)<1:
-        raise ValueError(f'{path}, line {n_line}: Frames must be a whole number of at least 1, found {_short(n)}')
-    n,dt = int(n),_numbers([dt], 1, f'{path}, line {dt_line}', 'Frame Time')[0]
-    if not 1e-4<=dt<=1:
-        raise ValueError(f'{path}, line {dt_line}: Frame Time must be between 0.0001 and 1 second, found {dt:g}')
-    body = [(i,l) for i,l in ((i,l.strip()) for i,l in enumerate(lines[at:], at+1)) if l and l[0]!='#']
-    counts = [len(l.split()) for _,l in body]
-    if sum(counts)!=n*width:
-        odd = next(((i,c) for (i,_),c in zip(body, counts) if c!=width), None)
-        if odd: raise ValueError(f'{path}, line {odd[0]}: a frame has {width} numbers, found {odd[1]}')
-        raise ValueError(f'{path}, line {n_line}: {n} frames declared, {len(body)} present')
-    if n>_MAX_FRAMES: raise ValueError(f'{path}, line {n_line}: more than {_MAX_FRAMES:,} frames; split the file')
-    parts = []
-    for a in range(0, len(body), 1000):
-        try: parts.append(_floats([w for _,l in body[a:a+1000] for w in l.split()]))
-        except ValueError: _first_bad([(i,l.split()) for i,l in body[a:a+1000]], path)
-    return np.concatenate(parts).reshape(n, width), 1/dt
 
 def read_bvh(
     path,    # a .bvh file
@@ -213,88 +301,30 @@ def read_bvh(
     "Read a BVH file: any channels in any order, a position on any joint."
     lines = _lines(path, 'a BVH')
     where = str(path)
-    names,parents,offsets,channels,at = _bvh_skeleton(lines, where)
-    width = sum(map(len, channels))
+    skeleton = _BvhHierarchy(where)
+    motion_line = skeleton.read(lines)
+    width = sum(len(c) for c in skeleton.channels)
     if not width: raise ValueError(f'{where}: no joint has CHANNELS')
-    values,fps = _bvh_frames(lines, at, width, where)
-    start = np.cumsum([0]+[len(c) for c in channels])
-    moved,turns = list(offsets),{}
-    for j,chosen in enumerate(channels):
-        cols = {'position':[], 'rotation':[]}
-        for k,c in enumerate(chosen):
-            axis,kind = _CHANNEL.fullmatch(c).groups()
-            cols[kind].append((axis,start[j]+k))
-        if cols['position']:
-            moved[j] = np.tile(offsets[j], (len(values),1))
-            for axis,k in cols['position']: moved[j][:,'xyz'.index(axis)] = values[:,k]
-        if cols['rotation']: turns[j] = ''.join(a for a,_ in cols['rotation']), [k for _,k in cols['rotation']]
-    rotation = lambda j,f: _euler(turns[j][0], np.radians(values[f][:,turns[j][1]])) if j in turns else None
-    return Motion(_unique(names), parents, offsets, _forward(parents, moved, rotation, len(values), where), fps)
+    values,fps = _bvh_frames(lines, motion_line, width, where)
+    positions,rotations = _channel_columns(skeleton.channels)
+    offsets = [_moved_offset(o, c, values) for o,c in zip(skeleton.offsets, positions)]
+    def rotation(j, frames):
+        if not rotations[j]: return None
+        order = [axis for axis,_ in rotations[j]]
+        columns = [column for _,column in rotations[j]]
+        return _euler(order, np.radians(values[frames][:,columns]))
+    joints = _forward(skeleton.parents, offsets, rotation, len(values), where)
+    return Motion(_unique(skeleton.names), skeleton.parents, np.array(skeleton.offsets), joints, fps)
 
 # %% ../nbs/00c_mocap.ipynb #7399c5f0
-def _asf_skeleton(path):
-    "Bones, hierarchy, root and units of an .asf file, as a dict."
-    where = str(path)
-    bones,children,angle,length = {},{},'deg',1.
-    root = dict(order=['tx','ty','tz','rx','ry','rz'], axis='xyz', position=np.zeros(3), orientation=np.zeros(3))
-    section,bone = None,None
-    for i,line in enumerate(_lines(path, 'an ASF'), 1):
-        at = f'{where}, line {i}'
-        words = line.split()
-        if not words or words[0].startswith('#'): continue
-        key,rest = words[0].lower(),words[1:]
-        if key.startswith(':'):
-            if bone is not None: raise ValueError(f'{at}: {_short(words[0])} before the end of a bone')
-            section = key[1:]
-        elif section=='units':
-            if key=='length':
-                length = _numbers(rest, 1, at, 'length')[0]
-                if not 1e-6<=length<=1e6: raise ValueError(f'{at}: length must be a positive scale, found {length:g}')
-            elif key=='angle':
-                angle = ' '.join(rest).lower()[:3]
-                if angle not in ('deg','rad'):
-                    raise ValueError(f'{at}: angle must be deg or rad, found {_short(" ".join(rest))}')
-        elif section=='root':
-            if key=='order': root['order'] = _dof(rest, at, translations=True)
-            elif key=='axis': root['axis'] = _axis_order(rest[0] if rest else '', at)
-            elif key in ('position','orientation'): root[key] = _numbers(rest, 3, at, key)
-        elif section=='bonedata':
-            if key=='begin':
-                if bone is not None: raise ValueError(f'{at}: begin inside a bone')
-                bone = dict(dof=[], axis=np.zeros(3), axis_order='xyz')
-            elif bone is None: raise ValueError(f'{at}: expected begin, found {_short(words[0])}')
-            elif key=='end':
-                if missing:=[k for k in ('name','direction','length') if k not in bone]:
-                    raise ValueError(f'{at}: a bone without {missing[0]}')
-                if bone['name'] in bones or bone['name']=='root':
-                    raise ValueError(f'{at}: a second bone called {_short(bone["name"])}')
-                if len(bones)>=_MAX_JOINTS: raise ValueError(f'{at}: more than {_MAX_JOINTS:,} bones')
-                bones[bone['name']] = bone
-                bone = None
-            elif key=='name':
-                if len(rest)!=1 or len(rest[0])>_MAX_NAME:
-                    raise ValueError(f'{at}: name needs one word of at most {_MAX_NAME} characters')
-                bone['name'] = rest[0]
-            elif key=='direction': bone['direction'] = _numbers(rest, 3, at, 'direction')
-            elif key=='length': bone['length'] = _numbers(rest, 1, at, 'length')[0]
-            elif key=='axis':
-                bone['axis'] = _numbers(rest[:3], 3, at, 'axis')
-                if len(rest)>3: bone['axis_order'] = _axis_order(rest[3], at)
-            elif key=='dof': bone['dof'] = _dof(rest, at)
-        elif section=='hierarchy' and key not in ('begin','end'):
-            if words[0] in children: raise ValueError(f'{at}: the children of {_short(words[0])} are listed twice')
-            children[words[0]] = rest
-    if bone is not None: raise ValueError(f'{where}: ends inside a bone')
-    if not bones or not children:
-        raise ValueError(f'{where}: no {"bones" if not bones else "hierarchy"}; is it an ASF file, and whole?')
-    return dict(bones=bones, children=children, root=root, angle=angle, length=length)
-
 def _axis_order(word, at):
+    "'XYZ' as 'xyz', in any order."
     if sorted(word.lower())!=['x','y','z']:
         raise ValueError(f'{at}: the order of axes must be like XYZ, found {_short(word)}')
     return word.lower()
 
-def _dof(words, at, translations=False):
+def _degrees_of_freedom(words, at, translations=False):
+    "Degrees of freedom in lower case, each at most once."
     allowed = ['rx','ry','rz'] + ['tx','ty','tz']*translations
     dof = [w.lower() for w in words]
     if bad:=[w for w in dof if w not in allowed]:
@@ -302,23 +332,117 @@ def _dof(words, at, translations=False):
     if len(set(dof))!=len(dof): raise ValueError(f'{at}: a degree of freedom is named twice')
     return dof
 
-def _asf_tree(asf, path):
-    "Bones in an order in which parents come first, and the parent of each."
-    order,parent,todo = ['root'],{},['root']
-    while todo:
-        for c in asf['children'].get(p:=todo.pop(0), []):
-            if c not in asf['bones']: raise ValueError(f'{path}: the hierarchy names {_short(c)}, which is no bone')
-            if c in parent: raise ValueError(f'{path}: the bone {_short(c)} hangs in two places of the hierarchy')
-            parent[c] = p
-            order.append(c)
-            todo.append(c)
-    if lost:=[b for b in asf['bones'] if b not in parent]:
-        raise ValueError(f'{path}: the bone {_short(lost[0])} does not hang on the root')
-    return order,parent
+class _AsfSkeleton:
+    "An .asf file: its bones, which hang on which, the root and the units."
+    def __init__(self, path):
+        self.path = path
+        self.bones,self.children = {},{}     # name → what the file says of the bone; name → names of its children
+        self.angle,self.length = 'deg',1.    # unit of angles; what sizes are divided by
+        self.root = dict(order=['tx','ty','tz','rx','ry','rz'], axis='xyz', position=np.zeros(3),
+                         orientation=np.zeros(3))
+        self.bone = None                     # the one between begin and end
+        readers = dict(units=self.read_units, root=self.read_root, bonedata=self.read_bone,
+                       hierarchy=self.read_hierarchy)
+        section = None
+        for i,line in enumerate(_lines(path, 'an ASF'), 1):
+            words = line.split()
+            if not words or words[0].startswith('#'): continue
+            at = f'{path}, line {i}'
+            if words[0].startswith(':'):
+                if self.bone is not None: raise ValueError(f'{at}: {_short(words[0])} before the end of a bone')
+                section = words[0][1:].lower()
+            elif section in readers: readers[section](words[0], words[1:], at)
+        if self.bone is not None: raise ValueError(f'{path}: ends inside a bone')
+        if not self.bones or not self.children:
+            missing = 'hierarchy' if self.bones else 'bones'
+            raise ValueError(f'{path}: no {missing}; is it an ASF file, and whole?')
 
-def _amc_frames(path, widths):
-    "Values of every bone (frames, n), the unit of angles (or None) and the frame rate (or None); widths: bone → how many numbers."
-    where = str(path)
+    def read_units(self, word, rest, at):
+        key = word.lower()
+        if key=='length':
+            self.length = _numbers(rest, 1, at, 'length')[0]
+            if not 1e-6<=self.length<=1e6:
+                raise ValueError(f'{at}: length must be a positive scale, found {self.length:g}')
+        elif key=='angle':
+            self.angle = ' '.join(rest).lower()[:3]
+            if self.angle not in ('deg','rad'):
+                raise ValueError(f'{at}: angle must be deg or rad, found {_short(" ".join(rest))}')
+
+    def read_root(self, word, rest, at):
+        key = word.lower()
+        if key=='order': self.root['order'] = _degrees_of_freedom(rest, at, translations=True)
+        elif key=='axis': self.root['axis'] = _axis_order(rest[0] if rest else '', at)
+        elif key in ('position','orientation'): self.root[key] = _numbers(rest, 3, at, key)
+
+    def read_bone(self, word, rest, at):
+        key = word.lower()
+        if key=='begin':
+            if self.bone is not None: raise ValueError(f'{at}: begin inside a bone')
+            self.bone = dict(dof=[], axis=np.zeros(3), axis_order='xyz')
+        elif self.bone is None: raise ValueError(f'{at}: expected begin, found {_short(word)}')
+        elif key=='end': self.end_bone(at)
+        elif key=='name':
+            if len(rest)!=1 or len(rest[0])>_MAX_NAME:
+                raise ValueError(f'{at}: name needs one word of at most {_MAX_NAME} characters')
+            self.bone['name'] = rest[0]
+        elif key=='direction': self.bone['direction'] = _numbers(rest, 3, at, 'direction')
+        elif key=='length': self.bone['length'] = _numbers(rest, 1, at, 'length')[0]
+        elif key=='axis':
+            self.bone['axis'] = _numbers(rest[:3], 3, at, 'axis')
+            if len(rest)>3: self.bone['axis_order'] = _axis_order(rest[3], at)
+        elif key=='dof': self.bone['dof'] = _degrees_of_freedom(rest, at)
+
+    def end_bone(self, at):
+        for k in ('name','direction','length'):
+            if k not in self.bone: raise ValueError(f'{at}: a bone without {k}')
+        name = self.bone['name']
+        if name in self.bones or name=='root': raise ValueError(f'{at}: a second bone called {_short(name)}')
+        if len(self.bones)>=_MAX_JOINTS: raise ValueError(f'{at}: more than {_MAX_JOINTS:,} bones')
+        self.bones[name] = self.bone
+        self.bone = None
+
+    def read_hierarchy(self, word, rest, at):
+        if word.lower() in ('begin','end'): return
+        if word in self.children: raise ValueError(f'{at}: the children of {_short(word)} are listed twice')
+        self.children[word] = rest
+
+    def tree(self):
+        "Bones in an order in which parents come first, and the parent of each."
+        order,parent = ['root'],{}
+        for bone in order:  # grows while we go
+            for child in self.children.get(bone, []):
+                if child not in self.bones:
+                    raise ValueError(f'{self.path}: the hierarchy names {_short(child)}, which is not a bone')
+                if child in parent:
+                    raise ValueError(f'{self.path}: the bone {_short(child)} hangs in two places of the hierarchy')
+                parent[child] = bone
+                order.append(child)
+        if lost:=[b for b in self.bones if b not in parent]:
+            raise ValueError(f'{self.path}: the bone {_short(lost[0])} does not hang on the root')
+        return order, parent
+
+    def vector(self, bone):
+        "From where a bone begins to where it ends, in the rest pose; the root has no length."
+        if bone=='root': return np.zeros(3)
+        return self.bones[bone]['direction']*self.bones[bone]['length']/self.length
+
+    def joints(self):
+        "Names, parents and offsets of the joints: where each bone begins, then the free ends."
+        order,parent = self.tree()
+        tips = [b for b in order[1:] if not self.children.get(b)]
+        number = {b:i for i,b in enumerate(order)}
+        names = order+[f'{b}_end' for b in tips]
+        parents = [-1]+[number[parent[b]] for b in order[1:]]+[number[b] for b in tips]
+        offsets = [np.zeros(3)]+[self.vector(parent[b]) for b in order[1:]]+[self.vector(b) for b in tips]
+        return names, parents, np.stack(offsets)
+
+    def dof(self):
+        "The degrees of freedom of the root and of every bone."
+        return {'root':self.root['order'], **{name:bone['dof'] for name,bone in self.bones.items()}}
+
+# %% ../nbs/00c_mocap.ipynb #84eccc25
+def _amc_lines(path):
+    "The lines of the frames as (line number, words), the unit of angles and the frame rate (None where not given)."
     angle = rate = None
     body = []
     for i,line in enumerate(_lines(path, 'an AMC'), 1):
@@ -329,182 +453,216 @@ def _amc_frames(path, widths):
             continue
         key = words[0][1:].lower()
         if key in ('degrees','radians'): angle = key[:3]
-        if key=='samples-per-second': rate = _numbers(words[1:], 1, f'{where}, line {i}', key)[0]
-    def number(k):
-        i,words = body[k]
-        if len(words)!=1 or not re.fullmatch('[0-9]{1,18}', words[0]):
-            raise ValueError(f'{where}, line {i}: expected the number of a frame, found {_short(" ".join(words))}')
-        return int(words[0])
-    if not body: raise ValueError(f'{where}: no frames')
-    first = number(0)
-    n = next((k for k in range(1, len(body)) if len(body[k][1])==1), len(body))
-    layout = [w[0] for _,w in body[1:n]]
-    for i,w in body[1:n]:
-        if w[0] not in widths:
-            raise ValueError(f'{where}, line {i}: {_short(w[0])} is no bone of the skeleton, or has no degree of freedom')
-    if len(set(layout))!=len(layout): raise ValueError(f'{where}, line {body[0][0]}: a bone comes twice in a frame')
-    if missing:=[b for b in widths if b not in layout]:
-        raise ValueError(f'{where}, line {body[0][0]}: the frame lacks the bone {_short(missing[0])}')
-    for k,(i,words) in enumerate(body):
-        if k%n==0:
-            if number(k)!=first+k//n:
-                raise ValueError(f'{where}, line {i}: expected frame {first+k//n}, found {words[0]}')
-        elif words[0]!=layout[k%n-1]:
-            raise ValueError(f'{where}, line {i}: expected the bone {_short(layout[k%n-1])}, found {_short(words[0])}')
-        elif len(words)-1!=widths[words[0]]:
-            raise ValueError(f'{where}, line {i}: {_short(words[0])} has {widths[words[0]]} degrees of freedom, found {len(words)-1} numbers')
-    if len(body)%n: raise ValueError(f'{where}, line {body[-1][0]}: the file ends inside frame {first+len(body)//n}')
+        if key=='samples-per-second': rate = _numbers(words[1:], 1, f'{path}, line {i}', key)[0]
+    if not body: raise ValueError(f'{path}: no frames')
+    return body, angle, rate
+
+def _frame_number(row, path):
+    "The number of a frame, from its line."
+    line,words = row
+    if len(words)!=1 or not re.fullmatch('[0-9]{1,18}', words[0]):
+        raise ValueError(f'{path}, line {line}: expected the number of a frame, found {_short(" ".join(words))}')
+    return int(words[0])
+
+def _first_frame_bones(body, widths, path):
+    "The bones of the first frame, in its order."
+    n_rows = next((k for k in range(1, len(body)) if len(body[k][1])==1), len(body))
+    bones = [words[0] for _,words in body[1:n_rows]]
+    for line,words in body[1:n_rows]:
+        if words[0] not in widths:
+            raise ValueError(f'{path}, line {line}: {_short(words[0])} is not a bone of the skeleton, '
+                             'or has no degree of freedom')
+    where = f'{path}, line {body[0][0]}'
+    if len(set(bones))!=len(bones): raise ValueError(f'{where}: a bone occurs twice in a frame')
+    if missing:=[b for b in widths if b not in bones]:
+        raise ValueError(f'{where}: the frame lacks the bone {_short(missing[0])}')
+    return bones
+
+def _check_frames(body, first, bones, widths, path):
+    "Frames must be numbered one after the other, and have the bones of the first one with all their numbers."
+    n_rows = len(bones)+1
+    for k,(line,words) in enumerate(body):
+        where = f'{path}, line {line}'
+        frame,row = first+k//n_rows,k%n_rows
+        if row==0:
+            if _frame_number((line,words), path)!=frame:
+                raise ValueError(f'{where}: expected frame {frame}, found {words[0]}')
+            continue
+        bone,width = bones[row-1],widths[bones[row-1]]
+        if words[0]!=bone: raise ValueError(f'{where}: expected the bone {_short(bone)}, found {_short(words[0])}')
+        if len(words)-1!=width:
+            raise ValueError(f'{where}: {_short(bone)} has {width} degrees of freedom, found {len(words)-1} numbers')
+    if len(body)%n_rows:
+        raise ValueError(f'{path}, line {body[-1][0]}: the file ends inside frame {first+len(body)//n_rows}')
+
+def _amc_frames(path, widths):
+    "Values of every bone (frames, n), the unit of angles and the frame rate; widths: bone → how many numbers."
+    body,angle,rate = _amc_lines(path)
+    first = _frame_number(body[0], path)
+    bones = _first_frame_bones(body, widths, path)
+    _check_frames(body, first, bones, widths, path)
     values = {}
-    for k,b in enumerate(layout, 1):
-        try: values[b] = _floats([w for _,ws in body[k::n] for w in ws[1:]]).reshape(-1, widths[b])
-        except ValueError: _first_bad([(i,ws[1:]) for i,ws in body[k::n]], where)
+    for k,bone in enumerate(bones, 1):
+        rows = [(line,words[1:]) for line,words in body[k::len(bones)+1]]
+        values[bone] = _numbers_of_rows(rows, path).reshape(-1, widths[bone])
     return values, angle, rate
 
+# %% ../nbs/00c_mocap.ipynb #8b7a71e4
 def _find_asf(path):
-    "The skeleton that belongs to an .amc file: the longest name that begins the file's own, or the only one in the folder."
-    found = sorted(p for p in Path(path).parent.iterdir() if p.suffix.lower()=='.asf')
-    fits = [p for p in found if Path(path).stem==p.stem or Path(path).stem.startswith(p.stem+'_')]
+    "The skeleton of an .amc file: the longest name that begins the file's own, or the only one in the folder."
+    path = Path(path)
+    found = sorted(p for p in path.parent.iterdir() if p.suffix.lower()=='.asf')
+    fits = [p for p in found if path.stem==p.stem or path.stem.startswith(p.stem+'_')]
     if fits: return max(fits, key=lambda p: len(p.stem))
     if len(found)==1: return found[0]
-    raise FileNotFoundError(f'{path}: no skeleton beside it ({"no .asf file" if not found else f"{len(found)} .asf files, none named like it"} in the folder); name one with asf=')
+    there = f'{len(found)} .asf files, none named like it' if found else 'no .asf file'
+    raise FileNotFoundError(f'{path}: no skeleton beside it ({there} in the folder); name one with asf=')
+
+def _fixed_axes(axes, angles):
+    "Rotation matrices (frames, 3, 3) about axes that stay, the first named first; radians, (frames, n)."
+    return _euler(axes[::-1], angles[:,::-1])
+
+def _bone_frames(skeleton):
+    "The own coordinate system of the root and of every bone, (1, 3, 3)."
+    to_radians = np.pi/180 if skeleton.angle=='deg' else 1.
+    axes = {'root':(skeleton.root['axis'],skeleton.root['orientation'])}
+    axes |= {name:(bone['axis_order'],bone['axis']) for name,bone in skeleton.bones.items()}
+    return {name:_fixed_axes(order, angles[None]*to_radians) for name,(order,angles) in axes.items()}
 
 @np.errstate(over='ignore', invalid='ignore')
 def read_amc(
     path,      # an .amc file
-    asf=None,  # its skeleton, an .asf file; by default found beside it: 35.asf for 35_30.amc, or the only one in the folder
+    asf=None,  # its skeleton, an .asf file; by default 35.asf for 35_30.amc, or the only one in the folder
     fps=120.,  # frames per second where the file does not say; CMU and HDM05 recorded at 120
 )->Motion:     # joints are where bones begin; sizes are divided by the skeleton's `length`
     "Read an AMC file with its ASF skeleton."
     if not Path(path).is_file(): raise FileNotFoundError(f'{path} is missing: expected an AMC file')
-    skeleton = Path(asf) if asf else _find_asf(path)
-    s = _asf_skeleton(skeleton)
-    order,parent = _asf_tree(s, skeleton)
-    dof = {'root':s['root']['order'], **{b:s['bones'][b]['dof'] for b in order[1:]}}
-    if not any(dof.values()): raise ValueError(f'{skeleton}: no bone has a degree of freedom')
-    values,angle,rate = _amc_frames(path, {b:len(d) for b,d in dof.items() if d})
-    n = len(next(iter(values.values())))
-    if n>_MAX_FRAMES: raise ValueError(f'{path}: more than {_MAX_FRAMES:,} frames; split the file')
-    to_rad = {'deg':np.pi/180, 'rad':1.}
-    per_axis,per_frame = to_rad[s['angle']], to_rad[angle or s['angle']]
-    def fixed(axes, angles):
-        return _euler(axes[::-1], angles[:,::-1])  # about fixed axes, the first named first
-    frames = {'root':fixed(s['root']['axis'], s['root']['orientation'][None]*per_axis), **{b:fixed(s['bones'][b]['axis_order'], s['bones'][b]['axis'][None]*per_axis) for b in order[1:]}}
-    def rotation(j, f):
-        b = names[j]
-        cols = [k for k,d in enumerate(dof.get(b, [])) if d[0]=='r']
-        if not cols: return None
-        return frames[b]@fixed([dof[b][k][1] for k in cols], values[b][f][:,cols]*per_frame)@frames[b].swapaxes(1,2)
-    tips = [b for b in order[1:] if not s['children'].get(b)]
-    names = order+[f'{b}_end' for b in tips]
-    vector = lambda b: np.zeros(3) if b=='root' else s['bones'][b]['direction']*s['bones'][b]['length']/s['length']
-    where = {b:i for i,b in enumerate(order)}
-    parents = [-1]+[where[parent[b]] for b in order[1:]]+[where[b] for b in tips]
-    offsets = np.stack([np.zeros(3)]+[vector(parent[b]) for b in order[1:]]+[vector(b) for b in tips])
-    root = np.tile(s['root']['position'], (n,1))
-    for k,d in enumerate(dof['root']):
-        if d[0]=='t': root[:,'xyz'.index(d[1])] += values['root'][:,k]
+    skeleton = _AsfSkeleton(Path(asf) if asf else _find_asf(path))
+    names,parents,offsets = skeleton.joints()
+    dof = skeleton.dof()
+    if not any(dof.values()): raise ValueError(f'{skeleton.path}: no bone has a degree of freedom')
+    values,angle,rate = _amc_frames(path, {bone:len(d) for bone,d in dof.items() if d})
+    n_frames = len(next(iter(values.values())))
+    if n_frames>_MAX_FRAMES: raise ValueError(f'{path}: more than {_MAX_FRAMES:,} frames; split the file')
     fps = fps if rate is None else rate
     if not 1<=fps<=10_000: raise ValueError(f'{path}: frames per second must be between 1 and 10,000, found {fps:g}')
-    return Motion(_unique(names), parents, offsets, _forward(parents, [root/s['length'], *offsets[1:]], rotation, n, str(path)), float(fps))
+    to_radians = np.pi/180 if (angle or skeleton.angle)=='deg' else 1.
+    frame_of = _bone_frames(skeleton)
+    def rotation(j, frames):
+        bone = names[j]
+        columns = [k for k,d in enumerate(dof.get(bone, [])) if d[0]=='r']
+        if not columns: return None
+        axes = [dof[bone][k][1] for k in columns]
+        R = _fixed_axes(axes, values[bone][frames][:,columns]*to_radians)
+        C = frame_of[bone]
+        return C@R@C.swapaxes(1,2)
+    root = np.tile(skeleton.root['position'], (n_frames,1))
+    for k,d in enumerate(dof['root']):
+        if d[0]=='t': root[:,'xyz'.index(d[1])] += values['root'][:,k]
+    joints = _forward(parents, [root/skeleton.length, *offsets[1:]], rotation, n_frames, str(path))
+    return Motion(_unique(names), parents, offsets, joints, float(fps))
 
 # %% ../nbs/00c_mocap.ipynb #c323ebbb
 _SIDED = 'hip knee ankle foot collar shoulder elbow wrist'.split()
 
+def _of_side(source, word):
+    "A source with `#` replaced by the file's word for a side."
+    if isinstance(source, str): return source.replace('#', word)
+    a,b,share = source
+    return a.replace('#', word), b.replace('#', word), share
+
 def _rig(left, right, first_frame=0, trunk=None, **limbs):
     "Write a rig out: # in a limb's source becomes the file's word for a side."
-    side = lambda v,s: v.replace('#', s) if isinstance(v, str) else tuple(side(e, s) if isinstance(e, str) else e for e in v)
-    joints = {**trunk, **{f'{name}_{k}':side(limbs[k], s) for name,s in (('left',left),('right',right)) for k in _SIDED}}
+    joints = dict(trunk)
+    for side,word in (('left',left),('right',right)):
+        for part in _SIDED: joints[f'{side}_{part}'] = _of_side(limbs[part], word)
     return dict(joints={j:joints[j] for j in JOINT_NAMES}, first_frame=first_frame, up='y')
 
-RIGS = { # rig → joints: our joint → where it comes from; first_frame: where the motion begins; up: the axis, None if it has to be found out
+# rig → joints: our joint → its source; first_frame: where the motion begins; up: the axis, None to be found out
+RIGS = {
     'text2pose': dict(joints={j:j for j in JOINT_NAMES}, first_frame=0, up=None),
-    'Vicon asf (CMU, HDM05)': _rig('l', 'r', hip='#femur', knee='#tibia', ankle='#foot', foot='#toes', collar=('lowerneck','#humerus',.5), shoulder='#humerus', elbow='#radius', wrist='#wrist',
-        trunk=dict(pelvis='root', spine1='upperback', spine2='thorax', spine3='lowerneck', neck='upperneck', head='head')),
-    'CMU bvh for DAZ': _rig('l', 'r', first_frame=1, hip='#Thigh', knee='#Shin', ankle='#Foot', foot='#Foot_end', collar='#Collar', shoulder='#Shldr', elbow='#ForeArm', wrist='#Hand',
-        trunk=dict(pelvis='hip', spine1=('hip','abdomen',.5), spine2='abdomen', spine3='chest', neck='neck', head='head')),
-    'CMU bvh for iClone': _rig('L', 'R', first_frame=1, hip='CC_Base_#_Thigh', knee='CC_Base_#_Calf', ankle='CC_Base_#_Foot', foot='CC_Base_#_ToeBase', collar='CC_Base_#_Clavicle',
-        shoulder='CC_Base_#_Upperarm', elbow='CC_Base_#_Forearm', wrist='CC_Base_#_Hand',
-        trunk=dict(pelvis='CC_Base_Hip', spine1='CC_Base_Waist', spine2='CC_Base_Spine01', spine3='CC_Base_Spine02', neck='CC_Base_NeckTwist01', head='CC_Base_Head')),
-    '100STYLE bvh': _rig('Left', 'Right', hip='#Hip', knee='#Knee', ankle='#Ankle', foot='#Toe', collar='#Collar', shoulder='#Shoulder', elbow='#Elbow', wrist='#Wrist',
+    'Vicon asf (CMU, HDM05)': _rig(
+        'l', 'r', hip='#femur', knee='#tibia', ankle='#foot', foot='#toes',
+        collar=('lowerneck','#humerus',.5), shoulder='#humerus', elbow='#radius', wrist='#wrist',
+        trunk=dict(pelvis='root', spine1='upperback', spine2='thorax', spine3='lowerneck', neck='upperneck',
+                   head='head')),
+    'CMU bvh for DAZ': _rig(
+        'l', 'r', first_frame=1, hip='#Thigh', knee='#Shin', ankle='#Foot', foot='#Foot_end',
+        collar='#Collar', shoulder='#Shldr', elbow='#ForeArm', wrist='#Hand',
+        trunk=dict(pelvis='hip', spine1=('hip','abdomen',.5), spine2='abdomen', spine3='chest', neck='neck',
+                   head='head')),
+    'CMU bvh for iClone': _rig(
+        'L', 'R', first_frame=1,
+        hip='CC_Base_#_Thigh', knee='CC_Base_#_Calf', ankle='CC_Base_#_Foot', foot='CC_Base_#_ToeBase',
+        collar='CC_Base_#_Clavicle', shoulder='CC_Base_#_Upperarm', elbow='CC_Base_#_Forearm',
+        wrist='CC_Base_#_Hand',
+        trunk=dict(pelvis='CC_Base_Hip', spine1='CC_Base_Waist', spine2='CC_Base_Spine01',
+                   spine3='CC_Base_Spine02', neck='CC_Base_NeckTwist01', head='CC_Base_Head')),
+    '100STYLE bvh': _rig(
+        'Left', 'Right', hip='#Hip', knee='#Knee', ankle='#Ankle', foot='#Toe',
+        collar='#Collar', shoulder='#Shoulder', elbow='#Elbow', wrist='#Wrist',
         trunk=dict(pelvis='Hips', spine1='Chest', spine2='Chest2', spine3='Chest4', neck='Neck', head='Head')),
-    'Bandai-Namco bvh': _rig('L', 'R', hip='UpperLeg_#', knee='LowerLeg_#', ankle='Foot_#', foot='Toes_#', collar='Shoulder_#', shoulder='UpperArm_#', elbow='LowerArm_#', wrist='Hand_#',
-        trunk=dict(pelvis='Hips', spine1='Spine', spine2=('Spine','Chest',.5), spine3='Chest', neck='Neck', head='Head')),
+    'Bandai-Namco bvh': _rig(
+        'L', 'R', hip='UpperLeg_#', knee='LowerLeg_#', ankle='Foot_#', foot='Toes_#',
+        collar='Shoulder_#', shoulder='UpperArm_#', elbow='LowerArm_#', wrist='Hand_#',
+        trunk=dict(pelvis='Hips', spine1='Spine', spine2=('Spine','Chest',.5), spine3='Chest', neck='Neck',
+                   head='Head')),
 }
 
-def _sources(source): return [source] if isinstance(source, str) else list(source[:2])
+def _source_names(source): return [source] if isinstance(source, str) else list(source[:2])
 
 def find_rig(
     names, # of the file's joints
 )->str:    # a key of RIGS, or None
     "The known rig whose joints the file has."
-    return next((rig for rig,r in RIGS.items() if {n for s in r['joints'].values() for n in _sources(s)}<=set(names)), None)
+    there = set(names)
+    for rig,r in RIGS.items():
+        needed = {n for source in r['joints'].values() for n in _source_names(source)}
+        if needed<=there: return rig
 
-# %% ../nbs/00c_mocap.ipynb #eb1cf75b
+# %% ../nbs/00c_mocap.ipynb #f0546943
 _PARTS = dict( # our joint → the words for it, the surest first; 'a+b' takes the word a only where the file has b too
-    hip='thigh upleg upperleg uleg femur hip hipjoint leg+lowerleg leg+knee leg+shin leg+calf', knee='knee lowerleg lowleg shin calf tibia leg', ankle='ankle foot',
-    foot='toebase toe toes ball forefoot foot+ankle', collar='collar clavicle collarbone shoulder+arm shoulder+upperarm shoulder+uparm shoulder+shldr shoulder+humerus',
-    shoulder='upperarm uparm shldr humerus arm shoulder', elbow='elbow forearm lowerarm lowarm radius', wrist='wrist hand',
-    pelvis='pelvis hips hip lowertorso root', neck='neck neck1 upperneck necktwist1', head='head')
+    hip='thigh upleg upperleg uleg femur hip hipjoint leg+lowerleg leg+knee leg+shin leg+calf',
+    knee='knee lowerleg lowleg shin calf tibia leg',
+    ankle='ankle foot',
+    foot='toebase toe toes ball forefoot foot+ankle',
+    collar='collar clavicle collarbone shoulder+arm shoulder+upperarm shoulder+uparm shoulder+shldr shoulder+humerus',
+    shoulder='upperarm uparm shldr humerus arm shoulder',
+    elbow='elbow forearm lowerarm lowarm radius',
+    wrist='wrist hand',
+    pelvis='pelvis hips hip lowertorso root',
+    neck='neck neck1 upperneck necktwist1',
+    head='head')
 _SIDES = dict(l='left', left='left', r='right', right='right')
-_ALL_WORDS = {w.split('+')[0] for ws in _PARTS.values() for w in ws.split()}
+_ALL_WORDS = {choice.split('+')[0] for choices in _PARTS.values() for choice in choices.split()}
+
+def _camel_words(name):
+    "The words of a name like leftUpLeg or BVHFoot2, in lower case."
+    return [w.lower() for w in re.findall('[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+', name)]
+
+def _without_common_prefix(split):
+    "Lists of words without the first ones that nearly all share: Bip01 L Thigh, CC_Base_L_Thigh, Character1_Hips."
+    while True:
+        firsts = [words[0] for words in split if len(words)>1]
+        prefix = max(sorted(set(firsts)), key=firsts.count, default=None)
+        if prefix is None or firsts.count(prefix)<max(2, .8*len(split)): return split
+        split = [words[1:] if len(words)>1 and words[0]==prefix else words for words in split]
+
+def _side_and_part(words):
+    "The side ('left', 'right' or '') and the rest of a name; the side may be glued on, as in lfemur."
+    side = next((_SIDES[w] for w in words if w in _SIDES), '')
+    rest = ''.join(w.lstrip('0') for w in words if w not in _SIDES)
+    if side: return side, rest
+    for glued in ('left','right','l','r'):
+        if rest.startswith(glued) and rest[len(glued):] in _ALL_WORDS: return _SIDES[glued], rest[len(glued):]
+    return side, rest
 
 def _take_apart(names):
-    "Side ('left', 'right' or '') and the rest of each joint's name, in lower case, without separators and without what nearly all begin with."
-    split = [[w.lower() for w in re.findall('[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+', n.rsplit(':', 1)[-1])] for n in names]
-    while True:  # Bip01 L Thigh, CC_Base_L_Thigh, Character1_Hips
-        firsts = [w[0] for w in split if len(w)>1]
-        prefix = max(sorted(set(firsts)), key=firsts.count, default=None)
-        if prefix is None or firsts.count(prefix)<max(2, .8*len(names)): break
-        split = [w[1:] if len(w)>1 and w[0]==prefix else w for w in split]
-    out = []
-    for words in split:
-        side = next((_SIDES[w] for w in words if w in _SIDES), '')
-        rest = ''.join(w.lstrip('0') for w in words if w not in _SIDES)
-        # leftupleg, lfemur
-        glued = next((s for s in ('left','right','l','r') if rest.startswith(s) and rest[len(s):] in _ALL_WORDS), None)
-        out.append((_SIDES[glued], rest[len(glued):]) if not side and glued else (side, rest))
-    return out
+    "Side and part of each joint's name, in lower case, without separators and without what nearly all begin with."
+    split = [_camel_words(n.rsplit(':', 1)[-1]) for n in names]  # what stands before a colon is a namespace
+    return [_side_and_part(words) for words in _without_common_prefix(split)]
 
-def auto_map(
-    motion:Motion, # a file that was read
-)->tuple:          # the map our joint → source as far as it goes; the list of joints that found no partner
-    "Map a rig by the names and the tree of its joints."
-    byname = {}
-    for i,key in reversed(list(enumerate(_take_apart(motion.names)))):
-        byname[key] = i  # the bearer nearest to the root wins
-    found,ends = {},{n:i for i,n in enumerate(motion.names) if n.endswith('_end')}
-    def look(part, side):
-        for word in _PARTS[part].split():
-            word,_,beside = word.partition('+')
-            if (side,word) in byname and (not beside or (side,beside) in byname): return byname[side,word]
-    up = lambda j: _path(motion.parents, j)
-    for s in ('left','right'):
-        for part in _SIDED:
-            if (i:=look(part, s)) is not None and i not in [found.get(f'{s}_{p}') for p in _SIDED]:
-                found[f'{s}_{part}'] = i
-        if f'{s}_foot' not in found and (a:=found.get(f'{s}_ankle')) is not None and (tip:=ends.get(f'{motion.names[a]}_end')) is not None:
-            found[f'{s}_foot'] = tip
-    for part in ('pelvis','neck','head'):
-        if (i:=look(part, '')) is not None: found[part] = i
-    if {'left_hip','right_hip','neck'}<=found.keys():  # the pelvis is where legs and spine part
-        legs = set(up(found['left_hip']))&set(up(found['right_hip']))
-        shared = [j for j in up(found['neck']) if j in legs]
-        if shared and found.get('pelvis') not in shared: found['pelvis'] = shared[0]
-    joints = {j:motion.names[i] for j,i in found.items()}
-    rest = []
-    for p,o in zip(motion.parents, motion.offsets): rest.append(o if p<0 else rest[p]+o)
-    if 'pelvis' in found and 'neck' in found and found['pelvis'] in (chain:=up(found['neck'])):
-        low,top = joints['pelvis'],joints['neck']
-        spine = [motion.names[j] for j in chain[1:chain.index(found['pelvis'])] if np.abs(motion.offsets[j]).max()>1e-6][::-1]
-        joints.update(zip(('spine1','spine2','spine3'), [spine[0],spine[1],spine[-1]] if len(spine)>2 else [spine[0],(spine[0],spine[1],.5),spine[1]] if len(spine)==2 else
-            [(low,spine[0],.5),spine[0],(spine[0],top,.5)] if spine else [(low,top,.25),(low,top,.5),(low,top,.75)]))
-        for s in ('left','right'):
-            top = joints['spine3'] if isinstance(joints['spine3'], str) else joints['neck']
-            on_chest = f'{s}_collar' in found and np.abs(rest[found[f'{s}_collar']]-rest[motion.names.index(top)]).max()<1e-6
-            if f'{s}_shoulder' in joints and (on_chest or f'{s}_collar' not in joints):
-                joints[f'{s}_collar'] = top,joints[f'{s}_shoulder'],.5
-    return {j:joints[j] for j in JOINT_NAMES if j in joints}, [j for j in JOINT_NAMES if j not in joints]
-
+# %% ../nbs/00c_mocap.ipynb #eb1cf75b
 def _path(parents, j):
     "A joint and its ancestors."
     out = []
@@ -513,29 +671,127 @@ def _path(parents, j):
         j = parents[j]
     return out
 
+def _find_part(part, side, by_name):
+    "Index of the joint that bears a word for a part, the surest word first; None without one."
+    for choice in _PARTS[part].split():
+        word,_,beside = choice.partition('+')
+        if (side,word) in by_name and (not beside or (side,beside) in by_name): return by_name[side,word]
+
+def _find_limbs(motion, by_name):
+    "Our limb joint → index of a joint of the file; a foot may be the free end of an ankle."
+    found = {}
+    ends = {n:i for i,n in enumerate(motion.names) if n.endswith('_end')}
+    for side in ('left','right'):
+        taken = {}
+        for part in _SIDED:
+            i = _find_part(part, side, by_name)
+            if i is not None and i not in taken.values(): taken[part] = i
+        if 'foot' not in taken and 'ankle' in taken:
+            toe = ends.get(f'{motion.names[taken["ankle"]]}_end')
+            if toe is not None: taken['foot'] = toe
+        found |= {f'{side}_{part}':i for part,i in taken.items()}
+    return found
+
+def _find_trunk(motion, by_name, limbs):
+    "Index of pelvis, neck and head; the pelvis is where legs and spine part, whatever it is called."
+    found = {part:_find_part(part, '', by_name) for part in ('pelvis','neck','head')}
+    found = {part:i for part,i in found.items() if i is not None}
+    if 'left_hip' in limbs and 'right_hip' in limbs and 'neck' in found:
+        of_legs = {*_path(motion.parents, limbs['left_hip'])} & {*_path(motion.parents, limbs['right_hip'])}
+        shared = [j for j in _path(motion.parents, found['neck']) if j in of_legs]
+        if shared and found.get('pelvis') not in shared: found['pelvis'] = shared[0]
+    return found
+
+def _spine_sources(motion, pelvis, neck):
+    "Sources of the three spine joints, from what hangs between pelvis and neck; None where the neck hangs elsewhere."
+    chain = _path(motion.parents, neck)
+    if pelvis not in chain: return None
+    between = reversed(chain[1:chain.index(pelvis)])
+    spine = [motion.names[j] for j in between if np.abs(motion.offsets[j]).max()>1e-6]
+    low,top = motion.names[pelvis],motion.names[neck]
+    if len(spine)>2: return spine[0], spine[1], spine[-1]
+    if len(spine)==2: return spine[0], (spine[0],spine[1],.5), spine[1]
+    if len(spine)==1: return (low,spine[0],.5), spine[0], (spine[0],top,.5)
+    return (low,top,.25), (low,top,.5), (low,top,.75)
+
+def _rest_positions(motion):
+    "Where the joints are with every angle at zero, in the file's unit."
+    rest = []
+    for p,offset in zip(motion.parents, motion.offsets): rest.append(offset if p<0 else rest[p]+offset)
+    return rest
+
+def _collar_sources(motion, joints):
+    "Sources of the collars that are missing or lie on the top of the chest."
+    top = joints['spine3'] if isinstance(joints['spine3'], str) else joints['neck']
+    rest = dict(zip(motion.names, _rest_positions(motion)))
+    found = {}
+    for side in ('left','right'):
+        collar,shoulder = joints.get(f'{side}_collar'),joints.get(f'{side}_shoulder')
+        on_chest = collar is not None and np.abs(rest[collar]-rest[top]).max()<1e-6
+        if shoulder is not None and (collar is None or on_chest): found[f'{side}_collar'] = top,shoulder,.5
+    return found
+
+def auto_map(
+    motion:Motion, # a file that was read
+)->tuple:          # the map our joint → source as far as it goes; the list of our joints without a source
+    "Map a rig by the names and the tree of its joints."
+    by_name = {}
+    for i,key in reversed(list(enumerate(_take_apart(motion.names)))): by_name[key] = i  # nearest to the root wins
+    found = _find_limbs(motion, by_name)
+    found |= _find_trunk(motion, by_name, found)
+    joints = {j:motion.names[i] for j,i in found.items()}
+    if 'pelvis' in found and 'neck' in found:
+        spine = _spine_sources(motion, found['pelvis'], found['neck'])
+        if spine is not None:
+            joints |= zip(('spine1','spine2','spine3'), spine)
+            joints |= _collar_sources(motion, joints)
+    return {j:joints[j] for j in JOINT_NAMES if j in joints}, [j for j in JOINT_NAMES if j not in joints]
+
+# %% ../nbs/00c_mocap.ipynb #9faf66af
+def _listed(names):
+    "Names for a message, at most 60."
+    more = f' and {len(names)-60} more' if len(names)>60 else ''
+    return ', '.join(names[:60])+more
+
+def _is_source(source):
+    "A name, or two names and a share of the way."
+    if isinstance(source, str): return True
+    if not isinstance(source, (list,tuple)) or len(source)!=3: return False
+    *names,share = source
+    return all(isinstance(n, str) for n in names) and isinstance(share, (int,float)) and abs(share)<=10
+
+def _check_joint_map(given, names, where):
+    "A map by hand must name our joints, and joints of the file."
+    for joint,source in given.items():
+        if joint not in JOINT_NAMES:
+            raise ValueError(f'joint_map: no joint is called {joint!r}; the joints are {", ".join(JOINT_NAMES)}')
+        if not _is_source(source):
+            raise ValueError(f'joint_map: {joint} must be a name or [name, name, share], got {source!r}')
+        if lost:=[n for n in _source_names(source) if n not in names]:
+            raise ValueError(f'joint_map: {joint} comes from {lost[0]!r}, which {where} does not have; '
+                             f'it has {_listed(names)}')
+
 def joint_map_for(
     motion:Motion,   # a file that was read
-    joint_map=None,  # dict our joint → name or (a, b, share), or a JSON file with one; joints it leaves out are looked for
+    joint_map=None,  # dict our joint → name or (a, b, share), or a JSON file with one; joints left out are looked for
     where='the file',# name for the error message
 )->tuple:            # the full map; the rig: a key of RIGS, 'by name' or 'by hand'
     "Where each of the 22 joints comes from."
-    given = {} if joint_map is None else dict(joint_map) if isinstance(joint_map, dict) else read_json(joint_map)
-    if bad:=[j for j in given if j not in JOINT_NAMES]:
-        raise ValueError(f'joint_map: no joint is called {bad[0]!r}; the joints are {", ".join(JOINT_NAMES)}')
-    for j,s in given.items():
-        if not isinstance(s, str) and not (isinstance(s, (list,tuple)) and len(s)==3 and all(isinstance(e, str) for e in s[:2]) and isinstance(s[2], (int,float)) and abs(s[2])<=10):
-            raise ValueError(f'joint_map: {j} must be a name or [name, name, share], got {s!r}')
-        if lost:=[n for n in _sources(s) if n not in motion.names]:
-            raise ValueError(f'joint_map: {j} comes from {lost[0]!r}, which {where} has not; it has {_some(motion.names)}')
+    if joint_map is None: given = {}
+    elif isinstance(joint_map, dict): given = joint_map
+    else: given = read_json(joint_map)
+    _check_joint_map(given, motion.names, where)
     if given.keys()>=set(JOINT_NAMES): return {j:given[j] for j in JOINT_NAMES}, 'by hand'
-    if rig:=find_rig(motion.names): return {**RIGS[rig]['joints'], **given}, rig
+    rig = find_rig(motion.names)
+    if rig is not None: return {**RIGS[rig]['joints'], **given}, rig
     joints,missing = auto_map(motion)
     if missing:=[j for j in missing if j not in given]:
-        raise ValueError(f'{where}: no partner found for {", ".join(missing)}. The file has the joints {_some(motion.names)}. Give the missing ones by hand: joint_map={{"{missing[0]}": "a name of the file", …}}, '
-                         'or a JSON file with the same content; ["a", "b", 0.5] is the point halfway from a to b')
-    return {j:{**joints, **given}[j] for j in JOINT_NAMES}, 'by hand' if given else 'by name'
-
-def _some(names): return ', '.join(names[:60]) + (f' and {len(names)-60} more' if len(names)>60 else '')
+        raise ValueError(
+            f'{where}: no joint found for {", ".join(missing)}. The file has the joints {_listed(motion.names)}. '
+            f'Give the missing ones by hand: joint_map={{"{missing[0]}": "a name of the file", …}}, '
+            'or a JSON file with the same content; ["a", "b", 0.5] is the point halfway from a to b')
+    joints |= given
+    return {j:joints[j] for j in JOINT_NAMES}, 'by hand' if given else 'by name'
 
 def joints_22(
     motion:Motion,   # a file that was read
@@ -544,14 +800,18 @@ def joints_22(
 )->np.ndarray:       # (frames, 22, 3) float64, in the file's unit and axes
     "The 22 joints of a capture file."
     joints,_ = joint_map_for(motion, joint_map)
-    at = {n:i for i,n in enumerate(motion.names)}
-    x = motion.positions[frames]
-    point = lambda n: x[:,at[n]].astype(np.float64)
-    return np.stack([point(s) if isinstance(s, str) else point(s[0])+s[2]*(point(s[1])-point(s[0])) for s in joints.values()], axis=1)
+    number = {n:i for i,n in enumerate(motion.names)}
+    positions = motion.positions[frames]
+    def position(source):
+        if isinstance(source, str): return positions[:,number[source]].astype(np.float64)
+        a,b,share = source
+        return position(a)+share*(position(b)-position(a))
+    return np.stack([position(source) for source in joints.values()], axis=1)
 
 # %% ../nbs/00c_mocap.ipynb #099153a6
 UNITS = dict(m=1., cm=.01, mm=.001, inch=.0254, foot=.3048, cmu=.0254/.45)  # metres in one unit
-_ADULT, _SMALLEST, _TALLEST = 1.5, .8, 2.1 # metres from head to ankle along the bones
+_ADULT,_SMALLEST,_TALLEST = 1.5,.8,2.1  # metres from head to ankle along the bones
+_HEAD_TO_ANKLE = 'head neck spine3 spine2 spine1 pelvis left_hip left_knee left_ankle'.split()
 
 @np.errstate(over='ignore', invalid='ignore')
 def guess_unit(
@@ -559,12 +819,14 @@ def guess_unit(
     where='the file',  # name for the error message
 )->str:                # a key of UNITS
     "The unit in which the body has the size of a person."
-    chain = [JOINT_NAMES.index(j) for j in ('head','neck','spine3','spine2','spine1','pelvis','left_hip','left_knee','left_ankle')]
-    size = float(np.median(np.linalg.norm(np.diff(joints[:,chain], axis=1), axis=-1).sum(-1)))
-    fits = {u:abs(np.log(size*m/_ADULT)) for u,m in UNITS.items() if _SMALLEST<=size*m<=_TALLEST} if size>0 else {}
-    if not fits:
-        raise ValueError(f'{where}: from head to ankle the body measures {size:g}, the size of a person in none of {", ".join(UNITS)}; say which with unit=')
-    return min(fits, key=fits.get)
+    chain = joints[:,[JOINT_NAMES.index(j) for j in _HEAD_TO_ANKLE]]
+    lengths = np.linalg.norm(np.diff(chain, axis=1), axis=-1).sum(-1)
+    size = float(np.median(lengths))
+    misfit = {u:abs(np.log(size*m/_ADULT)) for u,m in UNITS.items() if _SMALLEST<=size*m<=_TALLEST}
+    if not misfit:
+        raise ValueError(f'{where}: from head to ankle the body measures {size:g}, the size of a person in none of '
+                         f'{", ".join(UNITS)}; say which with unit=')
+    return min(misfit, key=misfit.get)
 
 def guess_up(
     motion:Motion,     # a file that was read
@@ -572,12 +834,31 @@ def guess_up(
     joint_map:dict,    # the full map
 )->str:                # 'y' or 'z'
     "The axis that points up: by the rest pose if it stands, else by the frames if they do, else Y."
-    rest = Motion(motion.names, motion.parents, motion.offsets, _forward(motion.parents, motion.offsets, lambda j,f: None, 1, 'the rest pose'), motion.fps)
-    for x in (joints_22(rest, joint_map), joints):
-        up = (x[:,JOINT_NAMES.index('head')]-x[:,[JOINT_NAMES.index(f'{s}_ankle') for s in ('left','right')]].mean(1)).mean(0)
+    def no_rotation(j, frames): return None
+    rest = _forward(motion.parents, motion.offsets, no_rotation, 1, 'the rest pose')
+    at_rest = Motion(motion.names, motion.parents, motion.offsets, rest, motion.fps)
+    ankles = [JOINT_NAMES.index('left_ankle'),JOINT_NAMES.index('right_ankle')]
+    for x in (joints_22(at_rest, joint_map), joints):
+        up = (x[:,JOINT_NAMES.index('head')]-x[:,ankles].mean(1)).mean(0)
         if max(up[1],up[2])>.7*np.linalg.norm(up): return 'z' if up[2]>up[1] else 'y'
     return 'y'
 
+def metric_joints(
+    motion:Motion,       # a file that was read
+    joint_map:dict,      # the full map, from joint_map_for
+    rig:str,             # from joint_map_for
+    unit:str=None,       # a key of UNITS; by default by the size of the body
+    up:str=None,         # 'y' or 'z'; by default the rig's, else by rest pose or frames
+    frames=slice(None),  # which frames, as an index
+    where='the file',    # name for the error message
+)->np.ndarray:           # (frames, 22, 3) float64, metres, Z up, where the file has them
+    "The 22 joints of a capture file in metres, Z up."
+    x = joints_22(motion, joint_map, frames)
+    x = x*UNITS[unit or guess_unit(x, where)]
+    up = up or RIGS.get(rig, {}).get('up') or guess_up(motion, x, joint_map)
+    return z_up_from_y_up(x) if up=='y' else x
+
+# %% ../nbs/00c_mocap.ipynb #50456f0d
 def resample(
     joints:np.ndarray, # (frames, 22, 3)
     fps_in:float,      # their rate
@@ -587,12 +868,14 @@ def resample(
     ratio = fps_in/fps
     n = round(ratio)
     if n>=1 and abs(ratio/n-1)<1e-3: return joints[::n]
-    t = np.arange(int((len(joints)-1)/ratio)+1)*ratio
+    t = np.arange(int((len(joints)-1)/ratio)+1)*ratio  # in frames of the file
     if len(t)>_MAX_FRAMES: raise ValueError(f'{len(t)} frames at {fps:g} per second are more than {_MAX_FRAMES:,}')
-    i = np.minimum(t.astype(int), len(joints)-1)
-    w = (t-i)[:,None,None]
-    return joints[i]*(1-w) + joints[np.minimum(i+1, len(joints)-1)]*w
+    before = np.minimum(t.astype(int), len(joints)-1)
+    after = np.minimum(before+1, len(joints)-1)
+    share = (t-before)[:,None,None]
+    return joints[before]*(1-share) + joints[after]*share
 
+# %% ../nbs/00c_mocap.ipynb #1664e88a
 def read_motion(
     path,      # a .bvh or .amc file
     asf=None,  # skeleton of an .amc file; by default found beside it
@@ -621,66 +904,79 @@ def read_mocap(
     captions=(),        # of Caption
 )->Clip:
     "One capture file as a clip: 22 joints, metres, Z up, on the floor, first frame facing −Y."
-    if unit is not None and unit not in UNITS: raise ValueError(f'unit must be one of {", ".join(UNITS)}, got {unit!r}')
+    if unit is not None and unit not in UNITS:
+        raise ValueError(f'unit must be one of {", ".join(UNITS)}, got {unit!r}')
     if up not in (None,'y','z'): raise ValueError(f"up must be 'y' or 'z', got {up!r}")
     if not 1<=fps<=1000: raise ValueError(f'fps must be between 1 and 1000, got {fps!r}')
     if seconds is not None and not 0<seconds<1e6: raise ValueError(f'seconds must be positive, got {seconds!r}')
     motion = read_motion(path, asf, amc_fps)
     joint_map,rig = joint_map_for(motion, joint_map, path)
-    n = len(motion.positions)
-    if first_frame is None: first_frame = min(RIGS.get(rig, {}).get('first_frame', 0), n-1)
+    n_frames = len(motion.positions)
+    if first_frame is None: first_frame = min(RIGS.get(rig, {}).get('first_frame', 0), n_frames-1)
     check_count('first_frame', first_frame, 0)
-    if first_frame>=n: raise ValueError(f'{path} has {n} frames; the first one wanted is {first_frame}')
-    x = joints_22(motion, joint_map, slice(first_frame, None))
-    x = x*UNITS[unit or guess_unit(x, path)]
-    if (up or RIGS.get(rig, {}).get('up') or guess_up(motion, x, joint_map))=='y': x = z_up_from_y_up(x)
-    x = resample(x, motion.fps, fps)[:None if seconds is None else max(1, round(seconds*fps))]
+    if first_frame>=n_frames:
+        raise ValueError(f'{path} has {n_frames} frames; the first one wanted is {first_frame}')
+    x = metric_joints(motion, joint_map, rig, unit, up, slice(first_frame, None), path)
+    x = resample(x, motion.fps, fps)
+    if seconds is not None: x = x[:max(1, round(seconds*fps))]
     x = check_array(place_on_floor(x).astype(np.float32), (None,N_JOINTS,3), str(path))
     return Clip(id or Path(path).stem, source, licence, split, x, list(captions), rig, float(fps))
 
-# %% ../nbs/00c_mocap.ipynb #d1134b2c
-_GAITS = dict(BR='backwards running', BW='backwards walking', FR='forwards running', FW='forwards walking', ID='idling', SR='sidestep running', SW='sidestep walking',
-    TR1='transitions', TR2='transitions', TR3='transitions')  # the abbreviations of 100STYLE
+# %% ../nbs/00c_mocap.ipynb #e3e93a33
+_GAITS = dict( # the abbreviations of 100STYLE
+    BR='backwards running', BW='backwards walking', FR='forwards running', FW='forwards walking', ID='idling',
+    SR='sidestep running', SW='sidestep walking', TR1='transitions', TR2='transitions', TR3='transitions')
 _CMU_NAME = re.compile(r'0*([0-9]+)_0*([0-9]+)')
 _HDM_NAME = re.compile(r'(HDM_[a-z]{2})_(.+)', re.IGNORECASE)
+
+def _style_and_gait(name):
+    "A name of 100STYLE as the style and the gait in words; gait is None for other names."
+    style,_,code = name.rpartition('_')
+    return (style,_GAITS[code]) if style and code in _GAITS else (name,None)
 
 def words_of_name(
     name:str, # of a file, without suffix
 )->str:       # '' when the name has no words
     "A file's name as words."
     if m:=_HDM_NAME.fullmatch(name): name = m[2]
-    stem,_,code = name.rpartition('_')
-    gait = _GAITS.get(code) if stem else None
-    parts = [p for p in re.split(r'[^A-Za-z0-9]+', stem if gait else name) if not p.isdigit()]
-    words = [w.lower() for p in parts for w in re.findall('[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+', p)]
-    words = [_SIDES.get(w, w) for w in words]
-    while words and words[-1].isdigit(): words.pop()                                             # a take's number
-    return ' '.join(words) + (f', {gait}' if gait and words else gait or '')
+    name,gait = _style_and_gait(name)
+    parts = [p for p in re.split(r'[^A-Za-z0-9]+', name) if not p.isdigit()]
+    words = [_SIDES.get(w, w) for p in parts for w in _camel_words(p)]
+    while words and words[-1].isdigit(): words.pop()  # a take's number
+    return ', '.join(t for t in (' '.join(words),gait) if t)
 
 def subject_of(
     name:str, # of a file, without suffix
-)->str:       # what must not be parted by a split
+)->str:       # what a split must not part
     "Subject, actor or style of a capture file, else the file itself."
-    if m:=_CMU_NAME.fullmatch(name): return m[1]
-    if m:=_HDM_NAME.fullmatch(name): return m[1]
-    stem,_,code = name.rpartition('_')
-    return stem if stem and code in _GAITS else name
+    m = _CMU_NAME.fullmatch(name) or _HDM_NAME.fullmatch(name)
+    return m[1] if m else _style_and_gait(name)[0]
 
 def split_of(
     subject:str, # from subject_of
 )->str:          # 'val' for one in ten, else 'train'
     "A split by hash: the same whatever else is in the folder."
-    return 'val' if int(hashlib.sha256(subject.encode('utf-8', 'replace')).hexdigest()[:8], 16)%10==0 else 'train'
+    digest = hashlib.sha256(subject.encode('utf-8', 'replace')).hexdigest()
+    return 'val' if int(digest[:8], 16)%10==0 else 'train'
+
+# %% ../nbs/00c_mocap.ipynb #d1134b2c
+def _is_capture(path, folder):
+    "A .bvh or .amc file, not hidden and in no hidden folder."
+    hidden = any(part.startswith('.') for part in path.relative_to(folder).parts)
+    return path.suffix.lower() in ('.bvh','.amc') and not hidden and path.is_file()
 
 def mocap_files(
     folder, # searched with everything below it
-)->list:    # of (clip id, path), sorted by path; the id is the file's name, with its folders where two files bear the same
+)->list:    # of (clip id, path), sorted by path; ids are file names, with their folders where two are the same
     "The capture files of a folder; none is opened."
     folder = Path(folder)
     if not folder.is_dir(): raise FileNotFoundError(f'{folder} is missing: expected a folder with .bvh or .amc files')
-    files = sorted(p for p in folder.rglob('*') if p.suffix.lower() in ('.bvh','.amc') and not any(q.startswith('.') for q in p.relative_to(folder).parts) and p.is_file())
+    files = sorted(p for p in folder.rglob('*') if _is_capture(p, folder))
     bearers = Counter(p.stem for p in files)
-    ids = [p.stem if bearers[p.stem]==1 else '-'.join(p.relative_to(folder).with_suffix('').parts) for p in files]
+    ids = []
+    for p in files:
+        with_folders = '-'.join(p.relative_to(folder).with_suffix('').parts)
+        ids.append(p.stem if bearers[p.stem]==1 else with_folders)
     return list(zip(_unique(ids), files))
 
 def read_cmu_index(
@@ -689,23 +985,30 @@ def read_cmu_index(
     "Descriptions of CMU trials."
     found = {}
     for line in _lines(path, 'a CMU index'):
-        if (m:=re.fullmatch(r'\s*0*([0-9]{1,4})_0*([0-9]{1,4})\s+(\S.*)', line)) and m[3].strip().lower() not in ('unknown','unknown.'):
-            found[int(m[1]),int(m[2])] = m[3].strip()
+        m = re.fullmatch(r'\s*0*([0-9]{1,4})_0*([0-9]{1,4})\s+(\S.*)', line)
+        if m is None: continue
+        text = m[3].strip()
+        if text.lower() not in ('unknown','unknown.'): found[int(m[1]),int(m[2])] = text
     return found
+
+def _caption_of_line(line, where):
+    "Clip id and Caption of a line of captions.jsonl."
+    try:
+        row = json.loads(line)
+        id,text,kind = row['id'],row['text'],row.get('kind', 'human')
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError(f'{where}: expected a JSON object with id and text') from None
+    if not isinstance(id, str) or not isinstance(text, str) or not text.strip() or kind not in ('human','label'):
+        raise ValueError(f'{where}: id and text must be words, kind human or label')
+    return id, Caption(text.strip(), kind)
 
 def _caption_list(path):
     "captions.jsonl: id → list of Caption."
     found = {}
     for i,line in enumerate(_lines(path, 'a captions.jsonl'), 1):
         if not line.strip(): continue
-        try:
-            r = json.loads(line)
-            id,text,kind = r['id'],r['text'],r.get('kind', 'human')
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise ValueError(f'{path}, line {i}: expected a JSON object with id and text') from None
-        if not isinstance(id, str) or not isinstance(text, str) or not text.strip() or kind not in ('human','label'):
-            raise ValueError(f'{path}, line {i}: id and text must be words, kind human or label')
-        found.setdefault(id, []).append(Caption(text.strip(), kind))
+        id,caption = _caption_of_line(line, f'{path}, line {i}')
+        found.setdefault(id, []).append(caption)
     return found
 
 def mocap_captions(
@@ -717,12 +1020,25 @@ def mocap_captions(
 )->list:        # of Caption, possibly empty
     "Words for one capture file, from the first place that has any."
     path = Path(path)
-    for p in (Path(folder)/'texts'/f'{id}.txt', path.parent/'texts'/f'{path.stem}.txt', path.with_suffix('.txt')):
+    texts = (Path(folder)/'texts'/f'{id}.txt', path.parent/'texts'/f'{path.stem}.txt', path.with_suffix('.txt'))
+    for p in texts:
         if p.is_file(): return read_texts(p)
     if id in listed or path.stem in listed: return listed.get(id) or listed[path.stem]
     m = _CMU_NAME.fullmatch(path.stem)
-    if m and (text:=index.get((int(m[1]),int(m[2])))): return [Caption(text, 'label')]
-    return [Caption(w, 'label')] if (w:=words_of_name(path.stem)) else []
+    label = index.get((int(m[1]),int(m[2]))) if m else None
+    label = label or words_of_name(path.stem)
+    return [Caption(label, 'label')] if label else []
+
+# %% ../nbs/00c_mocap.ipynb #795ef123
+def _chosen_files(folder, ids):
+    "The capture files of a folder, or those with some ids."
+    files = mocap_files(folder)
+    if not files: raise ValueError(f'{folder} holds no .bvh or .amc file')
+    if ids is None: return files
+    ids = list(ids)
+    there = dict(files)
+    if lost:=[i for i in ids if i not in there]: raise ValueError(f'{folder} holds no capture file called {lost[0]!r}')
+    return [f for f in files if f[0] in ids]
 
 def read_mocap_folder(
     folder,               # searched with everything below it
@@ -730,26 +1046,21 @@ def read_mocap_folder(
     on_skip=warnings.warn, # told about each file that is skipped
     ids=None,             # read these clips only
     progress=iter,        # wraps the list of files, for example tqdm
-    source:str=None,      # what the pose table calls this collection; by default what `fetch` noted in the folder, else 'mocap'
-    licence:str=None,     # under which the files may be used; by default what `fetch` noted, else "as the file's owner states"
+    source:str=None,      # what the pose table calls this collection; by default as `fetch` noted, else 'mocap'
+    licence:str=None,     # of the files; by default as `fetch` noted, else "as the file's owner states"
     splits:dict=None,     # clip id → split; by default by hash of the subject
     need_caption:bool=True, # a clip without words is skipped
     **kwargs,             # for read_mocap: asf, joint_map, unit, up, fps, amc_fps, first_frame, seconds
 ):                        # yields Clip, sorted by path
     "Every capture file of a folder as a clip with words and split."
     folder = Path(folder)
-    files = mocap_files(folder)
-    if not files: raise ValueError(f'{folder} holds no .bvh or .amc file')
-    if ids is not None:
-        ids = list(ids)
-        there = dict(files)
-        if lost:=[i for i in ids if i not in there]:
-            raise ValueError(f'{folder} holds no capture file called {lost[0]!r}')
-        files = [f for f in files if f[0] in ids]
+    files = _chosen_files(folder, ids)
     about = read_json(folder/'source.json') if (folder/'source.json').is_file() else {}
-    source,licence = source or about.get('source', 'mocap'), licence or about.get('licence', "as the file's owner states")
-    listed = _caption_list(p) if (p:=folder/'captions.jsonl').is_file() else {}
-    index = {k:v for p in sorted(folder.rglob('cmu-mocap-index-text.txt')) for k,v in read_cmu_index(p).items()}
+    source = source or about.get('source', 'mocap')
+    licence = licence or about.get('licence', "as the file's owner states")
+    listed = _caption_list(folder/'captions.jsonl') if (folder/'captions.jsonl').is_file() else {}
+    index = {}
+    for path in sorted(folder.rglob('cmu-mocap-index-text.txt')): index |= read_cmu_index(path)
     for id,path in progress(files):
         try:
             captions = mocap_captions(folder, id, path, listed, index)
@@ -763,53 +1074,34 @@ def read_mocap_folder(
             continue
         yield clip
 
-# %% ../nbs/00c_mocap.ipynb #150bc2d0
+# %% ../nbs/00c_mocap.ipynb #c78c88d0
 _CMU_INDEX = 'https://raw.githubusercontent.com/una-dinosauria/cmu-mocap/34e1472e5b8c234d40a62bb9cd969b5910fa1803/cmu-mocap-index-text.txt'
 ARCHIVES = dict( # name → files: file → address, the archive first; what the owner asks for
-    cmu=dict(files={'allasfamc.zip':'http://mocap.cs.cmu.edu/allasfamc.zip', 'cmu-mocap-index-text.txt':_CMU_INDEX},
+    cmu=dict(
+        files={'allasfamc.zip':'http://mocap.cs.cmu.edu/allasfamc.zip', 'cmu-mocap-index-text.txt':_CMU_INDEX},
         licence='CMU mocap: free for all uses; the data may not be resold directly, even converted; acknowledgement asked',
         credit='The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF EIA-0196217.'),
-    style100=dict(files={'100STYLE.zip':'https://zenodo.org/api/records/8127870/files/100STYLE.zip/content'}, licence='CC BY 4.0',
+    style100=dict(
+        files={'100STYLE.zip':'https://zenodo.org/api/records/8127870/files/100STYLE.zip/content'},
+        licence='CC BY 4.0',
         credit='100STYLE: Ian Mason, Sebastian Starke, Taku Komura, "Real-Time Style Modelling of Human Locomotion via Feature-Wise Transformations and Local Motion Phases", 2022.'))
+
+# %% ../nbs/00c_mocap.ipynb #4cdad91d
 _WANTED = {'.bvh','.amc','.asf','.txt','.csv','.md'}
 
-def _chunks(response, size=2**20):
-    "The body of a response, piece by piece."
-    while piece:=response.read(size): yield piece
+def _is_wanted(member):
+    "A capture, its skeleton or its words; no folder and no file of macOS' own."
+    if member.is_dir() or member.filename.startswith('__MACOSX/'): return False
+    return Path(member.filename).suffix.lower() in _WANTED
 
-def _download(url, out, progress=iter):
-    "Fetch a file into `out` by way of `out`.part, which a later call goes on with if the server says it is the same file."
-    import urllib.error, urllib.parse, urllib.request
-    from http.client import HTTPException
-    part,note = Path(f'{out}.part'),Path(f'{out}.part.json')
-    headers = {'User-Agent':'text2pose'}
-    if urllib.parse.urlsplit(url).scheme not in ('http','https'):
-        raise ValueError(f'{url!r} is no http or https address')
-    seen = read_json(note) if part.is_file() and note.is_file() else {}
-    at = part.stat().st_size if seen.get('url')==url and seen.get('validator') else 0
-    if at: headers |= {'Range':f'bytes={at}-', 'If-Range':seen['validator']}
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as r:
-            at = at if r.status==206 and (r.headers.get('Content-Range') or '').startswith(f'bytes {at}-') else 0
-            total = int(n)+at if (n:=r.headers.get('Content-Length') or '').isdigit() else None
-            tag = r.headers.get('ETag') or ''
-            validator = tag if tag and not tag.startswith('W/') else r.headers.get('Last-Modified')
-            part.parent.mkdir(parents=True, exist_ok=True)
-            note.write_text(json.dumps(dict(url=url, validator=validator)))
-            with part.open('ab' if at else 'wb') as f:
-                for piece in progress(_chunks(r)): f.write(piece)
-        if total is not None and part.stat().st_size!=total:
-            raise ConnectionError(f'the connection ended after {part.stat().st_size:,} of {total:,} bytes; call again to go on')
-    except urllib.error.HTTPError as e:
-        if e.code==416:
-            part.unlink(missing_ok=True)  # what we have is longer than the file: begin anew next time
-        raise ConnectionError(f'{url} answered {e.code} {e.reason}; another address can be given with url=') from None
-    except urllib.error.URLError as e:
-        raise ConnectionError(f'{url} cannot be reached: {e.reason}; another address can be given with url=') from None
-    except (ConnectionError, TimeoutError, HTTPException) as e:
-        raise ConnectionError(f'{url}: {e or type(e).__name__}') from None
-    os.replace(part, out)
-    note.unlink(missing_ok=True)
+def _member_parts(member, archive):
+    "Folders and name of a file in an archive; a link, or a name that leads elsewhere, is refused."
+    parts = member.filename.replace('\\', '/').split('/')
+    leads_elsewhere = '..' in parts or parts[0]=='' or ':' in parts[0]
+    kind = (member.external_attr>>16)&0o170000  # as in a Unix file mode; 0 where it is not said
+    if leads_elsewhere or kind not in (0,0o100000):
+        raise ValueError(f'{archive}: refused to unpack {member.filename!r}')
+    return parts
 
 def unpack(
     archive,               # a .zip file
@@ -822,26 +1114,124 @@ def unpack(
     import zipfile, zlib
     archive,folder = Path(archive),Path(folder)
     if folder.exists(): raise ValueError(f'{folder} exists already; move it away to unpack {archive} again')
+    broken = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError,
+              FileExistsError, NotADirectoryError, IsADirectoryError)
     written = 0
     try:
         with zipfile.ZipFile(archive) as z, atomic_folder(folder) as out:
-            members = [m for m in z.infolist() if not m.is_dir() and Path(m.filename).suffix.lower() in _WANTED and not m.filename.startswith('__MACOSX/')]
+            members = [m for m in z.infolist() if _is_wanted(m)]
             if len(members)>max_files:
                 raise ValueError(f'{archive} holds {len(members):,} files, more than the limit of {max_files:,}')
-            for m in progress(members):
-                parts = m.filename.replace('\\', '/').split('/')
-                if '..' in parts or parts[0]=='' or ':' in parts[0] or (m.external_attr>>16)&0o170000 not in (0,0o100000):
-                    raise ValueError(f'{archive}: refused to unpack {m.filename!r}')
-                to = out.joinpath(*parts)
-                to.parent.mkdir(parents=True, exist_ok=True)
-                with z.open(m) as src, to.open('xb') as dst:
-                    while piece:=src.read(2**20):
-                        if (written:=written+len(piece))>max_bytes:
+            for member in progress(members):
+                path = out.joinpath(*_member_parts(member, archive))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with z.open(member) as src, path.open('xb') as dst:
+                    for piece in _chunks(src):
+                        written += len(piece)
+                        if written>max_bytes:
                             raise ValueError(f'{archive} unpacks to more than the limit of {max_bytes:,} bytes')
                         dst.write(piece)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, FileExistsError, NotADirectoryError, IsADirectoryError) as e:
-        raise ValueError(f'{archive} is not a readable archive: {e}') from None
+    except broken as e: raise ValueError(f'{archive} is not a readable archive: {e}') from None
     return len(members)
+
+def _chunks(stream, size=2**20):
+    "A stream, piece by piece."
+    while piece:=stream.read(size): yield piece
+
+# %% ../nbs/00c_mocap.ipynb #908b437f
+def _resume_point(part, note, url):
+    "Bytes that are here already, and the headers that ask for the rest; 0 and {} to begin at the beginning."
+    seen = read_json(note) if part.is_file() and note.is_file() else {}
+    if seen.get('url')!=url or not seen.get('validator'): return 0, {}
+    at = part.stat().st_size
+    return at, {'Range':f'bytes={at}-', 'If-Range':seen['validator']} if at else {}
+
+def _validator(response):
+    "What names this version of the file: a strong ETag, or the time of the last change; None without either."
+    tag = response.headers.get('ETag') or ''
+    return tag if tag and not tag.startswith('W/') else response.headers.get('Last-Modified')
+
+def _receive(response, part, note, url, at, progress):
+    "Write a response into the part file, behind the bytes that are here if the server sends the rest."
+    content_range = response.headers.get('Content-Range') or ''
+    if response.status!=206 or not content_range.startswith(f'bytes {at}-'): at = 0
+    length = response.headers.get('Content-Length') or ''
+    part.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps(dict(url=url, validator=_validator(response))))
+    with part.open('ab' if at else 'wb') as f:
+        for piece in progress(_chunks(response)): f.write(piece)
+    size = part.stat().st_size
+    if length.isdigit() and size!=int(length)+at:
+        raise ConnectionError(f'the connection ended after {size:,} of {int(length)+at:,} bytes; call again to go on')
+
+def _download(url, out, progress=iter):
+    "Fetch a file into `out` by way of `out`.part, which a later call resumes if the server has the same file."
+    import urllib.error, urllib.parse, urllib.request
+    from http.client import HTTPException
+    part,note = Path(f'{out}.part'),Path(f'{out}.part.json')
+    if urllib.parse.urlsplit(url).scheme not in ('http','https'):
+        raise ValueError(f'{url!r} is not an http or https address')
+    at,resume = _resume_point(part, note, url)
+    request = urllib.request.Request(url, headers={'User-Agent':'text2pose', **resume})
+    elsewhere = 'another address can be given with url='
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:
+            _receive(response, part, note, url, at, progress)
+    except urllib.error.HTTPError as e:
+        if e.code==416: part.unlink(missing_ok=True)  # what we have is longer than the file: begin anew next time
+        raise ConnectionError(f'{url} answered {e.code} {e.reason}; {elsewhere}') from None
+    except urllib.error.URLError as e:
+        raise ConnectionError(f'{url} cannot be reached: {e.reason}; {elsewhere}') from None
+    except (ConnectionError, TimeoutError, HTTPException) as e:
+        raise ConnectionError(f'{url}: {e or type(e).__name__}') from None
+    os.replace(part, out)
+    note.unlink(missing_ok=True)
+
+# %% ../nbs/00c_mocap.ipynb #150bc2d0
+def _addresses(name, url):
+    "File → address of an archive, with the addresses that the user gave."
+    files = ARCHIVES[name]['files']
+    given = url if isinstance(url, dict) else {}
+    if isinstance(url, str) and url: given = {next(iter(files)):url}
+    for file in given:
+        if file not in files: raise ValueError(f'url names {file!r}; the files of {name} are {", ".join(files)}')
+    return {**files, **given}
+
+def _recorded(record):
+    "What fetched.json says of each file: url, sha256, bytes."
+    return read_json(record) if record.is_file() else {}
+
+def _write_json(path, content):
+    with atomic_path(path) as tmp: tmp.write_text(json.dumps(content, indent=1)+'\n')
+
+def _retrieve(address, path, record, out, progress, say):
+    "Fetch a file unless it is here, and compare its checksum with the one noted; whether it was fetched now."
+    import pooch
+    sha = (_recorded(record).get(path.name) or {}).get('sha256')
+    fresh = not path.is_file()
+    if not fresh and sha and pooch.file_hash(str(path))!=sha:
+        raise ValueError(f'{path} is not the file that was fetched (its checksum is not the one in {record}); '
+                         'delete it to fetch it again')
+    if fresh: say(f'fetching {address}')
+    def download(url, to, _):  # pooch names a temporary file; what is unfinished is kept beside the real one
+        unfinished = path.with_name(f'.{path.name}')
+        _download(url, unfinished, progress)
+        os.replace(unfinished, to)
+    known_hash = f'sha256:{sha}' if sha else None
+    try: pooch.retrieve(address, known_hash, fname=path.name, path=path.parent, downloader=download)
+    except ValueError as e:
+        if 'hash' not in str(e).lower(): raise
+        raise ValueError(f'{address} now gives other bytes than those first fetched; nothing was kept. '
+                         f'If you trust the change, delete {record} and {out}, and fetch again') from None
+    return fresh
+
+def _note(record, address, path):
+    "Write down where a file came from, its checksum and its size, once."
+    import pooch
+    known = _recorded(record)
+    if (known.get(path.name) or {}).get('sha256'): return
+    known[path.name] = dict(url=address, sha256=pooch.file_hash(str(path)), bytes=path.stat().st_size)
+    _write_json(record, known)
 
 def fetch(
     name:str,      # a key of ARCHIVES: 'cmu' or 'style100'
@@ -855,43 +1245,24 @@ def fetch(
     try: import pooch
     except ImportError: raise ImportError('fetching needs pooch: pip install pooch') from None
     pooch.utils.get_logger().setLevel('ERROR')
-    a = ARCHIVES[name]
     folder = Path(folder) if folder else (data_dir() or Path('data'))/name
-    record = folder/'fetched.json'
-    files = {**a['files'], **(url if isinstance(url, dict) else {next(iter(a['files'])):url} if url else {})}
-    if bad:=[f for f in files if f not in a['files']]:
-        raise ValueError(f'url names {bad[0]!r}; the files of {name} are {", ".join(a["files"])}')
-    say(f'{name}: {a["licence"]}. {a["credit"]}')
-    known = read_json(record) if record.is_file() else {}
-    out = folder/'files'
-    for i,(file,address) in enumerate(files.items()):
-        path = folder/file
-        sha = (known.get(file) or {}).get('sha256')
-        fresh = not path.is_file()
-        if not fresh and sha and pooch.file_hash(str(path))!=sha:
-            raise ValueError(f'{path} is not the file that was fetched (its checksum is not the one in {record}); delete it to fetch it again')
-        if fresh: say(f'fetching {address}')
-        try:
-            pooch.retrieve(address, f'sha256:{sha}' if sha else None, fname=file, path=folder, downloader=lambda url, to, _: _fetch_into(url, to, path, progress))
-        except ValueError as e:
-            if 'hash' not in str(e).lower(): raise
-            raise ValueError(f'{address} now gives other bytes than those first fetched; nothing was kept. If you trust the change, delete {record} and {out}, and fetch again') from None
-        if i==0 and not out.is_dir():  # the archive; a broken one is neither kept nor written down
-            try: say(f'{unpack(path, out, progress=progress)} files in {out}')
-            except ValueError:
-                if fresh: path.unlink()
-                raise
-        elif i and not (out/file).is_file():
-            with atomic_path(out/file) as tmp: shutil.copyfile(path, tmp)
-        if i==0 and not (out/'source.json').is_file():
-            with atomic_path(out/'source.json') as tmp:
-                tmp.write_text(json.dumps(dict(source=name, licence=a['licence'], credit=a['credit']), indent=1)+'\n')
-        if not sha:
-            known[file] = dict(url=address, sha256=pooch.file_hash(str(path)), bytes=path.stat().st_size)
-            with atomic_path(record) as tmp: tmp.write_text(json.dumps(known, indent=1)+'\n')
+    record,out = folder/'fetched.json',folder/'files'
+    licence,credit = ARCHIVES[name]['licence'],ARCHIVES[name]['credit']
+    (archive,address),*others = _addresses(name, url).items()
+    say(f'{name}: {licence}. {credit}')
+    fresh = _retrieve(address, folder/archive, record, out, progress, say)
+    if not out.is_dir():
+        try: n = unpack(folder/archive, out, progress=progress)
+        except ValueError:
+            if fresh: (folder/archive).unlink()  # a broken archive is neither kept nor noted
+            raise
+        say(f'{n} files in {out}')
+    if not (out/'source.json').is_file():
+        _write_json(out/'source.json', dict(source=name, licence=licence, credit=credit))
+    _note(record, address, folder/archive)
+    for file,address in others:
+        _retrieve(address, folder/file, record, out, progress, say)
+        if not (out/file).is_file():
+            with atomic_path(out/file) as tmp: shutil.copyfile(folder/file, tmp)
+        _note(record, address, folder/file)
     return out
-
-def _fetch_into(url, out, path, progress):
-    "pooch's downloader: it names a temporary file; what is unfinished is kept beside the real one."
-    _download(url, path.with_name(f'.{path.name}'), progress)
-    os.replace(path.with_name(f'.{path.name}'), out)

@@ -1,4 +1,4 @@
-"Draw figures/export_glb.png, six own poses as three.js shows them in Chromium, and figures/export_openpose.png, an OpenPose sheet."
+"Draw figures/export_glb.png: six own poses as three.js shows them in Chromium."
 import sys
 from pathlib import Path
 
@@ -9,18 +9,17 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT/'tests'))
 from browser import chromium
 from text2pose.data import own_poses
-from text2pose.export import draw_openpose, openpose_people, to_glb
+from text2pose.export import to_glb
+
+NAMES = ('standing', 'left_arm_raised', 'golf_follow_through', 'tree_pose', 'deep_squat', 'left_kick')
 
 def main(
-    folder=ROOT/'figures', # where to write
-    names=('standing','left_arm_raised','golf_follow_through','tree_pose','deep_squat','left_kick'), # of own poses
+    path=ROOT/'figures/export_glb.png', # where to write
 ):
-    "The two pictures of chapter 02d."
+    "The picture of chapter 02d and of the README."
     poses = {p['name']:p['joints'] for p in own_poses()}
-    x = np.stack([poses[n] for n in names])
-    with chromium(1080, 380) as show:
-        Image.fromarray(show(to_glb(x, 'row'), azim=15, elev=8)[0]).save(folder/'export_glb.png', optimize=True)
-    sheet = [np.concatenate([draw_openpose(openpose_people(p[None], azim, 5, 4., 180, 260), 180, 260, 2.5) for p in x], 1) for azim in (0,60,180)]
-    Image.fromarray(np.concatenate(sheet)).save(folder/'export_openpose.png', optimize=True)
+    row = to_glb(np.stack([poses[n] for n in NAMES]), 'row')
+    with chromium(1080, 380) as show: picture,_ = show(row, azim=15, elev=8)
+    Image.fromarray(picture).save(path, optimize=True)
 
 if __name__=='__main__': main()

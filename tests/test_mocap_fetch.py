@@ -41,7 +41,9 @@ class Server:
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
         self.url = f'http://127.0.0.1:{self.http.server_port}/set.zip'
 
-GOOD = archive({'100STYLE/Angry/Angry_FW.bvh':bvh_of(STAND), '100STYLE/Proud/Proud_ID.bvh':bvh_of(STAND), '100STYLE/notes.txt':'notes', '100STYLE/run.sh':'echo'}) + b''
+GOOD = archive({
+    '100STYLE/Angry/Angry_FW.bvh':bvh_of(STAND), '100STYLE/Proud/Proud_ID.bvh':bvh_of(STAND),
+    '100STYLE/notes.txt':'notes', '100STYLE/run.sh':'echo'})
 
 @pytest.fixture
 def server(monkeypatch):
@@ -53,14 +55,21 @@ def server(monkeypatch):
 
 def get(d, server, **kw):
     return fetch('style100', d, server if isinstance(server, str) else server.url, say=lambda s: None, **kw)
-# the note of source and licence is looked at below
+
 def left(d):
+    "Files of a folder but source.json, which test_once_then_cached looks at."
     return sorted(str(p.relative_to(d)) for p in d.rglob('*') if p.is_file() and p.name!='source.json')
-WHOLE = ['100STYLE.zip','fetched.json','files/100STYLE/Angry/Angry_FW.bvh','files/100STYLE/Proud/Proud_ID.bvh','files/100STYLE/notes.txt']
+
+WHOLE = ['100STYLE.zip', 'fetched.json', 'files/100STYLE/Angry/Angry_FW.bvh', 'files/100STYLE/Proud/Proud_ID.bvh',
+         'files/100STYLE/notes.txt']
 
 def test_once_then_cached(server, tmp_path):
     said,seen = [],[]
-    out = fetch('style100', tmp_path, server.url, say=said.append, progress=lambda it: (seen.append(1) or x for x in it))
+    def progress(pieces):
+        for piece in pieces:
+            seen.append(1)
+            yield piece
+    out = fetch('style100', tmp_path, server.url, say=said.append, progress=progress)
     assert left(tmp_path)==WHOLE and out==tmp_path/'files' and seen and server.asked==[None]
     assert 'CC BY 4.0' in said[0] and 'Mason' in said[0] and 'fetching http' in said[1] and '3 files' in said[2]
     assert json.loads((tmp_path/'fetched.json').read_text())['100STYLE.zip']['bytes']==len(GOOD)
@@ -116,7 +125,7 @@ def test_no_server(server, tmp_path):
     with pytest.raises(ConnectionError, match='cannot be reached: .*refused.*url='): get(tmp_path, server)
     assert left(tmp_path)==[]
     for url in ('file:///etc/passwd','ftp://x/y','nonsense'):
-        with pytest.raises(ValueError, match='no http or https address'): get(tmp_path, url)
+        with pytest.raises(ValueError, match='is not an http or https address'): get(tmp_path, url)
     with pytest.raises(ValueError, match='unknown archive'): fetch('amass', tmp_path)
     with pytest.raises(ValueError, match="url names 'x.zip'"):
         fetch('style100', tmp_path, {'x.zip':server.url}, say=lambda s: None)
@@ -137,9 +146,18 @@ def symlink():
         z.writestr(i, '/etc/passwd')
     return b.getvalue()
 
-@pytest.mark.parametrize('data,says', [(b'no zip', 'not a readable archive'), (GOOD[:-200], 'not a readable archive'), (GOOD[:60]+b'\xff'*40+GOOD[100:], 'not a readable archive'), (archive({'../x.bvh':'x'}), 'refused to unpack'),
-    (archive({'/abs.bvh':'x'}), 'refused to unpack'), (archive({'a\\..\\..\\x.bvh':'x'}), 'refused to unpack'), (archive({'C:/x.bvh':'x'}), 'refused to unpack'), (symlink(), 'refused to unpack'), (archive({'x.bvh':b'0'*10**7}), 'more than the limit'),
-    (archive({f'{i}.bvh':'x' for i in range(40)}), '40 files, more than the limit'), (archive({'a.bvh':'x','a.bvh/b.bvh':'y'}), 'not a readable archive')])
+@pytest.mark.parametrize('data,says', [
+    (b'no zip', 'not a readable archive'),
+    (GOOD[:-200], 'not a readable archive'),
+    (GOOD[:60]+b'\xff'*40+GOOD[100:], 'not a readable archive'),
+    (archive({'../x.bvh':'x'}), 'refused to unpack'),
+    (archive({'/abs.bvh':'x'}), 'refused to unpack'),
+    (archive({'a\\..\\..\\x.bvh':'x'}), 'refused to unpack'),
+    (archive({'C:/x.bvh':'x'}), 'refused to unpack'),
+    (symlink(), 'refused to unpack'),
+    (archive({'x.bvh':b'0'*10**7}), 'more than the limit'),
+    (archive({f'{i}.bvh':'x' for i in range(40)}), '40 files, more than the limit'),
+    (archive({'a.bvh':'x','a.bvh/b.bvh':'y'}), 'not a readable archive')])
 def test_hostile_archives(data, says, tmp_path):
     (tmp_path/'a.zip').write_bytes(data)
     with pytest.raises(ValueError, match=says): unpack(tmp_path/'a.zip', tmp_path/'out', max_bytes=10**6, max_files=30)

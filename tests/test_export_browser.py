@@ -1,4 +1,5 @@
-"What others make of our GLB files: Khronos' validator has nothing to say, and three.js in a browser shows an upright body where the joints are."
+"""What others make of our GLB files: Khronos' validator has nothing to say, and three.js in a browser shows an upright
+body where the joints are."""
 import numpy as np, pytest
 
 from browser import chromium, validate
@@ -55,8 +56,10 @@ def test_from_behind(show):
 
 def test_raised_arm(show):
     picture,found = show(to_glb(POSES['left_arm_raised'][None]))
-    x,y = found['pixels']['left_wrist']
-    assert y<found['pixels']['head'][1] and _is(picture, 'blue')[:round(y)+10].any() and not _is(picture, 'red')[:round(y)+10].any()
+    y = found['pixels']['left_wrist'][1]
+    assert y<found['pixels']['head'][1]
+    above = picture[:round(y)+10]
+    assert _is(above, 'blue').any() and not _is(above, 'red').any()
 
 @pytest.mark.parametrize('noise', [0,.01])
 def test_nodes_are_the_joints(show, noise):
