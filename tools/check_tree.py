@@ -59,6 +59,7 @@ def _names(source):
     nodes = list(ast.walk(ast.parse(_without_magics(source))))
     stored = {n.id for n in nodes if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
     stored |= {n.name for n in nodes if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+    stored |= {n.arg for n in nodes if isinstance(n, ast.arg)}
     stored |= {a.asname or a.name for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom)) for a in n.names}
     return stored, {n.id for n in nodes if isinstance(n, ast.Name)}
 
