@@ -1,4 +1,4 @@
-"Checks at the door, files that are whole or not there, and what `available` says."
+"Checks of arguments and files, writers that are interrupted, and what `available` says."
 import os
 
 import numpy as np, pytest

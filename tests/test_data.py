@@ -240,7 +240,7 @@ def test_no_parquet(tmp_path, table):
 
 @pytest.mark.parametrize('stored', ['', '{', '[]', '1', '{"read":{}}', '{"read":{},"dropped":3,"skipped":[]}'])
 def test_unreadable_report(table, stored):
-    "A report is a comfort; a broken one does not make the poses unreadable."
+    "A broken report does not make the poses unreadable."
     assert table_report(table.replace_schema_metadata({'text2pose':stored}))==Report()
     assert table_report(with_report(table, None))==Report()
 
