@@ -263,7 +263,7 @@ def _tells_result(words):
     subject,verb = ([w.lower() for w in words if w not in ('a','the')]+['',''])[:2]
     if not _is_person(subject) or subject in ('it','one') or _function_words().get(verb)=='X': return False
     lemma,form = verb_form(verb)
-    return form!='ing' and lemma not in (None,'do','face')
+    return form!='ing' and lemma not in (None,'do')
 
 def _is_letter_name(word, after):
     "Whether a single capital names a person: *A pulls B*."
