@@ -43,7 +43,8 @@ def test_limit(c, share):
 def test_samples(labels, seed, data):
     labels = np.array(labels)
     a,b = sorted(data.draw(st.tuples(*[st.integers(1, len(labels))]*2)))
-    extra = data.draw(st.sampled_from([{}, dict(weights=np.arange(len(labels))+1.), dict(finer=np.arange(len(labels))%3)]))
+    rows = np.arange(len(labels))
+    extra = data.draw(st.sampled_from([{}, dict(weights=rows+1.), dict(finer=rows%3)]))
     small,large = (balanced_sample(labels, n, seed, **extra) for n in (a,b))
     assert len(set(large.tolist()))==b and (np.diff(large)>0).all() and set(small)<=set(large)
     assert (np.bincount(labels[large], minlength=labels.max()+1)==balanced_quotas(np.bincount(labels), b)).all()
@@ -87,33 +88,47 @@ def test_weights_and_minibatch():
     some[:50] = 1
     c = fit_clusters(x, 1, weights=some)
     assert np.allclose(c.centroids[0], same_body(x[:50]).mean(0), atol=1e-4)
-    for bad,message in ((np.ones(3), '3 weights'), (np.zeros(len(x)), 'not all 0'), (np.full(len(x), np.nan), 'NaN'), (-w, '0 or more')):
+    bad_weights = {'3 weights':np.ones(3), 'not all 0':np.zeros(len(x)), 'NaN':np.full(len(x), np.nan), '0 or more':-w}
+    for message,bad in bad_weights.items():
         with pytest.raises(ValueError, match=message): fit_clusters(x, 4, weights=bad)
         with pytest.raises(ValueError, match=message): balanced_sample(labels, 10, weights=bad)
 
 def test_minibatch_by_size(monkeypatch):
     import text2pose.clustering as c
     x = noisy(500)
-    said = []
+    minibatch = []
     kmeans = c._kmeans
-    monkeypatch.setattr(c, '_kmeans', lambda *a: said.append(a[-1]) or kmeans(*a))
+    def spy(*args):
+        minibatch.append(args[-1])
+        return kmeans(*args)
+    monkeypatch.setattr(c, '_kmeans', spy)
     monkeypatch.setattr(c, 'MINIBATCH_FROM', 400)
     fit_clusters(x, 3)
     fit_clusters(x[:300], 3)
     fit_clusters(x, 3, minibatch=False)
-    assert said==[True,False,False]
+    assert minibatch==[True,False,False]
+
+SAMPLE_AND_HASH = """
+import hashlib
+from text2pose.clustering import sample_poses
+from text2pose.data import own_rows, pose_table
+sample = sample_poses(pose_table(own_rows()), 40)
+print(hashlib.sha256(str(sample.to_pylist()).encode()).hexdigest())
+"""
 
 def test_same_in_another_process():
-    code = ('import numpy as np, hashlib; from text2pose.clustering import *; from text2pose.data import *; t = pose_table(own_rows());'
-        's = sample_poses(t, 40); print(hashlib.sha256(str(s.to_pylist()).encode()).hexdigest())')
-    assert len({subprocess.run([sys.executable,'-c',code], check=True, capture_output=True, text=True).stdout for _ in range(2)})==1
+    command = [sys.executable, '-c', SAMPLE_AND_HASH]
+    hashes = {subprocess.run(command, check=True, capture_output=True, text=True).stdout for _ in range(2)}
+    assert len(hashes)==1
 
 def test_poses_not_rows():
     table = pose_table(own_rows())
-    first,of = unique_poses(table)
-    assert len(first)==len(OWN)<table.num_rows and (np.diff(first)>0).all() and table['pose_id'].take(first[of]).equals(table['pose_id'])
+    first,pose_idx = unique_poses(table)
+    assert len(first)==len(OWN)<table.num_rows and (np.diff(first)>0).all()
+    assert table['pose_id'].take(first[pose_idx]).equals(table['pose_id'])
     rows = own_rows()
-    doubled = pose_table(rows + [{**r, 'caption':r['caption']+' again'} for r in rows if r['pose_id']=='own:standing']*200)
+    again = [{**r, 'caption':r['caption']+' again'} for r in rows if r['pose_id']=='own:standing']
+    doubled = pose_table(rows+again*200)
     drawn = [set(sample_poses(t, 30)['pose_id'].to_pylist()) for t in (table, doubled)]
     assert drawn[0]==drawn[1] and len(drawn[0])==30  # two hundred more captions for one pose change nothing
     s = sample_poses(doubled, len(OWN))
@@ -159,11 +174,21 @@ def test_map_round_trip(saved, tmp_path):
     with pytest.raises(ValueError, match='cluster must be a whole number'): back.rows(table, 5)
 
 @pytest.mark.parametrize('change,message', [
-    (lambda d: d.update(format='other'), 'no map of clusters'), (lambda d: d.update(version=2), 'no map of clusters'), (lambda d: d.pop('centroids'), 'centroids must be'),
-    (lambda d: d.update(centroids='x'), 'centroids must be'), (lambda d: d['centroids'][0].pop(), 'centroids must be'), (lambda d: d.update(centroids=[1,2]), r'shape \(n, 66\)'),
-    (lambda d: d['centroids'][0].__setitem__(0, float('nan')), '1 NaN'), (lambda d: d['centroids'][0].__setitem__(0, 10**400), 'centroids must be'), (lambda d: d['centroids'].pop(), '4 clusters, 5 lists'),
-    (lambda d: d.pop('pose_ids'), 'one list for each'), (lambda d: d.update(pose_ids={'a':1}), 'one list for each'), (lambda d: d['pose_ids'].__setitem__(0, 'abc'), 'one list for each'),
-    (lambda d: d['pose_ids'][0].append(7), 'must be strings'), (lambda d: d['pose_ids'][0].append([]), 'must be strings'), (lambda d: d['pose_ids'][0].append(d['pose_ids'][1][0]), 'listed twice')])
+    (lambda d: d.update(format='other'), 'no map of clusters'),
+    (lambda d: d.update(version=2), 'no map of clusters'),
+    (lambda d: d.pop('centroids'), 'centroids must be'),
+    (lambda d: d.update(centroids='x'), 'centroids must be'),
+    (lambda d: d['centroids'][0].pop(), 'centroids must be'),
+    (lambda d: d.update(centroids=[1,2]), r'shape \(n, 66\)'),
+    (lambda d: d['centroids'][0].__setitem__(0, float('nan')), '1 NaN'),
+    (lambda d: d['centroids'][0].__setitem__(0, 10**400), 'centroids must be'),
+    (lambda d: d['centroids'].pop(), '4 clusters, 5 lists'),
+    (lambda d: d.pop('pose_ids'), 'one list for each'),
+    (lambda d: d.update(pose_ids={'a':1}), 'one list for each'),
+    (lambda d: d['pose_ids'].__setitem__(0, 'abc'), 'one list for each'),
+    (lambda d: d['pose_ids'][0].append(7), 'must be strings'),
+    (lambda d: d['pose_ids'][0].append([]), 'must be strings'),
+    (lambda d: d['pose_ids'][0].append(d['pose_ids'][1][0]), 'listed twice')])
 def test_map_damage(saved, change, message):
     d = json.loads(saved[1].read_text())
     change(d)
@@ -199,14 +224,28 @@ def test_outliers():
     assert not same.find(OWN[:1]).any() and same.find(OWN[:1]*10).all()
 
 def test_coverage_and_words():
-    assert coverage(OWN, OWN[:1], 10.).all() and not coverage(OWN[1:2], OWN[:1], 1e-6).any() and coverage(OWN[:0], OWN).shape==(0,)
+    assert coverage(OWN, OWN[:1], 10.).all() and not coverage(OWN[1:2], OWN[:1], 1e-6).any()
+    assert coverage(OWN[:0], OWN).shape==(0,)
     with pytest.raises(ValueError, match='sample is empty'): coverage(OWN, OWN[:0])
     assert typical_words(['', ''], [0,0], n_clusters=2)==[[],[]]
     assert typical_words(['Waves, waves!', 'sits'], [0,1], n_clusters=2)==[['waves'],['sits']]
 
-@pytest.mark.parametrize('f', [lambda: balanced_limit([]), lambda: balanced_limit([3], 0), lambda: cluster_curve(OWN, [1]), lambda: cluster_shares([]), lambda: source_weights([]),
-    lambda: source_weights(['a'], float('nan')), lambda: balanced_sample([0,1], 3), lambda: balanced_sample([0,1], True), lambda: medoids(OWN, [0], CLUSTERS), lambda: PoseClusters(np.full((1,22,3), np.nan)),
-    lambda: fit_clusters(OWN[:0]), lambda: fit_clusters(OWN, True), lambda: fit_outliers(OWN*np.nan), lambda: same_body(OWN.tolist()), lambda: cluster_examples(OWN, CLUSTERS.assign(OWN), CLUSTERS, 0)])
-def test_bad_arguments(f):
-    with pytest.raises(ValueError) as e: f()
+@pytest.mark.parametrize('call', [
+    lambda: balanced_limit([]),
+    lambda: balanced_limit([3], 0),
+    lambda: cluster_curve(OWN, [1]),
+    lambda: cluster_shares([]),
+    lambda: source_weights([]),
+    lambda: source_weights(['a'], float('nan')),
+    lambda: balanced_sample([0,1], 3),
+    lambda: balanced_sample([0,1], True),
+    lambda: medoids(OWN, [0], CLUSTERS),
+    lambda: PoseClusters(np.full((1,22,3), np.nan)),
+    lambda: fit_clusters(OWN[:0]),
+    lambda: fit_clusters(OWN, True),
+    lambda: fit_outliers(OWN*np.nan),
+    lambda: same_body(OWN.tolist()),
+    lambda: cluster_examples(OWN, CLUSTERS.assign(OWN), CLUSTERS, 0)])
+def test_bad_arguments(call):
+    with pytest.raises(ValueError) as e: call()
     assert str(e.value) and '\n' not in str(e.value)

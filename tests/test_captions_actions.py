@@ -1,20 +1,22 @@
-"Words of captions, beyond the tutorial: first actions and mirrored sentences in bulk, taggers with and without NLTK's weights, key frames on real clips. All sentences here are our own."
+"""Captions beyond the tutorial: first actions and mirrored sentences in bulk, taggers with and without NLTK's weights,
+key frames on real clips. All sentences here are our own."""
 import os, subprocess, sys
 
 import numpy as np, pytest
 
-from text2pose import data
+from text2pose import captions
+from text2pose.captions import (
+    PENN_TO_UNIVERSAL, caption_tags, default_tagger, first_action, irregular_forms, key_frames, mirror_words,
+    parse_caption, split_words, verb_form, word_list)
 from text2pose.core import asset, read_json
 from text2pose.data import joint_idx
-from text2pose.captions import (
-    PENN_TO_UNIVERSAL, caption_tags, default_tagger, first_action, key_frames, mirror_words, parse_caption,
-    split_words)
 from text2pose.humanml3d import read_realmocap22
 from tree import ROOT, offline_env
 
 TAGGERS = ('own','nltk') if default_tagger()=='nltk' else ('own',)
 DATA = os.environ.get('TEXT2POSE_DATA')
 
+# the brackets hold what happens first
 FIRST = """
 [walks forward], then sits down
 after [walking], he sits
@@ -292,8 +294,11 @@ soccer - [dribble ball], kick, run
 
 @pytest.mark.parametrize('tagger', TAGGERS)
 def test_first_actions(tagger):
-    "The brackets hold what happens first."
-    wrong = [l for l in FIRST if first_action(l.replace('[','').replace(']',''), tagger).rstrip('.')!=l[l.index('[')+1:l.index(']')].rstrip('.')]
+    wrong = []
+    for line in FIRST:
+        text = line.replace('[', '').replace(']', '')
+        expected = line[line.index('[')+1:line.index(']')]
+        if first_action(text, tagger).rstrip('.')!=expected.rstrip('.'): wrong.append(line)
     assert len(FIRST)>250 and wrong==[]
 
 SWAPPED = """
@@ -359,39 +364,78 @@ def test_mirrored_sentences():
     for line in SWAPPED:
         a,b = line.split(' = ')
         assert (mirror_words(a), mirror_words(b))==(b, a)
-    assert [t for t in KEPT if mirror_words(t)!=t]==[]
-    for t in ('counter-clockwise','anticlockwise','anti clockwise','counter clock-wise'):
-        assert mirror_words(f'walks {t}')=='walks clockwise'
+    assert [text for text in KEPT if mirror_words(text)!=text]==[]
+    for turn in ('counter-clockwise', 'anticlockwise', 'anti clockwise', 'counter clock-wise'):
+        assert mirror_words(f'walks {turn}')=='walks clockwise'
+
+def test_word_lists():
+    "Lists hold lower-case words, each once; no function word has two letters; lists of verbs hold known base forms."
+    lists = captions._action_file()
+    for heading in (h for h,words in lists.items() if isinstance(words, str)):
+        words = lists[heading].split()
+        assert words and len(words)==len(set(words)) and all(w==w.lower() for w in words), heading
+    letters = [w for words in lists['function_words'].values() for w in words.split()]
+    assert len(letters)==len(set(letters))
+    assert {form.lemma for form in irregular_forms().values()}<=word_list('verbs')|{'die'}
+    verbs = ('performing', 'postures', 'low_postures', 'holds', 'ends_posture', 'manner', 'broad', 'to_a_side')
+    for heading in verbs:
+        assert all(verb_form(w)==(w,'base') for w in word_list(heading)), heading
 
 def test_tags_of_the_file():
     "Used where they fit the words, with or without numbers; otherwise the caption is tagged."
-    assert caption_tags(parse_caption('he hops 4 times!#he/PRON hop/XX times/YY#0#0'))==['PRON','XX','NUM','YY','PUNCT']
-    assert caption_tags(parse_caption("he doesn't hop#he/PRON do/AUX n't/PRT hop/VERB#0#0"))==['PRON','AUX','ADP','VERB']
-    assert caption_tags(parse_caption('he hops#he/PRON hop/VERB up/ADP#0#0'), 'own')==['PRON','VERB']
-    # wrong tags do not mislead
-    assert first_action(parse_caption('A man hops, bends down and bows.#a/DET man/NOUN hops/NOUN bends/NOUN down/ADP and/CONJ bows/NOUN#0#0'))=='A man hops'
+    def tags(line, tagger=None): return caption_tags(parse_caption(line), tagger)
+    assert tags('he hops 4 times!#he/PRON hop/XX times/YY#0#0')==['PRON','XX','NUM','YY','PUNCT']
+    assert tags("he doesn't hop#he/PRON do/AUX n't/PRT hop/VERB#0#0")==['PRON','AUX','ADP','VERB']
+    assert tags('he hops#he/PRON hop/VERB up/ADP#0#0', 'own')==['PRON','VERB']
+
+def test_wrong_tags_do_not_mislead():
+    tags = 'a/DET man/NOUN hops/NOUN bends/NOUN down/ADP and/CONJ bows/NOUN'
+    assert first_action(parse_caption(f'A man hops, bends down and bows.#{tags}#0#0'))=='A man hops'
 
 @pytest.mark.parametrize('name', TAGGERS)
-def test_faster_prediction_is_nltks(name):
+def test_faster_prediction_is_nltks(name, monkeypatch):
     from nltk.tag.perceptron import AveragedPerceptron
-    tagger = data._tagger(name)
-    sentences = [[w.lower() for w,_,_ in split_words(l)] for l in FIRST]
+    tagger = captions._tagger(name)
+    sentences = [[w.lower() for w,_,_ in split_words(line)] for line in FIRST]
     fast = [tagger.tag(s) for s in sentences]
-    quick,tagger.model.predict = tagger.model.predict,lambda f, r=False: AveragedPerceptron.predict(tagger.model, f, r)
-    try: assert [tagger.tag(s) for s in sentences]==fast
-    finally: tagger.model.predict = quick
+    def slow_predict(features, return_conf=False):
+        return AveragedPerceptron.predict(tagger.model, features, return_conf)
+    monkeypatch.setattr(tagger.model, 'predict', slow_predict)
+    assert [tagger.tag(s) for s in sentences]==fast
 
 def test_shipped_tagger():
-    d = read_json(asset('tagger.json'))
+    params = read_json(asset('tagger.json'))
     assert asset('tagger.json').stat().st_size<400_000
-    assert set(d['classes'])<=set(PENN_TO_UNIVERSAL.values())|{'PUNCT'}
-    assert all(np.isfinite(w) and c in d['classes'] for ws in d['weights'].values() for c,w in ws.items())
+    assert set(params['classes'])<=set(PENN_TO_UNIVERSAL.values())|{'PUNCT'}
+    for weights in params['weights'].values():
+        assert all(np.isfinite(w) and tag in params['classes'] for tag,w in weights.items())
+
+WITHOUT_NLTK_WEIGHTS = """
+import sys
+from text2pose import captions
+assert 'nltk' not in sys.modules and 'yaml' not in sys.modules
+import nltk
+nltk.data.path[:] = [sys.argv[1]]
+print(captions.default_tagger(), '|', captions.first_action('a man walks and waves'))
+"""
 
 def test_without_nltk_weights(tmp_path):
-    code = ("import sys, text2pose.data as d\nassert 'nltk' not in sys.modules\nimport nltk; nltk.data.path[:] = [sys.argv[1]]\n"
-            "print(d.default_tagger(), '|', d.first_action('a man walks and waves'))")
-    r = subprocess.run([sys.executable, '-c', code, str(tmp_path)], capture_output=True, text=True, cwd=ROOT, env=offline_env())
+    command = [sys.executable, '-c', WITHOUT_NLTK_WEIGHTS, str(tmp_path)]
+    r = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=offline_env())
     assert r.stdout.strip()=='own | a man walks', r.stderr
+
+INFLECTED = """
+walk s walks
+carry s carries
+reach s reaches
+hop ing hopping
+lie ing lying
+dance ing dancing
+stop ed stopped
+carry ed carried
+swing ed swung
+play ed played
+""".strip().splitlines()
 
 @pytest.mark.skipif(len(TAGGERS)<2, reason="NLTK's weights are not installed")
 def test_training_sentences(monkeypatch):
@@ -400,24 +444,38 @@ def test_training_sentences(monkeypatch):
     from make_tagger import Grammar, inflect
     a,b = Grammar(0),Grammar(0)
     sentences = [a.sentence() for _ in range(200)]
-    assert sentences==[b.sentence() for _ in range(200)] and all(t in PENN_TO_UNIVERSAL.values() or t=='PUNCT' for s in sentences for _,t in s)
-    assert [inflect(v, f) for v,f in [('walk','s'),('carry','s'),('reach','s'),('hop','ing'),('lie','ing'),('dance','ing'),('stop','ed'),('carry','ed'),('swing','ed'),('play','ed')]]==['walks','carries','reaches','hopping','lying','dancing','stopped','carried','swung','played']
+    assert sentences==[b.sentence() for _ in range(200)]
+    assert {tag for s in sentences for _,tag in s}<=set(PENN_TO_UNIVERSAL.values())|{'PUNCT'}
+    for line in INFLECTED:
+        verb,form,word = line.split()
+        assert inflect(verb, form)==word
 
-EXTREMES = {'kick left':lambda x:x[:,joint_idx('left_foot'),2], 'squat':lambda x:-x[:,0,2], 'lie down':lambda x:-x[:,joint_idx('head'),2], 'deposit floor':lambda x:-x[:,20:22,2].min(1),
-            'elbow to knee':lambda x:x[:,4:6,2].max(1), 'grab high right':lambda x:x[:,joint_idx('right_wrist'),2], 'throw':lambda x:np.linalg.norm(x[:,joint_idx('right_wrist')]-x[:,joint_idx('right_shoulder')], axis=-1)}
+def height(x, joint): return x[:,joint_idx(joint),2]
+
+# beginning of a label → what is largest, (frames,), when the action is at its height
+EXTREMES = {
+    'kick left':lambda x: height(x, 'left_foot'),
+    'squat':lambda x: -height(x, 'pelvis'),
+    'lie down':lambda x: -height(x, 'head'),
+    'deposit floor':lambda x: -np.minimum(height(x, 'left_wrist'), height(x, 'right_wrist')),
+    'elbow to knee':lambda x: np.maximum(height(x, 'left_knee'), height(x, 'right_knee')),
+    'grab high right':lambda x: height(x, 'right_wrist'),
+    'throw':lambda x: np.linalg.norm(x[:,joint_idx('right_wrist')]-x[:,joint_idx('right_shoulder')], axis=-1)}
 
 @pytest.mark.skipif(not DATA, reason='TEXT2POSE_DATA is not set')
 def test_key_frames_show_the_action(capsys):
-    "On clips of one action: how far (0 to 1) the limb that the label speaks of has gone at the key frame, of its way in the clip."
-    reached,middle = {},{}
+    "On clips of one action: how far (0 to 1) the limb that the label speaks of has gone at the key frame, of its way."
+    at_key,at_middle = {},{}
     for clip in read_realmocap22(f'{DATA}/realmocap22', ('hdm05',)):
-        label = clip.captions[0].text
         for name,measure in EXTREMES.items():
-            if not label.startswith(name): continue
+            if not clip.captions[0].text.startswith(name): continue
             v = measure(clip.joints)
             v = (v-v.min())/np.ptp(v)
-            reached.setdefault(name, []).append(v[key_frames(clip.joints)[0]])
-            middle.setdefault(name, []).append(v[len(v)//2])
+            at_key.setdefault(name, []).append(v[key_frames(clip.joints)[0]])
+            at_middle.setdefault(name, []).append(v[len(v)//2])
     with capsys.disabled():
-        print('\n' + '\n'.join(f'{k:16} {len(v):3} clips   key frame {np.mean(v):.2f}   middle frame {np.mean(middle[k]):.2f}' for k,v in reached.items()))
-    assert len(reached)==len(EXTREMES) and np.mean([np.mean(v) for v in reached.values()])>.95
+        print()
+        for name,v in at_key.items():
+            middle = np.mean(at_middle[name])
+            print(f'{name:16} {len(v):3} clips   key frame {np.mean(v):.2f}   middle frame {middle:.2f}')
+    assert len(at_key)==len(EXTREMES) and np.mean([np.mean(v) for v in at_key.values()])>.95
