@@ -253,7 +253,7 @@ def summarize(
     weights:np.ndarray, # (rows,) from `sampling_weights`
 )->dict:                # rows, poses, captions: counts; sources, licences: by source; caption_kinds, drawn: by kind
     "What a training set is made of, as `training.json` records it."
-    sources,kinds = sorted(set(rows.source)), sorted(set(rows.kind.astype(str)))
+    sources,kinds = sorted(set(rows.source)), sorted(set(rows.kind))
     return dict(
         rows=len(rows),
         poses=len(set(rows.pose_id)),
