@@ -14,15 +14,9 @@ import typer
 from . import __version__
 
 # %% ../nbs/06b_cli.ipynb #6fab466e
-_OPTION_OF = { # argument in Python → what the user typed
-    'num_inference_steps':'--steps', 'guidance_scale':'--guidance', 'code_guidance':'--code-guidance',
-    'negative_prompt':'--negative', 'num_poses_per_prompt':'-n', 'url=':'--url',
-    'n_steps':'--steps', 'batch_size':'--batch-size', 'micro_batch':'--micro-batch', 'mixed_precision':'--precision',
-    'noise_samples_per_caption':'--noise-samples', 'timestep_bias':'--timestep-bias', 'freeze_reader':'--freeze-reader',
-    'key_frames':'--key-frames', 'n_words':'--words', 'n_variations':'--variations', 'n_compositions':'--compositions'}
-
 def _with_options(message, option_of):
     "A message that names options instead of Python arguments; what stands in quotes stays."
+    if not option_of: return message
     quoted = r"'[^']*'|\"[^\"]*\""
     names = '|'.join(rf'\b{re.escape(name)}' + ('' if name.endswith('=') else r'\b') for name in option_of)
     return re.sub(f'{quoted}|{names}', lambda m: option_of.get(m[0], m[0]), message)
@@ -39,7 +33,7 @@ def _exit_on(kinds, code, option_of):
     try: yield
     except typer.Exit: raise # is a RuntimeError itself
     except kinds as e:
-        typer.echo(f'text2pose: {_with_options(_sentence(e), {**_OPTION_OF, **option_of})}', err=True)
+        typer.echo(f'text2pose: {_with_options(_sentence(e), option_of)}', err=True)
         raise typer.Exit(code) from None
 
 def _usage_errors(**option_of): return _exit_on((ValueError,NotImplementedError), 2, option_of)
@@ -47,8 +41,8 @@ def _usage_errors(**option_of): return _exit_on((ValueError,NotImplementedError)
 def _file_errors(**option_of): return _exit_on((ValueError,OSError,RuntimeError,ImportError), 1, option_of)
 
 # %% ../nbs/06b_cli.ipynb #1f3a6c03
-app = typer.Typer(rich_markup_mode=None, help='Words in, an anatomically valid 3D human pose out.', no_args_is_help=True,
-    pretty_exceptions_enable=False, context_settings=dict(help_option_names=['-h','--help']))
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True,
+    help='Words in, an anatomically valid 3D human pose out.', context_settings=dict(help_option_names=['-h','--help']))
 
 def _option(default, *flags, help):
     return typer.Option(default, *flags, help=help, show_default=default is not None)
@@ -180,7 +174,8 @@ def _formats(text):
     formats = list(dict.fromkeys(f.strip().lower() for f in text.split(',') if f.strip()))
     if not formats: raise ValueError(f'--format is empty; expected one or more of {", ".join(FORMATS)}')
     for f in formats:
-        if f not in FORMATS: raise ValueError(f'unknown format {f!r}; expected one or more of {", ".join(FORMATS)}')
+        if f not in FORMATS:
+            raise ValueError(f'unknown format {f!r}; expected one or more of {", ".join(FORMATS)}')
     return formats
 
 def _openpose_options(formats, azim, elev, size):
@@ -189,7 +184,8 @@ def _openpose_options(formats, azim, elev, size):
     from text2pose.export import openpose_people
     view = {'azim':azim, 'elev':elev, 'size':size}
     view = {k:v for k,v in view.items() if v is not None}
-    if view and 'openpose' not in formats: raise ValueError(f'--openpose-{next(iter(view))} goes with --format openpose')
+    if view and 'openpose' not in formats:
+        raise ValueError(f'--openpose-{next(iter(view))} goes with --format openpose')
     if size is not None:
         pixels = re.fullmatch(r'(\d+)x(\d+)', view.pop('size').lower())
         if pixels is None:
@@ -234,39 +230,48 @@ def _ask(pipe, prompts, n, num_inference_steps, **settings):
     from text2pose.cfg import MAX_BATCH
     n_batches = -(-len(prompts)*n//MAX_BATCH)
     bar = iter(_progress_bar('steps')(range(num_inference_steps*n_batches)))
-    try:
-        return pipe(prompts, n, num_inference_steps=num_inference_steps, callback=lambda *args: next(bar, None), **settings)
+    def advance(*estimate): next(bar, None)
+    try: return pipe(prompts, n, num_inference_steps=num_inference_steps, callback=advance, **settings)
     finally: bar.close()
+
+_PIPELINE_OPTIONS = dict(num_inference_steps='--steps', guidance_scale='--guidance', code_guidance='--code-guidance')
+_CAMERA_OPTIONS = dict(azim='--openpose-azim', elev='--openpose-elev', width='the width of --openpose-size',
+    height='the height of --openpose-size')
 
 @app.command()
 def generate(
     prompts:list[str]|None = _argument(None, 'PROMPT...', 'What the poses should show; each prompt in quotes.'),
-    prompts_file:Path|None = _option(None, '--prompts', help='A text file with one prompt a line, or - for standard '
-        'input; blank lines and lines that begin with # do not count.'),
+    prompts_file:Path|None = _option(None, '--prompts',
+        help='A text file with one prompt a line, or - for standard input; blank lines and lines that begin with # '
+            'do not count.'),
     n:int = _option(4, '-n', help='Poses for each prompt.'),
-    steps:int|None = _option(None, '--steps', help='Denoising steps; more is slower and finer. By default what the '
-        'weights recommend.'),
-    guidance:str = _option('2:7', '--guidance', help='How strictly to follow the words: a number, or start:end for a '
-        'ramp, which may rise or fall (7:2). 1 is no guidance.'),
-    code_guidance:int = _option(3, '--code-guidance', help='Corrections of each late step towards the posecodes that '
-        'the words are sure of; 0 for none, which is faster.'),
+    steps:int|None = _option(None, '--steps',
+        help='Denoising steps; more is slower and finer. By default what the weights recommend.'),
+    guidance:str = _option('2:7', '--guidance',
+        help='How strictly to follow the words: a number, or start:end for a ramp, which may rise or fall (7:2). 1 '
+            'is no guidance.'),
+    code_guidance:int = _option(3, '--code-guidance',
+        help='Corrections of each late step towards the posecodes that the words are sure of; 0 for none, which is '
+            'faster.'),
     negative:str|None = _option(None, '--negative', help='Steer away from these words.'),
     seed:int = _option(0, '--seed', help='Same seed, same poses.'),
-    out:Path = _option(Path('out'), '--out', help='Folder for poses.png, poses.json, …; files of these names are '
-        'replaced, and poses of an earlier run in other formats are named and left as they are.'),
-    format:str = _option('png,json', '--format', help='Any of png, json, npz, bvh, glb, openpose, separated by commas.'),
-    openpose_azim:float|None = _option(None, '--openpose-azim', help='Degrees by which the camera of the openpose '
-        'pictures goes round towards the left of the subject; by default 0, from the front.'),
+    out:Path = _option(Path('out'), '--out',
+        help='Folder for poses.png, poses.json, …; files of these names are replaced, and poses of an earlier run in '
+            'other formats are named and left as they are.'),
+    format:str = _option('png,json', '--format',
+        help='Any of png, json, npz, bvh, glb, openpose, separated by commas.'),
+    openpose_azim:float|None = _option(None, '--openpose-azim',
+        help='Degrees by which the camera of the openpose pictures goes round towards the left of the subject; by '
+            'default 0, from the front.'),
     openpose_elev:float|None = _option(None, '--openpose-elev', help='Degrees by which it looks down; by default 0.'),
-    openpose_size:str|None = _option(None, '--openpose-size', help='WIDTHxHEIGHT of these pictures; by default 512x768.'),
+    openpose_size:str|None = _option(None, '--openpose-size',
+        help='WIDTHxHEIGHT of these pictures; by default 512x768.'),
     weights:str|None = _WEIGHTS,
     device:str|None = _DEVICE,
     enforce:bool = _option(True, '--enforce/--no-enforce', help='Give every bone its reference length.'),
 ):
     "Turn prompts into poses."
-    names = dict(azim='--openpose-azim', elev='--openpose-elev')
-    names |= {side:f'the {side} of --openpose-size' for side in ('width','height')}
-    with _usage_errors(**names):
+    with _usage_errors(**_PIPELINE_OPTIONS, **_CAMERA_OPTIONS):
         from text2pose.cfg import MAX_POSES
         from text2pose.core import check_count
         check_count('-n', n, high=MAX_POSES)
@@ -283,7 +288,7 @@ def generate(
         files = _pose_files(folder, formats)
         pipe = _load_pipeline(weights, device)
         about['num_inference_steps'] = steps or pipe.model.config['num_inference_steps']
-    with _file_errors(), _usage_errors(): result = _ask(pipe, prompts, n, **about)
+    with _file_errors(), _usage_errors(**_PIPELINE_OPTIONS): result = _ask(pipe, prompts, n, **about)
     with _file_errors():
         _write_poses(result, files, openpose, **about)
         _note_stale(folder, formats)
@@ -315,11 +320,12 @@ def _load_file(file):
 @app.command()
 def describe(
     file:Path|None = _argument(None, '[FILE]', 'Poses in a .json, .npz, .npy, .bvh or .glb file.'),
-    prompts:list[str]|None = _option(None, '--prompt', help='Generate one pose for this prompt, in quotes, and describe '
-        'it; may be given several times.'),
+    prompts:list[str]|None = _option(None, '--prompt',
+        help='Generate one pose for this prompt, in quotes, and describe it; may be given several times.'),
     n:int = _option(1, '-n', help='Captions of each pose.'),
-    style:str|None = _option(None, '--style', help='command, sentence, clinical, athletic or list; by default a summary, '
-        'and with -n a different style each time.'),
+    style:str|None = _option(None, '--style',
+        help='command, sentence, clinical, athletic or list; by default a summary, and with -n a different style '
+            'each time.'),
     seed:int = _option(0, '--seed', help='Same seed, same captions and same generated poses.'),
     codes:bool = _option(False, '--codes', help='Print the statements behind each caption too.'),
     as_json:bool = _option(False, '--json', help='Print one JSON object a caption: pose, prompt, style, text, codes.'),
@@ -395,25 +401,26 @@ def _build(parts, **settings):
 @data_app.command('build')
 def data_build(
     out:Path = _option(..., '--out', help='The pose table to write, a .parquet file; one that is there is replaced.'),
-    preset:str = _option('open', '--preset', help='open: data free for any use; humanml3d: your own HumanML3D folder; '
-        'research: all of realmocap22.'),
-    realmocap22:Path|None = _option(None, '--realmocap22', help='Folder of realmocap22; by default the one in '
-        'TEXT2POSE_DATA.'),
-    humanml3d:Path|None = _option(None, '--humanml3d', help='Folder in the official HumanML3D layout; by default '
-        'humanml3d in TEXT2POSE_DATA.'),
+    preset:str = _option('open', '--preset',
+        help='open: data free for any use; humanml3d: your own HumanML3D folder; research: all of realmocap22.'),
+    realmocap22:Path|None = _option(None, '--realmocap22',
+        help='Folder of realmocap22; by default the one in TEXT2POSE_DATA.'),
+    humanml3d:Path|None = _option(None, '--humanml3d',
+        help='Folder in the official HumanML3D layout; by default humanml3d in TEXT2POSE_DATA.'),
     mocap:Path|None = _option(None, '--mocap', help='Folder of BVH or ASF/AMC files, read in addition.'),
-    stride:int|None = _option(None, '--stride', help='Look at every n-th frame; by default 2, or what the sample asks '
-        'for.'),
-    key_frames:int|None = _option(None, '--key-frames', help='Instead, take so many key frames of the first action of '
-        'each caption.'),
-    sample:str|None = _option(None, '--sample', help='Balance the training poses over eight clusters and keep so many: a '
-        'number or one of the presets of chapter 01.'),
+    stride:int|None = _option(None, '--stride',
+        help='Look at every n-th frame; by default 2, or what the sample asks for.'),
+    key_frames:int|None = _option(None, '--key-frames',
+        help='Instead, take so many key frames of the first action of each caption.'),
+    sample:str|None = _option(None, '--sample',
+        help='Balance the training poses over eight clusters and keep so many: a number or one of the presets of '
+            'chapter 01.'),
     words:int = _option(3, '--words', help='Captions from geometry of each training pose.'),
     variations:int = _option(12, '--variations', help='Of each pose of the atlas.'),
     compositions:int = _option(6000, '--compositions', help='Arms of one atlas pose on the legs of another.'),
     seed:int = _option(0, '--seed', help='Same seed, same table.'),
-    strict:bool = _option(False, '--strict/--no-strict', help='Stop at a clip that is missing or broken, or skip it and '
-        'say so.'),
+    strict:bool = _option(False, '--strict/--no-strict',
+        help='Stop at a clip that is missing or broken, or skip it and say so.'),
 ):
     "Read clips and captions into one pose table; an interrupted build goes on where it was."
     with _usage_errors():
@@ -441,7 +448,7 @@ def data_build(
     for what in table_report(table).skipped: typer.echo(f'skipped: {what}', err=True)
     _say_table(table)
     if not _has_captures(table):
-        typer.echo('for motion capture: text2pose data fetch cmu, then data build --mocap FOLDER; or set TEXT2POSE_DATA')
+        typer.echo('for motion capture: text2pose data fetch cmu, then data build --mocap; or set TEXT2POSE_DATA')
     typer.echo(f'written to {out}')
     _say_replaced(replaced)
 
@@ -494,8 +501,8 @@ def data_check(
 @data_app.command('show')
 def data_show(
     path:Path = _argument(..., 'FILE', 'A pose table (.parquet) or poses (.json, .npz, .npy, .bvh, .glb).'),
-    out:Path = _option(Path('poses.png'), '--out', help='The picture to write: png, jpg, webp, tif, pdf or svg by its '
-        'ending; one that is there is replaced.'),
+    out:Path = _option(Path('poses.png'), '--out',
+        help='The picture to write: png, jpg, webp, tif, pdf or svg by its ending; one that is there is replaced.'),
     n:int = _option(32, '-n', help='How many poses, evenly spread over the file.'),
 ):
     "Draw some poses of a file."
@@ -517,7 +524,8 @@ def data_show(
 # %% ../nbs/06b_cli.ipynb #1f3a6c1f
 @data_app.command('fetch')
 def data_fetch(
-    name:str = _argument(..., 'NAME', 'cmu (all kinds of motion) or style100 (a hundred styles of walking and running).'),
+    name:str = _argument(..., 'NAME',
+        'cmu (all kinds of motion) or style100 (a hundred styles of walking and running).'),
     out:Path|None = _option(None, '--out', help='Folder; by default NAME in TEXT2POSE_DATA, or in ./data.'),
     url:str|None = _option(None, '--url', help='Another http or https address of the archive.'),
 ):
@@ -527,7 +535,7 @@ def data_fetch(
         if name not in ARCHIVES: raise ValueError(f'unknown archive {name!r}; expected one of {", ".join(ARCHIVES)}')
         if url is not None and not re.match('https?://.', url):
             raise ValueError(f'--url must be an http or https address, got {url!r}')
-    with _file_errors():
+    with _file_errors(**{'url=':'--url'}):
         folder = fetch(name, out, url, _progress_bar('fetching'), say=typer.echo)
         typer.echo(f'ready: text2pose data build --mocap {folder} --out poses.parquet')
 
@@ -536,7 +544,8 @@ def _sources(text):
     from text2pose.humanml3d import ALL_SOURCES
     names = [s.strip() for s in text.split(',') if s.strip()]
     for name in names:
-        if name not in ALL_SOURCES: raise ValueError(f'unknown source {name!r}; the sources are {", ".join(ALL_SOURCES)}')
+        if name not in ALL_SOURCES:
+            raise ValueError(f'unknown source {name!r}; the sources are {", ".join(ALL_SOURCES)}')
     return names
 
 @data_app.command('export')
@@ -544,13 +553,13 @@ def data_export(
     humanml3d:Path = _option(..., '--humanml3d', help='Folder to make, in the official HumanML3D layout.'),
     mocap:Path|None = _option(None, '--mocap', help='Take the clips of this folder of BVH or ASF/AMC files.'),
     realmocap22:Path|None = _option(None, '--realmocap22', help='Take the clips of this realmocap22 folder.'),
-    sources:str = _option('cmu,cmu_actions,style100', '--sources', help='Which sources of realmocap22, separated by '
-        'commas.'),
+    sources:str = _option('cmu,cmu_actions,style100', '--sources',
+        help='Which sources of realmocap22, separated by commas.'),
     own:bool = _option(False, '--own', help='Take the hand-written poses of the package, each held for two seconds.'),
-    mirrored:bool = _option(True, '--mirrored/--no-mirrored', help='Write the mirror image of every clip too, as '
-        'HumanML3D does.'),
-    strict:bool = _option(False, '--strict/--no-strict', help='Stop at a clip that is missing or broken, or skip it and '
-        'say so.'),
+    mirrored:bool = _option(True, '--mirrored/--no-mirrored',
+        help='Write the mirror image of every clip too, as HumanML3D does.'),
+    strict:bool = _option(False, '--strict/--no-strict',
+        help='Stop at a clip that is missing or broken, or skip it and say so.'),
 ):
     "Write clips as HumanML3D files that other models read."
     with _usage_errors():
@@ -600,8 +609,8 @@ def atlas_list(
 @atlas_app.command('show')
 def atlas_show(
     name:str = _argument(..., 'NAME', 'A pose, for example golf_address.'),
-    out:Path|None = _option(None, '--out', help='Also draw it from four sides, into this png, jpg, webp, tif, pdf or svg '
-        'file.'),
+    out:Path|None = _option(None, '--out',
+        help='Also draw it from four sides, into this png, jpg, webp, tif, pdf or svg file.'),
     folder:Path|None = _FOLDER,
 ):
     "What is written about a pose, how plausible it is, and a picture."
@@ -637,6 +646,9 @@ def atlas_new(
         typer.echo(f'{path}: fill it in, then: text2pose atlas check {folder}')
 
 # %% ../nbs/06b_cli.ipynb #39cd7e3c
+_TRAIN_OPTIONS = dict(n_steps='--steps', batch_size='--batch-size', micro_batch='--micro-batch', lr='--lr', seed='--seed',
+    noise_samples_per_caption='--noise-samples', timestep_bias='--timestep-bias', freeze_reader='--freeze-reader',
+    mixed_precision='--precision', phase='--phase')
 _MAX_SEED = 10**9 # beyond it the seeds that training derives from it overflow
 
 def _finished(out, config):
@@ -655,7 +667,8 @@ def _finished(out, config):
                              f'to train on, start from its weights in another folder: --from {out} --out OTHER')
     return True
 
-def _check_training(steps, batch_size, micro_batch, noise_samples, timestep_bias, lr, checkpoint_every, seed, precision):
+def _check_training(
+    steps, batch_size, micro_batch, noise_samples, timestep_bias, lr, checkpoint_every, seed, precision):
     "Options of a run that are numbers lie in their ranges."
     from text2pose.core import check_count
     check_count('--steps', steps)
@@ -668,7 +681,8 @@ def _check_training(steps, batch_size, micro_batch, noise_samples, timestep_bias
         raise ValueError(f'--batch-size must be a multiple of --noise-samples, got {batch_size} and {noise_samples}')
     if not .1<=timestep_bias<=10: raise ValueError(f'--timestep-bias must lie between 0.1 and 10, got {timestep_bias}')
     if not 0<lr<1: raise ValueError(f'--lr must lie between 0 and 1, got {lr}')
-    if precision not in ('no','fp16','bf16'): raise ValueError(f'--precision must be no, fp16 or bf16, got {precision!r}')
+    if precision not in ('no','fp16','bf16'):
+        raise ValueError(f'--precision must be no, fp16 or bf16, got {precision!r}')
 
 def _training_sets(table, encoder, cache):
     "Training set and, where the table has it, validation set, each with the states of its captions."
@@ -693,26 +707,29 @@ def _train(config, table, out, cache, cpu, start, checkpoint_every):
 
 @app.command()
 def train(
-    out:Path = _option(..., '--out', help='Folder for weights, checkpoint and log. If it holds a checkpoint of the same '
-        'run, training resumes there.'),
+    out:Path = _option(..., '--out',
+        help='Folder for weights, checkpoint and log. If it holds a checkpoint of the same run, training resumes '
+            'there.'),
     data:Path|None = _option(None, '--data', help='A pose table; by default the preset is built.'),
-    preset:str = _option('open', '--preset', help='open, or research (with restricted sources); used when --data is not '
-        'given.'),
+    preset:str = _option('open', '--preset',
+        help='open, or research (with restricted sources); used when --data is not given.'),
     phase:str = _option('text', '--phase', help='baseline, anatomical, reader or text.'),
-    steps:int = _option(6500, '--steps', help='Optimiser steps. A finished run is not made longer by more steps: give it '
-        'as --from and name another --out.'),
+    steps:int = _option(6500, '--steps',
+        help='Optimiser steps. A finished run is not made longer by more steps: give it as --from and name another '
+            '--out.'),
     batch_size:int = _option(128, '--batch-size', help='Poses in a step.'),
     lr:float = _option(1e-3, '--lr', help='Highest learning rate.'),
     timestep_bias:float = _option(1., '--timestep-bias', help='Above 1 noisy poses are trained on more often.'),
-    micro_batch:int|None = _option(None, '--micro-batch', help='Poses computed at once, sorted by the length of their '
-        'captions; faster where captions differ in length.'),
-    noise_samples:int = _option(1, '--noise-samples', help='Noisy versions of a pose for each caption drawn; the caption '
-        'is read once for all of them.'),
-    cache:Path|None = _option(None, '--cache', help='Folder that keeps encoded captions, for a run that is interrupted or '
-        'repeated.'),
+    micro_batch:int|None = _option(None, '--micro-batch',
+        help='Poses computed at once, sorted by the length of their captions; faster where captions differ in '
+            'length.'),
+    noise_samples:int = _option(1, '--noise-samples',
+        help='Noisy versions of a pose for each caption drawn; the caption is read once for all of them.'),
+    cache:Path|None = _option(None, '--cache',
+        help='Folder that keeps encoded captions, for a run that is interrupted or repeated.'),
     start:Path|None = _option(None, '--from', help='Folder of weights to start from.'),
-    freeze_reader:bool = _option(False, '--freeze-reader', help='With --from: leave the reader of posecodes as it is '
-        'there.'),
+    freeze_reader:bool = _option(False, '--freeze-reader',
+        help='With --from: leave the reader of posecodes as it is there.'),
     seed:int = _option(0, '--seed', help='Same seed, same weights.'),
     precision:str = _option('no', '--precision', help='no, fp16 or bf16.'),
     cpu:bool = _option(False, '--cpu', help='Stay on the CPU.'),
@@ -731,7 +748,7 @@ def train(
             mixed_precision=precision, freeze_reader=freeze_reader)
         if freeze_reader and (start is None or phase=='reader'):
             raise ValueError('--freeze-reader goes with --from, and not with --phase reader')
-    with _file_errors():
+    with _file_errors(**_TRAIN_OPTIONS):
         from text2pose.data import read_pose_table
         from text2pose.dataset import build_table
         _writable_folder(out)
@@ -761,13 +778,14 @@ def _measure(pipe, prompts, n, table, seed):
 @app.command()
 def evaluate(
     weights:str|None = _WEIGHTS,
-    data:Path|None = _option(None, '--data', help='A pose table: measures losses on its val split and the distance to its '
-        'training poses.'),
-    prompts_file:Path|None = _option(None, '--prompts', help='A text file with one prompt a line, or - for standard '
-        'input; by default five built-in prompts.'),
+    data:Path|None = _option(None, '--data',
+        help='A pose table: measures losses on its val split and the distance to its training poses.'),
+    prompts_file:Path|None = _option(None, '--prompts',
+        help='A text file with one prompt a line, or - for standard input; by default five built-in prompts.'),
     n:int = _option(8, '-n', help='Poses for each prompt.'),
     seed:int = _option(0, '--seed', help='Same seed, same numbers.'),
-    out:Path|None = _option(None, '--out', help='Also write the numbers to this JSON file; one that is there is replaced.'),
+    out:Path|None = _option(None, '--out',
+        help='Also write the numbers to this JSON file; one that is there is replaced.'),
     device:str|None = _DEVICE,
 ):
     "Measure weights: bones, plausibility, diversity, memorising, held-out losses."
