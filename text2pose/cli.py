@@ -168,6 +168,13 @@ def _guidance(text):
     guidance_ramp(scale, 2) # complains about numbers out of range
     return scale
 
+def _negative(text):
+    "Words to steer away from; None for none."
+    from text2pose.text import check_prompts
+    if text is None: return None
+    try: return check_prompts(text)[0]
+    except ValueError as e: raise ValueError(f'--negative: {e}') from None
+
 def _formats(text):
     "Names of formats, separated by commas, in capitals or not."
     from text2pose.export import FORMATS
@@ -278,7 +285,7 @@ def generate(
         check_count('--seed', seed, 0)
         if steps is not None: check_count('--steps', steps)
         about = dict(seed=seed, guidance_scale=_guidance(guidance), code_guidance=code_guidance,
-            negative_prompt=negative, enforce_skeleton=enforce)
+            negative_prompt=_negative(negative), enforce_skeleton=enforce)
         formats = _formats(format)
         openpose = _openpose_options(formats, openpose_azim, openpose_elev, openpose_size)
         _check_device(device)
