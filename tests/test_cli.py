@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from text2pose.cli import app
 from text2pose.data import own_poses, own_rows, pose_table, write_pose_table
-from text2pose.export import FORMATS, load_poses
+from text2pose.export import FORMATS, export, load_poses
 
 FAST = ('-n','1', '--steps','2', '--code-guidance','0')
 
@@ -134,6 +134,15 @@ def test_describe():
     assert [r['pose'] for r in rows]==[0,0,1,1,2,2] and all(r['text'] and r['codes'] for r in rows)
     assert '[' in run('describe', 'own.npy', '--codes').stdout
     assert '0: wave' in run('describe', '--prompt', 'wave', '--prompt', 'sit').stdout
+
+@pytest.mark.parametrize('ending', ['json','npz','npy','bvh','glb'])
+def test_describe_every_file(ending):
+    "A pose says the same, whatever file it comes from."
+    plain = run('describe', own_file(2)).stdout
+    if ending!='npy': export(np.load('own.npy'), f'own.{ending}')
+    assert run('describe', f'own.{ending}').stdout==plain
+    assert '2 poses' in run('data', 'check', f'own.{ending}').stdout
+    run('data', 'show', f'own.{ending}')
 
 # training
 

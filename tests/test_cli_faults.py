@@ -205,7 +205,7 @@ def _write_bad_poses():
         'head.npy':'not a readable .npy', 'huge.npy':'not a readable .npy', 'cut.npy':'not a readable .npy',
         'empty.npy':'not a readable .npy', 'shape.npy':'must have shape (n, 22, 3)',
         'objects.npy':'pickled objects are refused', 'text.npy':'array of numbers', 'none.npy':'is missing',
-        'bad.parquet':'not a readable Parquet', 'none.parquet':'is missing', 't.json':'no pose file',
+        'bad.parquet':'not a readable Parquet', 'none.parquet':'is missing', 't.json':'pose file',
         'none.json':'is missing', 'x.fbx':'unknown ending'}
 
 def test_pose_files():

@@ -301,27 +301,20 @@ def generate(
         _note_stale(folder, formats)
 
 # %% ../nbs/06b_cli.ipynb #f2d4fc3d
-def _captions(joints, n, style, seed):
-    "Descriptions of every pose: one summary, or n captions in a style."
-    from text2pose.data import canonical
-    from text2pose.describe import describe, summarize_pose
-    joints = canonical(joints)
-    if n==1 and style is None: return [[summarize_pose(x)] for x in joints]
-    return describe(joints, n, style, seed)
-
-def _say_captions(index, prompt, captions, codes, as_json):
+def _say_summaries(index, prompt, summaries, codes, as_json):
     "Print what is said of a pose."
     if not as_json: typer.echo(f'{index}' + (f': {prompt}' if prompt else ''))
-    for c in captions:
-        row = dict(pose=index, prompt=prompt, style=c.style, text=c.text, codes=list(c.codes))
+    for s in summaries:
+        row = dict(pose=index, prompt=prompt, style=s.style, text=s.text, codes=list(s.codes))
         if as_json: typer.echo(json.dumps(row, ensure_ascii=False))
-        else: typer.echo(f'  {c.text}' + (f'   [{", ".join(c.codes)}]' if codes else ''))
+        else: typer.echo(f'  {s.text}' + (f'   [{", ".join(s.codes)}]' if codes else ''))
 
 def _load_file(file):
     "Poses of a file, at least one, with their prompts."
     from text2pose.export import load_poses
     joints,prompts = load_poses(file)
     if len(joints)==0: raise ValueError(f'{file} holds no poses')
+    if len(prompts)!=len(joints): raise ValueError(f'{file} holds {len(prompts)} prompts for {len(joints)} poses')
     return joints,prompts
 
 @app.command()
@@ -329,34 +322,33 @@ def describe(
     file:Path|None = _argument(None, '[FILE]', 'Poses in a .json, .npz, .npy, .bvh or .glb file.'),
     prompts:list[str]|None = _option(None, '--prompt',
         help='Generate one pose for this prompt, in quotes, and describe it; may be given several times.'),
-    n:int = _option(1, '-n', help='Captions of each pose.'),
-    style:str|None = _option(None, '--style',
-        help='command, sentence, clinical, athletic or list; by default a summary, and with -n a different style '
-            'each time.'),
-    seed:int = _option(0, '--seed', help='Same seed, same captions and same generated poses.'),
-    codes:bool = _option(False, '--codes', help='Print the statements behind each caption too.'),
-    as_json:bool = _option(False, '--json', help='Print one JSON object a caption: pose, prompt, style, text, codes.'),
+    n:int = _option(1, '-n', help='Sentences about each pose; the first is the plainest, the next tell what is left.'),
+    style:str = _option('sentence', '--style', help='sentence, command, clinical, athletic or list.'),
+    seed:int = _option(0, '--seed', help='Same seed, same words and same generated poses.'),
+    codes:bool = _option(False, '--codes', help='Print the statements behind each sentence too.'),
+    as_json:bool = _option(False, '--json', help='Print one JSON object a sentence: pose, prompt, style, text, codes.'),
     weights:str|None = _WEIGHTS,
     device:str|None = _DEVICE,
 ):
     "Say in words what poses show."
     with _usage_errors():
         from text2pose.core import check_count
-        from text2pose.describe import STYLES
+        from text2pose.describe import STYLES, summarize_poses
         from text2pose.text import check_prompts
         check_count('-n', n)
         check_count('--seed', seed, 0)
-        if style is not None and style not in STYLES:
+        if style not in STYLES:
             raise ValueError(f'unknown style {style!r}; expected one of {", ".join(STYLES)}')
         if (file is None)==(not prompts):
             raise ValueError('give either a FILE or --prompt "…", with quotes around a prompt of several words')
         if prompts: prompts = check_prompts(prompts)
         _check_device(device)
     with _file_errors():
+        from text2pose.data import canonical
         if file is not None: joints,prompts = _load_file(file)
         else: joints = _load_pipeline(weights, device)(prompts, 1, seed=seed).joints
-        for i,captions in enumerate(_captions(joints, n, style, seed)):
-            _say_captions(i, prompts[i], captions, codes, as_json)
+        for i,summaries in enumerate(summarize_poses(canonical(joints), n, style, seed)):
+            _say_summaries(i, prompts[i], summaries, codes, as_json)
 
 # %% ../nbs/06b_cli.ipynb #71379af0
 data_app = typer.Typer(rich_markup_mode=None, help='Make, check and look at pose tables.', no_args_is_help=True)
