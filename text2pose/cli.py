@@ -90,6 +90,10 @@ def _existing(paths):
     "Those of some paths that are there now, to be told later that they were replaced."
     return [p for p in map(Path, paths) if p.exists()]
 
+def _count(n, noun):
+    "1 pose, 2 poses."
+    return f'{n} {noun}' + 's'*(n!=1)
+
 def _say_replaced(paths):
     if paths: typer.echo(f'replaced: {", ".join(map(str, paths))}', err=True)
 
@@ -226,8 +230,8 @@ def _write_poses(result, files, openpose, **about):
         export(result.joints, path, prompts=result.prompts, scores=result.scores,
             options=openpose if f=='openpose' else None, **about)
     n_poses,n_prompts = len(result.joints),len(set(result.prompts))
-    typer.echo(f'{n_poses} poses for {n_prompts} prompts, plausibility {result.scores.min():.2f} '
-               f'to {result.scores.max():.2f}: {", ".join(map(str, files.values()))}')
+    typer.echo(f'{_count(n_poses, "pose")} for {_count(n_prompts, "prompt")}, plausibility '
+               f'{result.scores.min():.2f} to {result.scores.max():.2f}: {", ".join(map(str, files.values()))}')
     if 'png' in files and (n_poses//n_prompts>SHEET_COLUMNS or n_poses>SHEET_CELLS):
         typer.echo(f'The sheet shows at most {SHEET_COLUMNS} poses of a prompt and {SHEET_CELLS} in all.')
     _say_replaced(replaced)
@@ -247,7 +251,7 @@ _CAMERA_OPTIONS = dict(azim='--openpose-azim', elev='--openpose-elev', width='th
 
 @app.command()
 def generate(
-    prompts:list[str]|None = _argument(None, 'PROMPT...', 'What the poses should show; each prompt in quotes.'),
+    prompts:list[str]|None = _argument(None, 'PROMPT', 'What the poses should show; each prompt in quotes.'),
     prompts_file:Path|None = _option(None, '--prompts',
         help='A text file with one prompt a line, or - for standard input; blank lines and lines that begin with # '
             'do not count.'),
@@ -314,12 +318,13 @@ def _load_file(file):
     from text2pose.export import load_poses
     joints,prompts = load_poses(file)
     if len(joints)==0: raise ValueError(f'{file} holds no poses')
-    if len(prompts)!=len(joints): raise ValueError(f'{file} holds {len(prompts)} prompts for {len(joints)} poses')
+    if len(prompts)!=len(joints):
+        raise ValueError(f'{file} holds {_count(len(prompts), "prompt")} for {_count(len(joints), "pose")}')
     return joints,prompts
 
 @app.command()
 def describe(
-    file:Path|None = _argument(None, '[FILE]', 'Poses in a .json, .npz, .npy, .bvh or .glb file.'),
+    file:Path|None = _argument(None, 'FILE', 'Poses in a .json, .npz, .npy, .bvh or .glb file.'),
     prompts:list[str]|None = _option(None, '--prompt',
         help='Generate one pose for this prompt, in quotes, and describe it; may be given several times.'),
     n:int = _option(1, '-n', help='Sentences about each pose; the first is the plainest, the next tell what is left.'),
@@ -494,8 +499,8 @@ def data_check(
         from text2pose.skeleton import plausibility
         joints,prompts = _load_file(path)
         scores,offset = plausibility(joints),np.abs(joints[:,0]).max()
-        typer.echo(f'{len(joints)} poses, {len(set(prompts))} prompts, plausibility {scores.min():.2f} '
-                   f'to {scores.max():.2f}; pelvis at most {offset:.3f} m from the origin')
+        typer.echo(f'{_count(len(joints), "pose")}, {_count(len(set(prompts)), "prompt")}, plausibility '
+                   f'{scores.min():.2f} to {scores.max():.2f}; pelvis at most {offset:.3f} m from the origin')
 
 @data_app.command('show')
 def data_show(
@@ -623,14 +628,14 @@ def atlas_show(
 
 @atlas_app.command('check')
 def atlas_check(
-    folder:Path|None = _argument(None, '[FOLDER]', 'Folder of YAML files; by default the package\'s own.'),
+    folder:Path|None = _argument(None, 'FOLDER', 'Folder of YAML files; by default the package\'s own.'),
 ):
     "Say what is wrong with the poses of a folder; nothing wrong, exit status 0."
     with _file_errors():
         from text2pose.atlas import atlas, check_atlas
         findings = check_atlas(folder)
         for f in findings: typer.echo(f)
-        if findings: raise ValueError(f'{len(findings)} finding{"s" if len(findings)>1 else ""}')
+        if findings: raise ValueError(_count(len(findings), 'finding'))
         typer.echo(f'{len(atlas(folder=folder))} poses, twins included; nothing wrong')
 
 @atlas_app.command('new')
