@@ -1,0 +1,168 @@
+"What the command line does when all is well: devices, prompts from elsewhere, pictures, files that are there, shells."
+import json, os, subprocess, sys
+from pathlib import Path
+
+import numpy as np, pytest
+from typer.testing import CliRunner
+
+from text2pose.cli import app
+from text2pose.data import own_poses, own_rows, pose_table, write_pose_table
+from text2pose.export import FORMATS, export, load_poses
+
+FAST = ('-n','1', '--steps','2', '--code-guidance','0')
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch, tmp_path):
+    monkeypatch.setenv('HF_HUB_OFFLINE', '1')
+    monkeypatch.delenv('TEXT2POSE_DATA', raising=False)
+    monkeypatch.chdir(tmp_path)
+
+def run(*args, typed=None):
+    "The result of a command that must end well; its stdout and stderr are apart."
+    result = CliRunner().invoke(app, [str(a) for a in args], input=typed)
+    assert result.exit_code==0, f'{result.output}\n{result.exception!r}'
+    return result
+
+def own_file(n=3):
+    np.save('own.npy', np.stack([p['joints'] for p in own_poses()[:n]]))
+    return 'own.npy'
+
+def size(path):
+    from PIL import Image
+    with Image.open(path) as picture: return picture.size
+
+# prompts
+
+def test_prompts_from_standard_input_and_file():
+    text = '\ufeff# a comment\nwave\n\n   # another\n  arms   raised\n'
+    Path('p.txt').write_text(text, encoding='utf-8')
+    run('generate', '--prompts', 'p.txt', *FAST, '--out', 'a', '--format', 'json')
+    run('generate', '--prompts', '-', *FAST, '--out', 'b', '--format', 'json', typed=text)
+    assert load_poses('a/poses.json')[1]==['wave','arms raised']
+    assert Path('a/poses.json').read_bytes()==Path('b/poses.json').read_bytes()
+
+def test_a_prompt_without_quotes_is_noted():
+    said = run('generate', 'arms', 'raised', *FAST, '--format', 'json').stderr
+    assert 'read as 2 prompts: "arms", "raised"' in said and '"arms raised"' in said
+    assert load_poses('out/poses.json')[1]==['arms','raised']
+    for prompts in (['arms raised'], ['arms raised','crouching'], ['crouching']):
+        assert 'read as' not in run('generate', *prompts, *FAST, '--format', 'json').stderr
+
+def test_a_falling_ramp():
+    run('generate', 'wave', *FAST, '--guidance', '7:2', '--format', 'json')
+    assert json.loads(Path('out/poses.json').read_text())['guidance_scale']==[7,2]
+    assert '7:2' in run('generate', '--help').stdout
+
+def test_dollars_and_backslashes_are_drawn():
+    run('generate', r'arms $\frac raised$', *FAST)
+    assert Path('out/poses.png').is_file() and Path('out/poses.json').is_file()
+
+# formats, camera, device
+
+def test_formats_in_any_case():
+    run('generate', 'wave', *FAST, '--format', 'PNG,Json, NPZ')
+    assert sorted(os.listdir('out'))==['poses.json','poses.npz','poses.png']
+
+def test_openpose_camera():
+    front = ('generate', 'wave', *FAST, '--format', 'openpose')
+    run(*front, '--out', 'front')
+    run(*front, '--out', 'side', '--openpose-azim', '90', '--openpose-elev', '10', '--openpose-size', '320x240')
+    assert size('front/poses.openpose/000.png')==(512,768) and size('side/poses.openpose/000.png')==(320,240)
+    people = [json.loads(Path(d, 'poses.openpose/000.json').read_text())['people'] for d in ('front','side')]
+    x,_,seen = np.array(people[1][0]['pose_keypoints_2d']).reshape(-1,3).T
+    assert people[0]!=people[1] and np.ptp(x[seen>0])<240
+
+def test_code_guidance_is_passed_and_noted():
+    poses = []
+    for code_guidance in ('0','5'):
+        run('generate', 'arms raised', '-n', '1', '--steps', '4', '--code-guidance', code_guidance, '--format', 'json')
+        poses.append(json.loads(Path('out/poses.json').read_text()))
+    assert [p['code_guidance'] for p in poses]==[0,5]
+    assert poses[0]['poses'][0]['joints']!=poses[1]['poses'][0]['joints']
+
+def test_device():
+    run('generate', 'wave', *FAST, '--format', 'json', '--out', 'a')
+    run('generate', 'wave', *FAST, '--format', 'json', '--out', 'b', '--device', 'cpu')
+    assert Path('a/poses.json').read_bytes()==Path('b/poses.json').read_bytes()
+
+def test_a_device_is_handed_to_the_pipeline(monkeypatch):
+    "Without a GPU: the device is only pretended to be here, and the pipeline that is moved there stops the command."
+    from text2pose import cli
+    from text2pose.cfg import Text2PosePipeline
+    def moved(pipe, device): raise RuntimeError(f'moved to {device}')
+    monkeypatch.setattr(cli, '_check_device', lambda name: None)
+    monkeypatch.setattr(Text2PosePipeline, 'to', moved)
+    for args in (['generate','a'], ['describe','--prompt','a'], ['evaluate']):
+        result = CliRunner().invoke(app, [*args, '--device', 'cuda'])
+        assert result.exit_code==1 and 'moved to cuda' in result.stderr
+
+# files that are there
+
+def test_repeated_and_stale_files_are_named():
+    run('generate', 'wave', *FAST, '--format', ','.join(FORMATS))
+    before = Path('out/poses.bvh').read_bytes()
+    again = run('generate', 'sit', *FAST, '--format', 'png,openpose')
+    assert 'replaced: out/poses.png, out/poses.openpose' in again.stderr
+    stale = [f'out/poses.{f}' for f in FORMATS if f not in ('png','openpose')]
+    assert f'from an earlier run, left as it was: {", ".join(stale)}' in again.stderr
+    assert Path('out/poses.bvh').read_bytes()==before
+    fresh = run('generate', 'sit', *FAST, '--format', 'png', '--out', 'new')
+    assert fresh.stderr==''
+
+def test_replaced_pictures_and_tables_are_named():
+    show = ('data', 'show', own_file(), '--out', 'p.png')
+    assert run(*show).stderr=='' and 'replaced: p.png' in run(*show).stderr
+    build = ('data', 'build', '--words', '0', '--variations', '1', '--compositions', '0', '--out', 't.parquet')
+    first = run(*build)
+    assert 'replaced' not in first.stderr and 'replaced: t.parquet' in run(*build).stderr
+    assert 'only hand-written poses of the atlas' in first.stdout and 'text2pose data fetch' in first.stdout
+
+# pictures and descriptions
+
+@pytest.mark.parametrize('ending,begins', [
+    ('png', b'\x89PNG'), ('jpg', b'\xff\xd8'), ('JPEG', b'\xff\xd8'), ('webp', b'RIFF'), ('pdf', b'%PDF'),
+    ('svg', b'<?xml')])
+def test_picture_formats(ending, begins):
+    run('data', 'show', own_file(), '--out', f'p.{ending}')
+    run('atlas', 'show', 'saluting', '--out', f'a.{ending}')
+    assert all(Path(f'{name}.{ending}').read_bytes().startswith(begins) for name in 'pa')
+
+def test_describe():
+    lines = run('describe', own_file()).stdout.splitlines()
+    assert lines[0::2]==['0','1','2'] and all(len(l.split())>2 for l in lines[1::2])
+    rows = [json.loads(l) for l in run('describe', 'own.npy', '-n', '2', '--json').stdout.splitlines()]
+    assert [r['pose'] for r in rows]==[0,0,1,1,2,2] and all(r['text'] and r['codes'] for r in rows)
+    assert '[' in run('describe', 'own.npy', '--codes').stdout
+    assert '0: wave' in run('describe', '--prompt', 'wave', '--prompt', 'sit').stdout
+
+@pytest.mark.parametrize('ending', ['json','npz','npy','bvh','glb'])
+def test_describe_every_file(ending):
+    "A pose says the same, whatever file it comes from."
+    plain = run('describe', own_file(2)).stdout
+    if ending!='npy': export(np.load('own.npy'), f'own.{ending}')
+    assert run('describe', f'own.{ending}').stdout==plain
+    assert '2 poses' in run('data', 'check', f'own.{ending}').stdout
+    run('data', 'show', f'own.{ending}')
+
+# training
+
+def test_more_steps_after_the_end():
+    write_pose_table(pose_table(own_rows()), 't.parquet')
+    tiny = ('train', '--data', 't.parquet', '--batch-size', '4', '--cpu')
+    run(*tiny, '--steps', '2', '--out', 'w')
+    weights = Path('w/model.safetensors').read_bytes()
+    assert 'finished before, after 2 steps' in run(*tiny, '--steps', '2', '--out', 'w').stdout
+    for more in (['--steps','3'], ['--steps','2','--lr','0.01']):
+        result = CliRunner().invoke(app, [*tiny, *more, '--out', 'w'])
+        assert result.exit_code==1 and '--from w --out OTHER' in result.stderr and f'{more[-2]} was' in result.stderr
+    assert Path('w/model.safetensors').read_bytes()==weights
+    run(*tiny, '--steps', '3', '--from', 'w', '--out', 'v')
+    assert json.loads(Path('v/training.json').read_text())['start']['steps']==2
+
+# shells
+
+def test_completion():
+    env = {**os.environ, '_TEXT2POSE_COMPLETE':'complete_bash', 'COMP_WORDS':'text2pose gen', 'COMP_CWORD':'1'}
+    code = "from text2pose.cli import app; app(prog_name='text2pose')"
+    r = subprocess.run([sys.executable, '-c', code], env=env, capture_output=True, text=True, timeout=60)
+    assert r.stdout.split()==['generate'], r.stdout+r.stderr
