@@ -10,7 +10,7 @@ config.read(root/'settings.ini', encoding='utf-8')
 cfg = config['DEFAULT']
 
 pythons = ['3.10', '3.11', '3.12', '3.13']
-statuses = ['1 - Planning', '2 - Pre-Alpha', '3 - Alpha', '4 - Beta', '5 - Production/Stable', '6 - Mature', '7 - Inactive']
+statuses = '1 - Planning,2 - Pre-Alpha,3 - Alpha,4 - Beta,5 - Production/Stable,6 - Mature,7 - Inactive'.split(',')
 readme = root/'README.md'
 
 setup(
