@@ -78,7 +78,7 @@ def run(folder, out, steps, batch_size, precision, cpu, tiny):
     model = trainer.averaged()
     results.note(training=dict(steps=steps, batch_size=batch_size, precision=precision, seconds=round(seconds,1),
                                samples_per_second=round(steps_per_second*batch_size), val=val_losses(model, *val)))
-    results.note(ablation=ablation(train, val, encoder.to('cpu'), steps=20 if tiny else 3000, cpu=cpu))
+    results.note(ablation=ablation(train, val, steps=20 if tiny else 3000, cpu=cpu))
     repeat = 2 if tiny else 29
     timings = {n:step_milliseconds(model, train[1], n, repeat) for n in (1,4,256)}
     results.note(timings={f'{n} poses, one guided step, ms':ms for n,ms in timings.items()})
