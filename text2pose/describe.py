@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STYLES', 'CAPTION_WORDS', 'Description', 'expand', 'conjugate', 'lexicon', 'LabelWords', 'words_for_label',
-           'describe']
+           'describe', 'summarize_poses']
 
 # %% ../nbs/02b_describe.ipynb #de3f1098
 import functools, re
@@ -15,7 +15,7 @@ from typing import Callable
 import numpy as np
 from .core import asset, check_array, check_count
 from .data import N_JOINTS
-from .posecodes import POSECODES, check_statements, code_rates, mirror_code, posecodes
+from .posecodes import POSECODES, check_statements, code_rates, mirror_code, posecodes, scores
 
 # %% ../nbs/02b_describe.ipynb #f1ae0bf2
 STYLES = ('command','sentence','clinical','athletic','list')
@@ -123,7 +123,7 @@ class _Saying:
         self.fact,self.number,self.side = fact,number,side    # number: one, both, any, or '' of a fact without sides
         self.codes = tuple(map(_sorted_alternatives, codes))
         self.words = {style:self._compile(patterns) for style,patterns in lines.items()}
-        self.kinds = frozenset(kind for style,words in self.words.items() for kind in words if style!='brief')
+        self.kinds = frozenset(kind for words in self.words.values() for kind in words)
 
     def _compile(self, lines):
         "kind → patterns, each a list of (noun, words …)."
@@ -153,7 +153,7 @@ class _Fact:
         self.about = entry['about'].split()
         self.region = self.about[0].split('.')[0]
         self.negative = name.startswith('not_')
-        self.often_untold = 'any' in entry                          # has wordings of its own for a side that is not told
+        self.often_untold = 'any' in entry                          # has wordings for a side that is not told
         codes = _as_list(entry['code'])
         conditions = codes+_as_list(entry.get('if'))
         self.sided = any('{s}' in c for c in conditions)
@@ -172,8 +172,7 @@ class _Fact:
             return dict(
                 general=entry.get(number, [])+entry.get('say', []),
                 clinical=entry.get('clinical', []),
-                athletic=entry.get('athletic', []),
-                brief=entry.get('brief', []))
+                athletic=entry.get('athletic', []))
         if not self.sided: return dict(both=_Saying(self, '', '', codes, lines('one')))
         left,right = _with_side(codes, 'left'),_with_side(codes, 'right')
         return dict(
@@ -214,7 +213,7 @@ class _Lexicon:
         bits = {}
         for fact in self.facts:
             if unknown:=[h for h in fact.hides if h not in at]:
-                raise ValueError(f'lexicon.yaml, {fact.name}: hides {unknown[0]!r}, which is no fact')
+                raise ValueError(f'{fact.name} hides {unknown[0]!r}, which is no fact of its lexicon')
             fact.hidden = sum({1<<at[h] for h in fact.hides})
             fact.masks = {}
             for side in fact.conditions:
@@ -251,13 +250,16 @@ def _yaml(name):
     import yaml
     return yaml.load(asset(name).read_text(encoding='utf-8'), getattr(yaml, 'CSafeLoader', yaml.SafeLoader))
 
-@functools.lru_cache(maxsize=1)
+@functools.cache
+def _load_lexicon(name):
+    lex = _Lexicon(_yaml(name), code_rates())
+    check_statements(sorted({c for f in lex.facts for cs in f.conditions.values() for c in cs}))
+    return lex
+
 def lexicon(
 )->_Lexicon: # shared: do not change it
     "The facts of `assets/lexicon.yaml`."
-    lex = _Lexicon(_yaml('lexicon.yaml'), code_rates())
-    check_statements(sorted({c for f in lex.facts for cs in f.conditions.values() for c in cs}))
-    return lex
+    return _load_lexicon('lexicon.yaml')
 
 # %% ../nbs/02b_describe.ipynb #52c9f52e
 def _wheel(*pairs):
@@ -286,7 +288,7 @@ class _Chosen:
     "Facts chosen so far, which neither clash nor repeat each other."
     def __init__(self):
         self.pairs = []   # (fact, side)
-        self.spoken = self.hidden = self.told = 0    # bits: things spoken of, facts hidden by those chosen, facts chosen
+        self.spoken = self.hidden = self.told = 0    # bits: things spoken of, facts hidden, facts chosen
 
     def free_side(self, fact, side):
         "The side for which a fact may be said: this one, of both the one not spoken of, or None."
@@ -430,6 +432,7 @@ def _fill(c, text, noun, say, p):
     if '@' in text: text = text.replace('@', _part(c, say, noun, p))
     elif '%' in text: text = text.replace('%', _part(c, say, noun, p, True))
     text = text.replace('_ ', p)
+    if '{' not in text: return text
     return text.replace('{obj}', c.v.obj if p else 'the body').replace('{self}', c.v.self_)
 
 def _wording(c, say, kind):
@@ -477,7 +480,7 @@ def _be(c, form):
 
 def _verb_kind(c, say, form):
     "Which wording a verb phrase is made of: its own verb, be, or keep with a state."
-    has_verb,has_be,has_state = (kind in say.kinds for kind in ('verb','be','state'))
+    has_verb,has_be,has_state = 'verb' in say.kinds,'be' in say.kinds,'state' in say.kinds
     r = c.u()
     no_choice = say.fact.negative or not (has_be or has_state) or (form=='imp' and not has_state)
     if has_verb and (r<.7 or no_choice): return 'verb'
@@ -739,12 +742,12 @@ def _describe(held, u, style, words, label):
         n_facts = max(1, n_facts+(1 if size<fewest else -1))
     return Description(text if size>=fewest else 'a person: '+text, _statements(says), style)
 
-def _check_request(joints, n, style, seed):
-    "Arguments that every function below has."
+def _check_request(joints, n, style, seed, styles=STYLES):
+    "Poses as an array, if the arguments are in order."
     joints = check_array(np.asarray(joints), (None,N_JOINTS,3), 'joints')
     check_count('n', n)
     check_count('seed', seed, 0)
-    if style is not None and style not in STYLES:
+    if style not in styles:
         raise ValueError(f'unknown style {style!r}; expected one of {", ".join(STYLES)}')
     return joints
 
@@ -757,7 +760,7 @@ def describe(
     words:tuple=CAPTION_WORDS, # fewest and most words
 )->list:               # of N lists of n Description
     "Varied captions of poses, for training; all that is said of a pose holds."
-    joints = _check_request(joints, n, style, seed)
+    joints = _check_request(joints, n, style, seed, (None,*STYLES))
     labels = [None]*len(joints) if labels is None else list(labels)
     if len(labels)!=len(joints):
         raise ValueError(f'there are {len(labels)} labels for {len(joints)} poses; expected one for each')
@@ -773,4 +776,209 @@ def describe(
             rows = zip(race, draws, labels[i:i+_CHUNK])
             captions.append([_describe(held, cycle(d).__next__, style, words, label) for held,d,label in rows])
         out += [list(c) for c in zip(*captions)]
+    return out
+
+# %% ../nbs/02b_describe.ipynb #cd9611c2
+def _summary_lexicon(): return _load_lexicon('summary.yaml')
+
+_DAMPING = .7      # exponent of weights
+_UNSEEN = .004     # added to a rate: what was never seen counts 8 bits
+_TOLD_BEFORE = .6  # part of its salience that a fact keeps in the next summary of the same pose
+
+def _clearness(statement, score):
+    "How clearly a statement holds, 0 on the threshold to 1; score: code → 0 to 1."
+    alternatives = [1-score[a[1:]] if a.startswith('!') else score[a] for a in statement.split('|')]
+    return 2*max(alternatives)-1
+
+def _salience(fact, side, score):
+    "How much a fact tells: its weight, the bits of its rarest code, and how clearly it holds."
+    bits = -np.log2(fact.rarest[side]+_UNSEEN)
+    clear = min(_clearness(s, score) for s in fact.conditions[side])
+    return float(fact.weight**_DAMPING*bits*(1+clear)/2)
+
+def _ranked(lex, states, score, times_told):
+    "(salience, fact, side) of the facts that hold in a pose, the most salient first; those told before count less."
+    held = [(fact,_STATES[s]) for fact,s in zip(lex.facts, states) if s]
+    rows = [(_salience(f, side, score)*_TOLD_BEFORE**times_told.get(f.name, 0), f, side) for f,side in held]
+    return sorted(rows, key=lambda row: (-row[0], row[1].idx))
+
+# %% ../nbs/02b_describe.ipynb #651025de
+_WORTH_TELLING = 1.2                          # salience
+_MOST_OF = dict(arm=3, leg=2)                 # facts of one limb
+_MOST_OF_TRUNK = 2
+_ARM_HEIGHTS = (('arm','h','left'), ('arm','h','right'))
+
+def _limbs(fact, side):
+    "Which limbs, or the trunk, a fact is about."
+    if fact.region=='posture': return set()
+    sided = {(part,s) for part,_,s in fact.things(side) if part in _PARTS}
+    return sided or {(_group(fact),'')}
+
+def _choose_salient(ranked, most):
+    "(fact, side) of a summary, the most salient first: the posture, at most `most` others, and where the arms are."
+    chosen = _Chosen()
+    counts = {}
+    for _,fact,side in ranked:
+        if fact.region=='posture' and chosen.add(fact, side): break
+    others = [row for row in ranked if row[1].region!='posture']
+    for salience,fact,side in others:
+        if salience<_WORTH_TELLING or most==0: break
+        limbs = _limbs(fact, side)
+        if any(counts.get(limb, 0)>=_MOST_OF.get(limb[0], _MOST_OF_TRUNK) for limb in limbs): continue
+        if not chosen.add(fact, side): continue
+        most -= 1
+        for limb in limbs: counts[limb] = counts.get(limb, 0)+1
+    heights = {height:_rank_of_best(height, chosen, others) for height in _ARM_HEIGHTS}
+    for rank in sorted({r for r in heights.values() if r is not None}): chosen.add(*others[rank][1:])
+    return chosen.pairs
+
+def _rank_of_best(thing, chosen, ranked):
+    "Place of the fact that settles most of what a thing is about; None if the thing has been told, or cannot be."
+    if any(thing in fact.things(side) for fact,side in chosen.pairs): return None
+    def things(row):
+        side = chosen.free_side(*row[1:])
+        return set(row[1].things(side)) if side else set()
+    able = [i for i,row in enumerate(ranked) if thing in things(row)]
+    return max(able, key=lambda i: (len(things(ranked[i])), -i), default=None)
+
+# %% ../nbs/02b_describe.ipynb #d638b3ba
+@dataclass(frozen=True)
+class _Frame:
+    "Person and determiners of a summary."
+    form:str     # form of the verb
+    subject:str  # who, with a space
+    own:str      # determiner in the posture
+    p:str        # determiner of body parts
+
+_FRAMES = dict(
+    sentence=_Frame('s', 'a person ', 'their ', 'the '),
+    clinical=_Frame('s', 'the subject ', 'the ', 'the '),
+    command=_Frame('imp', '', 'your ', 'your '),
+    athletic=_Frame('imp', '', 'your ', 'the '),
+    list=_Frame('ing', '', '', ''))
+_NO_POSTURE = _Fact('pose', dict(code=[], about='posture', say=['hold a pose']), -1)
+
+def _draw_wording(say, kinds, style, rng):
+    "(kind, noun, words …) of a saying: the plainest without a generator, else any."
+    words = say.words.get(style) or say.words['general']
+    every = [(kind,*w) for kind in kinds for pattern in words.get(kind, []) for w in pattern]
+    return every[0] if rng is None else every[rng.integers(len(every))]
+
+def _predicate(say, frame, style, rng):
+    "The verb phrase of a posture: stands on their left leg."
+    kind,_,text = _draw_wording(say, ('verb','be'), style, rng)
+    if kind=='verb': text = text[frame.form][0]
+    else: text = dict(s='is ', imp='get ', ing='')[frame.form]+text
+    return frame.subject+text.replace('_ ', frame.own)
+
+def _part_and_state(say, frame, style, rng):
+    "The left hand; on the hip."
+    _,noun,part,state = _draw_wording(say, ('state',), style, rng)
+    named = f'both {_plural(noun or "")}' if say.number=='both' else f'{frame.p}{say.side} {noun}'
+    return [text.replace('@', named).replace('_ ', frame.p) for text in (part,state)]
+
+def _join_states(states):
+    "Places joined by and, a height behind them."
+    heights = [s for s in states if re.fullmatch(r'at \w+ height', s)]
+    places = [s for s in states if s not in heights]
+    places.sort(key=lambda s: ' with ' in s)      # what has a with of its own comes last
+    return ' '.join(([_join(places)] if places else [])+heights)
+
+def _noun(fact, side):
+    "What part of the body the plainest wording of a fact is about: hand, foot."
+    _,noun,part,_ = _draw_wording(fact.sayings[side], ('state',), '', None)
+    noun = noun or part.split()[-1]
+    return 'foot' if noun=='feet' else noun.removesuffix('s')
+
+def _split_pairs(pairs):
+    "What holds on both sides is told of each side if something else is told of one side of the same part."
+    sides = {}      # noun → the side told first
+    for fact,side in pairs:
+        if side in _OTHER: sides.setdefault(_noun(fact, side), side)
+    out = []
+    for fact,side in pairs:
+        first = sides.get(_noun(fact, side)) if side=='both' and fact.sided else None
+        if first and first in fact.sayings: out += [(fact,first), (fact,_OTHER[first])]
+        else: out.append((fact,side))
+    return out
+
+def _phrases(pairs, frame, style, rng):
+    "(group, part, state) of a summary, by group, side and part, the most salient first."
+    places,states = {},{}
+    def place(*key): return places.setdefault(key, len(places))
+    for fact,side in _split_pairs(pairs):
+        part,state = _part_and_state(fact.sayings[side], frame, style, rng)
+        group = _group(fact)
+        key = place(group), place(group, side), place(group, side, part), group, part
+        states.setdefault(key, []).append(state)
+    return [(group,part,_join_states(s)) for (*_,group,part),s in sorted(states.items())]
+
+_ONE_SENTENCE = 28  # most words of a summary that is one sentence
+
+def _listed(items):
+    "a, b, and c; a and b"
+    if len(items)>2 or any(' and ' in i for i in items): return ', '.join(items[:-1])+', and '*(len(items)>1)+items[-1]
+    return ' and '.join(items)
+
+def _cut_phrases(phrases, n_words):
+    "Phrases of the first and of the second sentence: cut between groups, near the middle."
+    if len(phrases)<4 or n_words<=_ONE_SENTENCE: return phrases,[]
+    between = [i for i in range(1, len(phrases)) if phrases[i-1][0]!=phrases[i][0]] or [len(phrases)//2]
+    at = min(between, key=lambda i: abs(i-len(phrases)/2))
+    return phrases[:at],phrases[at:]
+
+def _attach(head, items):
+    "Hang parts and their states on a verb phrase, which may have a with of its own."
+    if not items: return head
+    _,has_with,own = head.partition(' with ')
+    if not has_with: return f'{head} with {_listed(items)}'
+    if len(items)==1: return f'{head}{", and" if " and " in own else " and"} {items[0]}'
+    return f'{head}, {_listed(items)}'
+
+def _summary_text(pairs, style, rng):
+    "One sentence, or two; a list has no stops."
+    frame = _FRAMES[style]
+    posture = next((f.sayings[s] for f,s in pairs if f.region=='posture'), _NO_POSTURE.sayings['both'])
+    head = _predicate(posture, frame, style, rng)
+    phrases = _phrases([(f,s) for f,s in pairs if f.region!='posture'], frame, style, rng)
+    told = [f'{part} {state}' for _,part,state in phrases]
+    if style=='list': return ', '.join([head]+told)
+    first,second = _cut_phrases(phrases, len(' '.join([head]+told).split()))
+    text = f'{_capital(_attach(head, told[:len(first)]))}.'
+    if not second: return text
+    if frame.form=='imp': return f'{text} Keep {_listed(told[len(first):])}.'
+    clauses = [f'{part} {"are" if _is_plural(part) else "is"} {state}' for _,part,state in second]
+    return f'{text} {_capital(_listed(clauses))}.'
+
+# %% ../nbs/02b_describe.ipynb #50254c86
+_SUMMARY_FACTS = 6  # most facts of a summary beside the posture and the heights of arms
+_SUMMARY_WORDS = 35 # a longer summary is tried again with fewer facts
+
+def _summarize(ranked, style, rng):
+    "A summary, and the facts it tells."
+    for most in range(_SUMMARY_FACTS, 0, -1):
+        pairs = _choose_salient(ranked, most)
+        text = _summary_text(pairs, style, rng)
+        if len(text.split())<=_SUMMARY_WORDS: break
+    return Description(text, _statements([f.sayings[s] for f,s in pairs]), style), pairs
+
+def summarize_poses(
+    joints:np.ndarray,    # (N, 22, 3), canonical, metres
+    n:int=1,              # summaries of each pose; the first is the plainest, the next tell what is left
+    style:str='sentence', # one of STYLES
+    seed:int=0,           # of the wordings after the first
+)->list:                  # of N lists of n Description
+    "One good sentence about each pose: posture, arms, legs and trunk, the most telling first; all of it holds."
+    joints = _check_request(joints, n, style, seed)
+    lex = _summary_lexicon()
+    out = []
+    for states,row in zip(lex.states(posecodes(joints)), scores(joints)):
+        score = dict(zip(POSECODES, row.tolist()))
+        summaries,times_told = [],{}
+        for k in range(n):
+            rng = np.random.default_rng([seed,k]) if k else None
+            summary,pairs = _summarize(_ranked(lex, states, score, times_told), style, rng)
+            summaries.append(summary)
+            for fact,_ in pairs: times_told[fact.name] = times_told.get(fact.name, 0)+1
+        out.append(summaries)
     return out
