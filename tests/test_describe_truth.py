@@ -1,19 +1,22 @@
-"""Captions read back by a parser of its own and checked on the joints: no statement may contradict the pose.
+"""Captions and summaries read back by an independent parser and checked on the joints: none may contradict the pose.
 
-The parser knows nothing of posecodes or the lexicon: regular expressions cut a caption into (side, part, relation), and every relation is a measure
-taken here on the joints with two limits, one below which the statement is false and one above which its negation is false.
+The parser knows nothing of posecodes or the lexicon: regular expressions cut a caption into (side, part, relation), and
+every relation is a measure taken here on the joints with two limits, one below which the statement is false and one
+above which its negation is false.
 
-    python tests/test_captions_truth.py            50,000 real poses of TEXT2POSE_DATA, printed; the test below looks at the hand-written poses and at 500 real ones
+    python tests/test_describe_truth.py [COUNT]    # 50,000 real poses of TEXT2POSE_DATA by default
+
+The tests below look at the hand-written poses and at 500 real ones.
 """
 import re, sys
 from collections import Counter
-import numpy as np
+import numpy as np, pytest
 
+from text2pose.captions import mirror_words
 from text2pose.core import data_dir
 from text2pose.data import JOINT_NAMES, canonical, own_poses
-from text2pose.captions import mirror_words
+from text2pose.describe import STYLES, describe, summarize_poses
 from text2pose.humanml3d import ALL_SOURCES, read_realmocap22
-from text2pose.describe import describe
 
 J = {n:i for i,n in enumerate(JOINT_NAMES)}
 OTHER = dict(left='right', right='left')
@@ -146,73 +149,98 @@ WHOLE = [
     (r'arms( are)? (crossed|folded)\b(?! up)|(cross|fold)\w* _ arms', lambda b: b.hand('right')[0]-b.hand('left')[0], -.1),
     (r't-?pose|like a t\b|in a t\b', lambda b: min(b.direction('left_shoulder','left_wrist')[0], -b.direction('right_shoulder','right_wrist')[0]), .7)]
 
-DET = r'\b(?:the|his|her|their|its|your|my)\b'
 NP = re.compile(r'\b(?:(?P<both>both)(?: of)?(?: _)? |(?:_ )?(?P<side>left|right) |(?P<no>neither|either|no) |(?P<one>one|an?)(?: of _)? |_ )?(?P<noun>hand|(?<!upper )arm|fist|palm|elbow|knee|foot|feet|(?<!lower )leg)(?P<plural>s?)\b')
 NOT = re.compile(r"\bnot\b|n't\b|\bwithout\b|\bneither\b|\bno\b|\bun(bent|crossed)\b|\bfrom bending|away from (_ )?face")
 # a foot off the floor is raised, a hand or a knee is not on it
 OFF = re.compile(r'\boff (the |_ )?(floor|ground|hips?)')
 CUT = re.compile(r'[,;.+/:]|(?=\bwithout\b)|\band\b|\bwhile\b|\bwith(?!out)\b|\bbut\b')
+# the before these is no determiner of a part of the body
+PLACE = re.compile(r'\b(the|a) (floor|ground|side|sides|front|back|left|right|ceiling|sky|body|waist|rear)\b(?! (hand|arm|leg|foot|knee|elbow|hip|shoulder|thigh|shin|upper|forearm|wrist|ankle|side))')
+HARMLESS = {'right angle':'square angle', 'about to sit':'about', 'over straight legs':'', 'drawing a bow':''}
+# a relation of two parts to each other, or a posture: not read as one of a hand, arm, elbow or knee
+TOGETHER = re.compile(r'together|crossed|clasped|apart|joined|folded|opposite|same|other than|in a v\b|symmetr|equally|mirror|higher than _ other|than the (left|right) one|(above|below|ahead of|in front of) (_ other|the (left|right) one)|standing|sitting|squatting|kneeling')
+SECOND_PART = re.compile(r'(_|the) (left|right)? ?(knees?|feet|foot|elbows?)\b')
 
 def clauses(text):
     "Pieces of a caption, determiners of body parts written as _."
-    text = text.lower().replace('right angle', 'square angle').replace('about to sit', 'about').replace('over straight legs', '').replace('drawing a bow', '')
-    text = re.sub(r'\b(the|a) (floor|ground|side|sides|front|back|left|right|ceiling|sky|body|waist|rear)\b(?! (hand|arm|leg|foot|knee|elbow|hip|shoulder|thigh|shin|upper|forearm|wrist|ankle|side))', r'the@\2', text)
-    text = re.sub(r'\bthe\b(?!@)|\b(his|her|their|its|your|my)\b', '_', text.replace('the left one','the@left@one').replace('the right one','the@right@one')).replace('_@','the@').replace('@',' ')
+    text = text.lower()
+    for said,instead in HARMLESS.items(): text = text.replace(said, instead)
+    text = PLACE.sub(r'the@\2', text)
+    text = text.replace('the left one','the@left@one').replace('the right one','the@right@one')
+    text = re.sub(r'\bthe\b(?!@)|\b(his|her|their|its|your|my)\b', '_', text)
+    text = text.replace('_@','the@').replace('@',' ')
     return [' '.join(p.split()) for p in CUT.split(text) if p and p.strip()]
+
+def side_of(m):
+    "Which side a noun phrase speaks of: left, right, both, one, no; '' where that is not clear."
+    if m['side']: return m['side']
+    if m['no']: return 'no'
+    if m['one']: return 'one'
+    return 'both' if m['both'] or m['plural'] or m['noun']=='feet' else ''
+
+def limb_of(piece, last):
+    "(side, noun, the words around it) of a piece about one part of the body; None if it is not."
+    m = NP.search(piece)
+    if not m:
+        the_other = re.match(r'_ other\b', piece) and last and last[0] in OTHER
+        return (OTHER[last[0]],last[1],piece) if the_other else None
+    rest = f'{piece[:m.start()]} # {piece[m.end():]}'
+    two_parts = NP.search(rest) and not SECOND_PART.search(rest)
+    return None if two_parts or not side_of(m) else (side_of(m),m['noun'],rest)
+
+def forgets(piece):
+    "Whether `the other` in the next piece would mean something else."
+    return NP.search(piece) or re.search(r'forearm|upper arm|shin|thigh|calf', piece)
 
 def read(text):
     "(side, part, measure, least, most, negative) of limbs, and (words, measure, least) of the whole body."
     limbs,whole,last = [],[],None
-    pieces = clauses(text)
-    for p in pieces:
-        no = bool(NOT.search(p))
-        if not no: whole += [(w,f,lo) for w,f,lo in WHOLE if re.search(w, p)]
-        m = NP.search(p)
-        if not m and re.match(r'_ other\b', p) and last and last[0] in OTHER: side,noun,rest = OTHER[last[0]],last[1],p
-        elif m:
-            noun,rest = m['noun'],p[:m.start()]+' # '+p[m.end():]
-            if NP.search(rest) and not re.search(r'(_|the) (left|right)? ?(knees?|feet|foot|elbows?)\b', rest):
-                last = None
-                continue  # two parts in one piece: not read
-            side = m['side'] or ('no' if m['no'] else 'one' if m['one'] else 'both' if m['both'] or m['plural'] or noun=='feet' else '')
-            if not side:
-                last = None
-                continue
-        else:
-            if re.search(r'forearm|upper arm|shin|thigh|calf', p): last = None
+    for piece in clauses(text):
+        negative = bool(NOT.search(piece))
+        if not negative: whole += [(words,f,low) for words,f,low in WHOLE if re.search(words, piece)]
+        limb = limb_of(piece, last)
+        if limb is None:
+            if forgets(piece): last = None
             continue
-        if noun=='feet' and ' off ' in p+' ': continue       # in the air: the floor is unknown
+        side,noun,rest = limb
+        if noun=='feet' and ' off ' in piece+' ': continue       # in the air: the floor is unknown
         last = side,noun
-        no = no or (noun not in ('foot','feet','leg') and bool(OFF.search(p)))
-        rules = [r for r in LIMBS[noun] if re.search(r[0], rest)]
-        if not rules or re.search(r'together|crossed|clasped|apart|joined|folded|opposite|same|other than|in a v\b|symmetr|equally|mirror|higher than _ other|than the (left|right) one|(above|below|ahead of|in front of) (_ other|the (left|right) one)|standing|sitting|squatting|kneeling', rest) and noun not in ('foot','feet'):
-            continue
-        limbs.append((side,noun,*rules[0][1:],no))
+        on_foot = noun in ('foot','feet')
+        negative = negative or (not on_foot and noun!='leg' and bool(OFF.search(piece)))
+        rule = next((r for r in LIMBS[noun] if re.search(r[0], rest)), None)
+        if rule and (on_foot or not TOGETHER.search(rest)): limbs.append((side,noun,*rule[1:],negative))
     return limbs,whole
+
+def is_wrong(side, values, low, high, negative):
+    "Whether a statement about a side is plainly false; values: of that side, or of both."
+    if negative: return (min(values) if side=='one' else max(values))>high
+    return (max(values) if side=='one' else min(values))<low
 
 def contradictions(text, joints):
     "(statements read, those that contradict the joints)."
-    b = Body(joints)
+    body = Body(joints)
     limbs,whole = read(text)
     bad = []
-    for side,noun,f,lo,hi,no in limbs:
-        values = [f(b,s) for s in ((side,) if side in OTHER else OTHER)]
-        if no: wrong = max(values)>hi if side in ('both','no') or side in OTHER else min(values)>hi
-        else: wrong = max(values)<lo if side=='one' else min(values)<lo
-        if wrong: bad.append((side, noun, 'not' if no else '', [round(float(v),2) for v in values], lo, hi))
-    for w,f,lo in whole:
-        if f(b)<lo: bad.append((w[:40], round(float(f(b)),3), lo))
+    for side,noun,f,low,high,negative in limbs:
+        values = [float(f(body, s)) for s in ((side,) if side in OTHER else OTHER)]
+        if is_wrong(side, values, low, high, negative):
+            bad.append((side, noun, 'not' if negative else '', np.round(values, 2).tolist(), low, high))
+    for words,f,low in whole:
+        value = float(f(body))
+        if value<low: bad.append((words[:40], round(value, 3), low))
     return len(limbs)+len(whole),bad
 
-def survey(joints, seed=0, n=1, show=0, labels=None):
-    "Counts over captions of poses: captions, captions read, statements read, contradictions; and contradictions when left and right of the words are exchanged."
+def survey(joints, descriptions, show=0):
+    """Counts over descriptions of poses: captions, captions read, statements read, contradictions.
+
+    And contradictions when left and right of the words are exchanged. show: how many contradictions to print."""
     c = Counter()
-    for x,ds in zip(joints, describe(joints, n, seed=seed)):
+    for x,ds in zip(joints, descriptions):
         for d in ds:
-            k,bad = contradictions(d.text, x)
+            n_read,bad = contradictions(d.text, x)
             c['captions'] += 1
-            c['captions read'] += k>0
-            c['statements read'] += k
+            c['captions read'] += n_read>0
+            c['statements read'] += n_read
             c['statements'] += len(d.codes)
             c['contradictions'] += len(bad)
             if bad and show:
@@ -226,36 +254,58 @@ def survey(joints, seed=0, n=1, show=0, labels=None):
 def real_poses(count, seed=0):
     "Frames of all sources, the same number of each where there are enough."
     g = np.random.default_rng(seed)
+    clips = [read_realmocap22(data_dir()/'realmocap22', [s]) for s in ALL_SOURCES]
+    sources = sorted((np.concatenate([c.joints[::2] for c in cs]) for cs in clips), key=len)
     out = []
-    frames = sorted((np.concatenate([c.joints[::2] for c in read_realmocap22(data_dir()/'realmocap22', [s])]) for s in ALL_SOURCES), key=len)
-    for i,f in enumerate(frames): out.append(f[g.permutation(len(f))[:(count-sum(map(len, out)))//(len(frames)-i)]])
+    for i,frames in enumerate(sources):
+        share = (count-sum(map(len, out)))//(len(sources)-i)
+        out.append(frames[g.permutation(len(frames))[:share]])
     return canonical(np.concatenate(out))
-
-def test_parser():
-    limbs,whole = read('A man stands on his left leg with his right arm raised, the other on the hip and both knees bent.')
-    assert [(s,n) for s,n,*_ in limbs if n!='leg']==[('right','arm'),('left','arm'),('both','knee')] and len(whole)==2
-    assert [l[-1] for l in read('Stand without bending the knees.')[0]]==[True]
-    stand = next(p['joints'] for p in own_poses() if p['name']=='left_arm_raised')
-    assert not contradictions('raise your left arm', stand)[1] and contradictions('raise your right arm', stand)[1] and contradictions("don't raise your left arm", stand)[1] and contradictions('a man squatting', stand)[1]
 
 SLIPS = re.compile(r"(?<!one of his )(?<!one of her )(?<!one of its )(?<!one of their )(?<!one of your )(?<!one of my )\b(hands|arms|feet|legs|knees|elbows|forearms|thighs) (is|was|has)\b|\b(they|you|I) (is|was|has|does|\w+(ises|ends|olds|eeps|ands|ifts|uts|eans))\b|"
     r"\b(he|she|someone) (are|were|have|do|raise|bend|keep|stand|lift|lean)\b|\ba [aeio]|\b(both|either) (the|left|right)\b|\b(?P<word>[a-z]+) (?P=word)\b|  | [,.;]|[_@%{}|<>^$]", re.I)
 
+OWN = np.stack([p['joints'] for p in own_poses()])
+needs_data = pytest.mark.skipif(data_dir() is None, reason='TEXT2POSE_DATA is not set')
+
+def test_parser():
+    text = 'A man stands on his left leg with his right arm raised, the other on the hip and both knees bent.'
+    limbs,whole = read(text)
+    assert [(side,noun) for side,noun,*_ in limbs if noun!='leg']==[('right','arm'),('left','arm'),('both','knee')]
+    assert len(whole)==2
+    assert [negative for *_,negative in read('Stand without bending the knees.')[0]]==[True]
+    joints = next(p['joints'] for p in own_poses() if p['name']=='left_arm_raised')
+    assert not contradictions('raise your left arm', joints)[1]
+    for text in ('raise your right arm', "don't raise your left arm", 'a man squatting'):
+        assert contradictions(text, joints)[1]
+
 def test_grammar():
-    for ds in describe(np.stack([p['joints'] for p in own_poses()]), 60, seed=7):
+    for ds in describe(OWN, 60, seed=7):
         for d in ds: assert not SLIPS.search(d.text) and 3<=len(d.text.split())<=60, d.text
+    for style in STYLES:
+        for ds in summarize_poses(OWN, 6, style):
+            for d in ds: assert not SLIPS.search(d.text), d.text
 
 def test_own_poses():
-    c = survey(np.stack([p['joints'] for p in own_poses()]), n=30)
-    assert c['contradictions']==0 and c['captions read']>.7*c['captions'] and c['caught when sides are exchanged']>.3*c['one-sided captions'], c
+    c = survey(OWN, describe(OWN, 30))
+    assert c['contradictions']==0 and c['captions read']>.7*c['captions'], c
+    assert c['caught when sides are exchanged']>.3*c['one-sided captions'], c
 
+@pytest.mark.parametrize('style', STYLES)
+def test_summaries_of_own_poses(style):
+    c = survey(OWN, summarize_poses(OWN, 4, style))
+    assert c['contradictions']==0 and c['captions read']>.9*c['captions'], c
+    assert c['caught when sides are exchanged']>.3*c['one-sided captions'], c
+
+@needs_data
 def test_real_poses():
-    if data_dir() is None:
-        import pytest
-        pytest.skip('TEXT2POSE_DATA is not set')
-    c = survey(real_poses(500), n=2)
-    assert c['contradictions']==0, c
+    x = real_poses(500)
+    for descriptions in (describe(x, 2), summarize_poses(x, 2)):
+        c = survey(x, descriptions)
+        assert c['contradictions']==0, c
 
 if __name__=='__main__':
-    count = int(sys.argv[1]) if len(sys.argv)>1 else 50_000
-    for k,v in survey(real_poses(count), show=200).items(): print(f'{k:40} {v}')
+    x = real_poses(int(sys.argv[1]) if len(sys.argv)>1 else 50_000)
+    for make in (describe, summarize_poses):
+        print(make.__name__)
+        for k,v in survey(x, make(x), show=100).items(): print(f'    {k:40} {v}')
