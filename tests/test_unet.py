@@ -1,0 +1,76 @@
+"The denoiser: batches, padding, shapes and precision."
+import pytest
+import torch
+from text2pose.data import N_JOINTS, PARENTS
+from text2pose.unet import LIMB_IDX, LIMBS, Attention, ConditionedUNet
+
+def shaken(**config):
+    "A small network whose weights are not the zeros of a fresh one."
+    torch.manual_seed(0)
+    sizes = dict(block_channels=(16,32), layers_per_block=1, n_heads=2, cross_attention_dim=16, body_channels=32)
+    net = ConditionedUNet(**{**sizes, **config}).eval().requires_grad_(False)
+    for p in net.parameters(): p.add_(torch.randn_like(p)*.1)
+    return net
+
+def inputs(n=4, n_tokens=5):
+    g = torch.Generator().manual_seed(1)
+    return torch.randn(n,N_JOINTS,3,generator=g), torch.arange(n)*200, torch.randn(n,n_tokens,16,generator=g)
+
+def test_limbs_follow_the_kinematic_tree():
+    assert list(LIMBS)==['trunk','head','left_arm','right_arm','left_leg','right_leg']
+    for limb in LIMB_IDX: assert [PARENTS[j] for j in limb[1:]]==limb[:-1]
+
+@pytest.mark.parametrize('config', [{}, dict(body_channels=0), dict(layers_per_block=2), dict(n_heads=1)])
+def test_poses_of_a_batch_do_not_see_each_other(config):
+    net = shaken(**config)
+    x,t,text = inputs()
+    together = net(x, t, text)
+    assert together.shape==x.shape and together.abs().max()>.01
+    for i in range(len(x)):
+        torch.testing.assert_close(net(x[i:i+1], t[i:i+1], text[i:i+1]), together[i:i+1], atol=1e-5, rtol=0)
+
+def test_padding_is_never_read():
+    net = shaken()
+    x,t,text = inputs()
+    mask = torch.arange(5)[None]<torch.tensor([[1],[2],[3],[5]])
+    garbage = torch.where(mask[...,None], text, 1e3)
+    torch.testing.assert_close(net(x, t, garbage, mask), net(x, t, text, mask), atol=1e-5, rtol=0)
+
+def test_no_mask_means_that_all_tokens_are_words():
+    net = shaken()
+    x,t,text = inputs()
+    torch.testing.assert_close(net(x, t, text), net(x, t, text, torch.ones(4,5).bool()))
+
+def test_one_timestep_for_the_whole_batch():
+    net = shaken()
+    x,_,text = inputs()
+    torch.testing.assert_close(net(x, 300, text), net(x, torch.full((4,), 300), text))
+
+def test_attention_maps_are_means_over_words():
+    x,t,text = inputs()
+    mask = torch.arange(5)[None]<torch.tensor([[1],[2],[3],[5]])
+    _,maps = shaken()(x, t, text, mask, output_attentions=True)
+    assert maps.shape==(4,N_JOINTS,5) and (maps>=0).all()
+    torch.testing.assert_close(maps.sum(-1), torch.ones(4,N_JOINTS))
+    assert maps[~mask[:,None].expand_as(maps)].abs().max()==0
+    torch.testing.assert_close(maps[0,:,0], torch.ones(N_JOINTS))  # a single word gets all
+
+def test_attention_refuses_a_width_that_does_not_divide():
+    with pytest.raises(RuntimeError): Attention(30, n_heads=4)(torch.randn(1,3,30))
+
+def test_half_precision_stays_near():
+    net = shaken()
+    x,t,text = inputs()
+    full = net(x, t, text)
+    half = net.to(torch.bfloat16)(x.bfloat16(), t, text.bfloat16())
+    assert half.dtype==torch.bfloat16 and (half.float()-full).abs().max()<.05*full.abs().max()+.05
+
+def test_configuration_survives_saving(tmp_path):
+    net = shaken(body_channels=0, dropout=.1)
+    net.save_pretrained(tmp_path)
+    again = ConditionedUNet.from_pretrained(tmp_path).eval()
+    assert again.config.body_channels==0 and again.config.dropout==.1 and again.body is None
+    torch.testing.assert_close(again(*inputs()), net(*inputs()))
+
+def test_other_skeletons_are_refused():
+    with pytest.raises(ValueError, match='22-joint skeleton, got n_joints=24'): ConditionedUNet(n_joints=24)
