@@ -39,6 +39,6 @@ def main(
     note('compositions that fit', lambda: A.compositions(1000), lambda: 1000)
     res['threads'] = torch.get_num_threads()
     res['cpus'] = os.cpu_count()
-    Path(__file__).with_suffix('.json').write_text(json.dumps(res, indent=1)+'\n')
+    Path(__file__).with_name('atlas.json').write_text(json.dumps(res, indent=1)+'\n')
 
 if __name__=='__main__': main()
