@@ -1,5 +1,9 @@
 "Rotations, inverse kinematics and bone lengths over random valid and over hopeless poses."
-import numpy as np, pytest, torch
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
 from hypothesis import given, settings, strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -12,26 +16,41 @@ from text2pose.skeleton import (
 DTYPES = [torch.float32, torch.float64]
 OWN = np.stack([p['joints'] for p in own_poses()])
 LIMITS = dict(flexion=(-10,90), bend=(-30,30), twist=(-30,30), abduction=(-10,90), rotation=(-40,40), elevation=(-5,20))
+ORDERS = ('xyz','xzy','yxz','yzx','zxy','zyx','xyx','xzx','yxy','yzy','zxz','zyz')
 EPS = {torch.float32:1e-5, torch.float64:1e-12}
 seeds = st.integers(0, 2**32-1)
 quick = settings(max_examples=12, deadline=None)
 
 def rotations(shape, seed, dtype=torch.float64):
-    return torch.from_numpy(Rotation.random(int(np.prod(shape)), random_state=seed).as_matrix()).to(dtype).view(*shape,3,3)
-def angle(A, B): return torch.rad2deg(matrix_to_axis_angle(A.transpose(-1,-2)@B).norm(dim=-1))
+    "Random rotations (*shape, 3, 3)."
+    matrices = Rotation.random(int(np.prod(shape)), random_state=seed).as_matrix()
+    return torch.from_numpy(matrices).to(dtype).view(*shape,3,3)
+
+def angle(A, B):
+    "Degrees between rotations."
+    return torch.rad2deg(matrix_to_axis_angle(A.transpose(-1,-2)@B).norm(dim=-1))
+
+def assert_rotations(R, atol):
+    torch.testing.assert_close(R.transpose(-1,-2)@R, torch.eye(3, dtype=R.dtype).expand_as(R), atol=atol, rtol=0)
+    assert (torch.linalg.det(R)>.99).all()
 
 def anatomical(seed, n=8):
     "Random poses inside the limits of a body."
     g = np.random.default_rng(seed)
-    return pose_from_angles({part:{k:g.uniform(*LIMITS[k], n) for k in names} for part,(_,names) in ANGLE_JOINTS.items() if part!='pelvis'}, bone_lengths_for(size=g.uniform(1,99)))
+    parts = {part:names for part,(_,names) in ANGLE_JOINTS.items() if part!='pelvis'}
+    angles = {part:{k:g.uniform(*LIMITS[k], n) for k in names} for part,names in parts.items()}
+    return pose_from_angles(angles, bone_lengths_for(size=g.uniform(1,99)))
 
 @quick
 @given(seeds, st.sampled_from(DTYPES), st.sampled_from([(),(3,),(2,3)]))
-def test_spellings(seed, dtype, shape):
+def test_formats(seed, dtype, shape):
     R = rotations(shape, seed, dtype)
     their = Rotation.from_matrix(R.double().reshape(-1,3,3).numpy())
     eps = 2e-5 if dtype==torch.float32 else 1e-9
-    for x in (quaternion_to_matrix(matrix_to_quaternion(R)), axis_angle_to_matrix(matrix_to_axis_angle(R)), matrix_from_6d(matrix_to_6d(R)), *(euler_to_matrix(matrix_to_euler(R, o), o) for o in ('ZXY','XYZ','zyx','YXY','zxz'))):
+    again = [quaternion_to_matrix(matrix_to_quaternion(R)), axis_angle_to_matrix(matrix_to_axis_angle(R)),
+             matrix_from_6d(matrix_to_6d(R))]
+    again += [euler_to_matrix(matrix_to_euler(R, order), order) for order in ('ZXY','XYZ','zyx','YXY','zxz')]
+    for x in again:
         assert x.dtype==dtype and x.shape==R.shape
         torch.testing.assert_close(x, R, atol=eps, rtol=0)
     q = matrix_to_quaternion(R)
@@ -40,12 +59,13 @@ def test_spellings(seed, dtype, shape):
     v = matrix_to_axis_angle(R).double().reshape(-1,3).numpy()
     np.testing.assert_allclose(Rotation.from_rotvec(v).as_matrix(), their.as_matrix(), atol=eps*10)
 
-@pytest.mark.parametrize('order', [o for l in ('xyz','xzy','yxz','yzx','zxy','zyx','xyx','xzx','yxy','yzy','zxz','zyz') for o in (l,l.upper())])
+@pytest.mark.parametrize('order', [o for order in ORDERS for o in (order, order.upper())])
 def test_euler_like_scipy(order):
     a = np.random.default_rng(0).uniform(-180, 180, (50,3))
     a[:,1] = a[:,1]/2 if len(set(order))==3 else abs(a[:,1])
     # gimbal locks
-    a[:9] = [[x,m,z] for m in ((90,-90,0) if len(set(order))==3 else (0,180,90)) for x,z in ((0,0),(90,0),(30,-70))]
+    locks = (90,-90,0) if len(set(order))==3 else (0,180,90)
+    a[:9] = [[x,middle,z] for middle in locks for x,z in ((0,0),(90,0),(30,-70))]
     R = Rotation.from_euler(order, a, degrees=True).as_matrix()
     np.testing.assert_allclose(euler_to_matrix(torch.from_numpy(a), order), R, atol=1e-12)
     np.testing.assert_allclose(euler_to_matrix(matrix_to_euler(torch.from_numpy(R), order), order), R, atol=1e-7)
@@ -57,9 +77,14 @@ def test_euler_order(order):
 
 @pytest.mark.parametrize('dtype', DTYPES)
 def test_gradients_at_hard_rotations(dtype):
-    hard = torch.from_numpy(Rotation.from_rotvec([[0,0,0],[1e-9,0,0],[1e-4,0,0],*(np.pi*np.eye(3)),[np.pi/2**.5,np.pi/2**.5,0],[0,np.pi/2,0],[0,-np.pi/2,0],[np.pi-1e-7,0,0]]).as_matrix()).to(dtype)
+    half_turns = [*(np.pi*np.eye(3)), [np.pi/2**.5,np.pi/2**.5,0], [np.pi-1e-7,0,0]]
+    vectors = [[0,0,0], [1e-9,0,0], [1e-4,0,0], [0,np.pi/2,0], [0,-np.pi/2,0], *half_turns]
+    hard = torch.from_numpy(Rotation.from_rotvec(vectors).as_matrix()).to(dtype)
     weight = torch.arange(9., dtype=dtype).view(3,3)
-    for there,back in ((matrix_to_quaternion,quaternion_to_matrix),(matrix_to_axis_angle,axis_angle_to_matrix),(matrix_to_6d,matrix_from_6d),*((lambda R,o=o: matrix_to_euler(R,o), lambda a,o=o: euler_to_matrix(a,o)) for o in ('XYZ','zxy','ZYZ'))):
+    pairs = [(matrix_to_quaternion,quaternion_to_matrix), (matrix_to_axis_angle,axis_angle_to_matrix)]
+    for o in ('XYZ','zxy','ZYZ'):
+        pairs.append((lambda R,o=o: matrix_to_euler(R, o), lambda angles,o=o: euler_to_matrix(angles, o)))
+    for there,back in pairs:
         x = hard.clone().requires_grad_()
         (back(there(x))*weight).sum().backward()
         assert x.grad.isfinite().all()
@@ -68,10 +93,11 @@ def test_gradients_at_hard_rotations(dtype):
         R = f(z)
         (R*weight).sum().backward()
         assert z.grad.isfinite().all()
-        torch.testing.assert_close(R.transpose(-1,-2)@R, torch.eye(3, dtype=dtype).expand(2,3,3))
+        assert_rotations(R, EPS[dtype])
     v = torch.zeros(3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(axis_angle_to_matrix, v)
-    assert torch.autograd.gradcheck(lambda w: matrix_to_axis_angle(axis_angle_to_matrix(w)), torch.tensor([[.3,-.2,1.],[1e-3,0,0]], dtype=torch.float64, requires_grad=True))
+    w = torch.tensor([[.3,-.2,1.],[1e-3,0,0]], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda w: matrix_to_axis_angle(axis_angle_to_matrix(w)), w)
 
 @quick
 @given(seeds, st.sampled_from(DTYPES), st.sampled_from(['hanging','t_pose']), st.sampled_from([(),(3,),(2,3)]))
@@ -81,10 +107,10 @@ def test_round_trip(seed, dtype, pose, shape):
     R = inverse_kinematics(x, o)
     assert R.dtype==dtype and R.shape==(*shape,N_JOINTS,3,3)
     torch.testing.assert_close(forward_kinematics(R, o), x, atol=EPS[dtype], rtol=0)
-    torch.testing.assert_close(R.transpose(-1,-2)@R, torch.eye(3, dtype=dtype).expand_as(R), atol=EPS[dtype], rtol=0)
-    assert (torch.linalg.det(R)>.99).all()
+    assert_rotations(R, EPS[dtype])
     for leaf in (10,11,15,20,21):
-        torch.testing.assert_close(R[...,leaf,:,:], torch.eye(3, dtype=dtype).expand(*shape,3,3), atol=EPS[dtype], rtol=0)
+        eye = torch.eye(3, dtype=dtype).expand(*shape,3,3)
+        torch.testing.assert_close(R[...,leaf,:,:], eye, atol=EPS[dtype], rtol=0)
 
 @quick
 @given(seeds)
@@ -94,14 +120,16 @@ def test_own_offsets(seed):
     for pose in ('hanging','t_pose'):
         o = own_offsets(x, pose)
         torch.testing.assert_close(forward_kinematics(inverse_kinematics(x, o), o), x, atol=1e-9, rtol=0)
-        torch.testing.assert_close(bone_lengths(o.cumsum(0)*0+forward_kinematics(torch.eye(3).double().expand(4,N_JOINTS,3,3), o)), bone_lengths(x), atol=1e-9, rtol=0)
+        rest = forward_kinematics(torch.eye(3).double().expand(4,N_JOINTS,3,3), o)
+        torch.testing.assert_close(bone_lengths(rest), bone_lengths(x), atol=1e-9, rtol=0)
 
 @quick
 @given(seeds)
 def test_mirror(seed):
     x = torch.from_numpy(anatomical(seed)).double()
     S = torch.diag(torch.tensor([-1.,1,1])).double()
-    torch.testing.assert_close(inverse_kinematics(mirror(x)), S@inverse_kinematics(x)[:,MIRROR_IDX]@S, atol=1e-8, rtol=0)
+    mirrored = S@inverse_kinematics(x)[:,MIRROR_IDX]@S
+    torch.testing.assert_close(inverse_kinematics(mirror(x)), mirrored, atol=1e-8, rtol=0)
 
 @quick
 @given(seeds, st.floats(0, 360))
@@ -124,31 +152,28 @@ def test_no_flips(seed):
     assert angle(inverse_kinematics(x), inverse_kinematics(noisy)).max()<20
 
 def test_no_flips_round_the_arm():
-    "The arm through all directions a shoulder reaches, straight and bent to all sides: steps of a degree, no turn above ten."
-    o = rest_offsets().double()
+    "The arm through all directions a shoulder reaches, straight and bent to all sides: steps of 1°, no turn above 10°."
     n = 361
-    t = torch.linspace(0, 2*np.pi, n).double()
-    worst = 0
+    rest = forward_kinematics(torch.eye(3).double().expand(n,N_JOINTS,3,3), rest_offsets().double())
+    t = torch.linspace(0, 2*np.pi, n).double()[:,None]
+    axis = torch.tensor([1.,-1,0]).double()/2**.5
+    across = torch.tensor([0.,0,1]).double()
+    side = t.cos()*across+t.sin()*torch.linalg.cross(axis, across)
     for tilt in np.radians([20,60,100,130]):
-        for flexion in np.radians([0,10,30,90]):
-            for spin in np.radians(np.arange(0,360,60)):
-                axis = torch.tensor([1.,-1,0]).double()/2**.5
-                across = torch.tensor([0.,0,1]).double()
-                third = torch.linalg.cross(axis, across)
-                side = (t.cos()[:,None]*across+t.sin()[:,None]*third)
-                d = np.cos(tilt)*axis+np.sin(tilt)*side
-                e1 = -np.sin(tilt)*axis+np.cos(tilt)*side
-                e2 = torch.linalg.cross(d, e1)
-                low = np.cos(flexion)*d+np.sin(flexion)*(np.cos(spin)*e1+np.sin(spin)*e2)
-                x = forward_kinematics(torch.eye(3).double().expand(n,N_JOINTS,3,3), o)
-                x[:,18] = x[:,16]+.3*d
-                x[:,20] = x[:,18]+.25*low
-                R = inverse_kinematics(x)
-                worst = max(worst, float(angle(R[:-1],R[1:]).max()))
-    assert worst<10
+        upper = np.cos(tilt)*axis+np.sin(tilt)*side
+        e1 = -np.sin(tilt)*axis+np.cos(tilt)*side
+        e2 = torch.linalg.cross(upper, e1)
+        for flexion,spin in product(np.radians([0,10,30,90]), np.radians(np.arange(0,360,60))):
+            lower = np.cos(flexion)*upper+np.sin(flexion)*(np.cos(spin)*e1+np.sin(spin)*e2)
+            x = rest.clone()
+            x[:,18] = x[:,16]+.3*upper
+            x[:,20] = x[:,18]+.25*lower
+            R = inverse_kinematics(x)
+            assert angle(R[:-1],R[1:]).max()<10
 
 @pytest.mark.parametrize('dtype', DTYPES)
-@pytest.mark.parametrize('kind', ['point','line','collinear limbs','zero bones','coincident hips','folded','huge','tiny'])
+@pytest.mark.parametrize('kind', ['point', 'line', 'collinear limbs', 'zero bones', 'coincident hips', 'folded', 'huge',
+                                  'tiny'])
 def test_hopeless_poses(kind, dtype):
     x = torch.from_numpy(OWN[:3]).to(dtype)
     if kind=='point': x = x*0
@@ -168,8 +193,7 @@ def test_hopeless_poses(kind, dtype):
     x = x.requires_grad_()
     R = inverse_kinematics(x)
     assert R.isfinite().all()
-    torch.testing.assert_close(R.transpose(-1,-2)@R, torch.eye(3, dtype=dtype).expand_as(R), atol=1e-4, rtol=0)
-    assert (torch.linalg.det(R)>.99).all()
+    assert_rotations(R, 1e-4)
     (R*torch.arange(9., dtype=dtype).view(3,3)).sum().backward()
     assert x.grad.isfinite().all()
     y = x.detach()
@@ -183,7 +207,7 @@ def test_gradient_is_right():
     x = torch.from_numpy(anatomical(1)).double().requires_grad_()
     g = torch.Generator().manual_seed(0)
     weight = torch.randn(N_JOINTS,3,3, generator=g).double()
-    f = lambda x: (inverse_kinematics(x)*weight).sum()
+    def f(x): return (inverse_kinematics(x)*weight).sum()
     grad, = torch.autograd.grad(f(x), x)
     for _ in range(20):
         d = torch.randn(x.shape, generator=g).double()
@@ -192,7 +216,8 @@ def test_gradient_is_right():
 
 def test_bad_input():
     x = OWN[0]
-    for bad,says in ((x*np.nan,'NaN'), (x+np.inf,'NaN'), (x.astype(float)*1e12,'absurdly'), (x[:21],'22, 3'), (x[:,:2],'22, 3'), (np.zeros(66),'22, 3')):
+    shapeless = [(bad,'22, 3') for bad in (x[:21], x[:,:2], np.zeros(66))]
+    for bad,says in ((x*np.nan,'NaN'), (x+np.inf,'NaN'), (x.astype(float)*1e12,'absurdly'), *shapeless):
         for f in (inverse_kinematics, own_offsets, smpl_pose):
             with pytest.raises(ValueError, match=says): f(bad)
             with pytest.raises(ValueError, match=says): f(torch.as_tensor(bad))
@@ -213,12 +238,14 @@ def test_own_lengths_are_checked(lengths):
     try: l = check_bone_lengths(lengths)
     except ValueError as e: assert str(e) and '\n' not in str(e)
     else:
-        assert l.shape==(21,) and (l>0).all() and all(abs(l[JOINT_NAMES.index(n)-1]-float(v))<1e-6 for n,v in lengths.items())
+        assert l.shape==(21,) and (l>0).all()
+        for name,v in lengths.items(): assert abs(l[JOINT_NAMES.index(name)-1]-float(v))<1e-6
 
 def test_reference_is_what_the_weights_know():
     half = [.1075,.1146,.4284,.1028,.4381,.1172,.1285,.133,.1024,.0883,.1024,.2823,.2368]
     sides = [JOINT_NAMES[j] for j in range(1,N_JOINTS) if not JOINT_NAMES[j].startswith('right_')]
-    assert {n:float(np.round(reference_bone_lengths()[JOINT_NAMES.index(n)-1],4)) for n in sides}==dict(zip(sides, np.float32(half).round(4).tolist()))
+    ours = [float(reference_bone_lengths()[JOINT_NAMES.index(n)-1].round(4)) for n in sides]
+    assert ours==np.float32(half).round(4).tolist()
     with pytest.raises(ValueError, match='centimetres'): check_bone_lengths(reference_bone_lengths()*100)
     with pytest.raises(ValueError, match='shape'): check_bone_lengths([.1]*20)
     assert PARENTS[JOINT_NAMES.index('left_knee')]==JOINT_NAMES.index('left_hip')

@@ -307,7 +307,7 @@ def _degrees(y, x):
 
 def _angle(a, b):
     "Angle between vectors, degrees."
-    return _degrees(_length(torch.linalg.cross(a, b)), torch.linalg.vecdot(a, b))
+    return torch.rad2deg(torch.atan2(_length(torch.linalg.cross(a, b)), torch.linalg.vecdot(a, b)))
 
 def _check_joints(joints):
     "As torch, float32 or float64, (..., 22, 3), finite; or one clear sentence."
@@ -718,7 +718,7 @@ def _bend(d, pole):
     "A direction as degrees of bend away from the middle: (..., 2)."
     c,a,b = (_dot(d, axis)[...,0] for axis in pole)
     s = (a*a+b*b+1e-16).sqrt()
-    return _degrees(s, c)[...,None]*torch.stack([a,b], -1)/s[...,None]
+    return torch.rad2deg(torch.atan2(s, c))[...,None]*torch.stack([a,b], -1)/s[...,None]
 
 def _unbend(v, pole):
     "The direction of a bend (..., 2) in degrees."
@@ -808,12 +808,9 @@ def _corners(like):
     angles = torch.arange(_N_SECTORS).to(like)*(2*math.pi/_N_SECTORS)
     return radii[...,None]*torch.stack([angles.cos(), angles.sin()], -1)
 
-def _edges(v, cone):
-    "Ends (..., n, 2) of the edges of these cones (n,) that lie in the direction of bends v (..., n, 2)."
-    corners = _corners(v)[cone]
-    k = (_degrees(v[...,1], v[...,0])/(360/_N_SECTORS)).floor().long()%_N_SECTORS
-    which = torch.arange(len(cone), device=v.device).expand(k.shape)
-    return corners[which,k], corners[which,(k+1)%_N_SECTORS]
+def _sector(v):
+    "Number of the edge of a polygon that lies in the direction of bends (..., 2)."
+    return (_degrees(v[...,1], v[...,0])/(360/_N_SECTORS)).floor().long()%_N_SECTORS
 
 def _cross2(a, b):
     "Third component of the cross product of vectors (..., 2)."
@@ -821,13 +818,14 @@ def _cross2(a, b):
 
 def _nearest_inside(v, cone):
     "Nearest point inside the polygons, for bends v (..., n, 2) of the cones with these numbers (n,)."
-    start,end = _edges(v, cone)
-    outside = _cross2(end-start, v-start)<0
+    corners,k = _corners(v)[cone], _sector(v)
+    which = torch.arange(len(cone), device=v.device).expand(k.shape)
+    start = corners[which,k]
+    outside = _cross2(corners[which,(k+1)%_N_SECTORS]-start, v-start)<0
     if not outside.any(): return v
-    which = torch.arange(len(cone), device=v.device).expand(outside.shape)[outside]
-    start = _corners(v)[cone][which]
+    start = corners[which[outside]]  # only what is outside looks at all edges
     edge = start.roll(-1,1)-start
-    point = v[outside][:,None]  # only what is outside looks at all edges
+    point = v[outside][:,None]
     near = start+edge*(_dot(point-start, edge)/_dot(edge, edge)).clamp(0,1)
     best = ((point-near)**2).sum(-1).argmin(1)
     return torch.index_put(v, (outside,), near[torch.arange(len(best)),best])
@@ -970,21 +968,22 @@ _INSIDE = .999  # share of a cone's radius at which enforcement stops, so that r
 _NO_SIDE = 150.  # degrees from the middle: a bend beyond runs back, to reach the middle at 180
 _SHORT_AIM = .5  # a bone whose target is nearer than this share of its length bends less
 
-def _radius(v, cone):
-    "How far the polygon of a cone reaches in the direction of bends v (..., 2), degrees."
-    start,end = (corner[...,0,:]*_INSIDE for corner in _edges(v[...,None,:], [cone]))
-    edge = end-start
+def _radius(v, polygon):
+    "How far a polygon (24, 2) reaches in the direction of bends v (..., 2), degrees."
+    k = _sector(v)
+    start = polygon[k]
+    edge = polygon[(k+1)%_N_SECTORS]-start
     return _cross2(start, edge)/_cross2(v/_length(v)[...,None], edge)
 
-def _into_cone(d, length, pole, cone):
-    "Directions (..., 3) of bones of a length, aimed at d from their start, and inside their cone; unit vectors."
+def _into_cone(d, length, pole, polygon):
+    "Unit directions inside a cone for bones of a length that start at the origin and aim at d (..., 3)."
     distance = _length(d)
     d = d/distance[...,None]
     v = _bend(d, pole)
     bend = _length(v)
     has_side = ((180-bend)/(180-_NO_SIDE)).clamp(max=1)
     has_aim = (distance/length/_SHORT_AIM).clamp(max=1)
-    allowed = torch.minimum(bend, _radius(v, cone))*has_side*has_aim
+    allowed = torch.minimum(bend, _INSIDE*_radius(v, polygon))*has_side*has_aim
     beyond = (allowed<bend-1e-9)[...,None]
     return torch.where(beyond, _unbend(v*(allowed/bend)[...,None], pole), d)
 
@@ -1016,7 +1015,7 @@ def _bend_trunk(x):
     pelvis = _pelvis_axes(x)
     up = _rotate(pelvis, _chest_axes(x)[:,2])
     i = _CONE_NAMES.index('trunk')
-    allowed = _into_cone(up, torch.ones_like(up[:,0]), _poles()[i].to(x), i)
+    allowed = _into_cone(up, torch.ones_like(up[:,0]), _poles()[i].to(x), _corners(x)[i])
     axis = _rotate_back(pelvis, _unit(torch.linalg.cross(up, allowed)))
     degrees = _angle(up, allowed)
     for joint in (3,6): x = _rotate_above(x, joint, axis, degrees/2)
@@ -1053,14 +1052,14 @@ def _walk_into_cones(x, lengths):
     "Outwards from the pelvis: aim at where each joint was, turn into its cone."
     both = torch.stack([x, mirror(x)])  # right sides are looked at in the mirror
     lengths = torch.stack([lengths, lengths[:,_MIRROR_BONES]])
-    poles = _poles().to(x)
+    poles,polygons = _poles().to(x), _corners(x)
     axes = dict(pelvis=_pelvis_axes(both), chest=_chest_axes(both))
     placed,seen = [*torch.zeros_like(both).unbind(-2)],{}
     for i,(name,(parent,j,against)) in enumerate(_CONES.items()):
         if name=='trunk': continue
         frame = axes[_root(name)]
         aim = _carry(_rotate(frame, both[...,j,:]-placed[parent]), against, seen, poles)
-        seen[name] = _into_cone(aim, lengths[...,j-1], poles[i], i)
+        seen[name] = _into_cone(aim, lengths[...,j-1], poles[i], polygons[i])
         direction = _unit(_rotate_back(frame, _carry_back(seen[name], against, seen, poles)))
         placed[j] = placed[parent]+lengths[...,j-1,None]*direction
     here,there = torch.stack(placed, -2)

@@ -1,16 +1,37 @@
-"Measure joint limits, proportions and the calibration of the score on the open captures, and write text2pose/assets/joint_limits.json."
+"""Measure joint limits, proportions and the calibration of the score again (needs TEXT2POSE_DATA).
+
+Writes text2pose/assets/joint_limits.json from the open captures.
+"""
 import json
 from pathlib import Path
 from text2pose import skeleton
 from text2pose.core import atomic_path, data_dir
 from text2pose.humanml3d import OPEN_SOURCES
 
+MADE_BY = ('tools/make_limits.py: text2pose.skeleton.measure_joint_limits, measure_proportions and measure_calibration '
+           'on realmocap22, sources {sources} (free for any use), split train, with the hand-written poses and the normal '
+           'ranges of motion of NORMAL_RANGES')
+
+def entry(
+    value, # a value of joint_limits.json
+)->str:    # its text
+    "One line, or one line for each list of a dict."
+    if not isinstance(value, dict): return json.dumps(value, ensure_ascii=False)
+    return '{\n'+',\n'.join(f'  {json.dumps(k)}: {json.dumps(v)}' for k,v in value.items())+'\n }'
+
 def layout(
     d:dict, # what joint_limits.json holds
 )->str:     # its text
     "JSON with one line for each list, to be read and diffed."
-    line = lambda v: '{\n'+',\n'.join(f'  {json.dumps(k)}: {json.dumps(x)}' for k,x in v.items())+'\n }' if isinstance(v, dict) else json.dumps(v, ensure_ascii=False)
-    return '{\n'+',\n'.join(f' {json.dumps(k)}: {line(v)}' for k,v in d.items())+'\n}\n'
+    return '{\n'+',\n'.join(f' {json.dumps(k)}: {entry(v)}' for k,v in d.items())+'\n}\n'
+
+def write(
+    path, # file
+    d:dict, # what it will hold
+):
+    "Write the limits; the package reads them anew."
+    with atomic_path(path) as tmp: tmp.write_text(layout(d), encoding='utf-8')
+    skeleton.joint_limits.cache_clear()
 
 def main(
     path=Path(__file__).parents[1]/'text2pose/assets/joint_limits.json', # file to write
@@ -18,14 +39,18 @@ def main(
     "The three measurements, in the order in which they need each other."
     if data_dir() is None: raise SystemExit('set TEXT2POSE_DATA to the folder that holds realmocap22')
     train = {s:skeleton.capture_poses(data_dir()/'realmocap22', s, 'train') for s in OPEN_SOURCES}
-    d = dict(made_by='tools/make_limits.py: text2pose.skeleton.measure_joint_limits, measure_proportions and measure_calibration on realmocap22, sources '
-                f'{", ".join(OPEN_SOURCES)} (free for any use), split train, with the hand-written poses and the normal ranges of motion of NORMAL_RANGES',
-             licence='Apache-2.0 (statistics; see NOTICE for the sources)', unit='degrees; ratios to the mean long bone; metres for size',
-             poses={s:len(x) for s,x in train.items()}, **skeleton.measure_joint_limits(train), proportions=skeleton.measure_proportions(train))
-    for calibration in (dict(half=8., power=1.), None):  # costs are measured against the limits just written
-        d['calibration'] = calibration or skeleton.measure_calibration(train)
-        with atomic_path(path) as tmp: tmp.write_text(layout(d), encoding='utf-8')
-        skeleton.joint_limits.cache_clear()
-    print(f'{path.name}: {len(d["cones"])} cones from {sum(d["poses"].values())} poses, twist {d["trunk_twist"]}°, calibration {d["calibration"]}')
+    d = dict(
+        made_by=MADE_BY.format(sources=', '.join(OPEN_SOURCES)),
+        licence='Apache-2.0 (statistics; see NOTICE for the sources)',
+        unit='degrees; ratios to the mean long bone; metres for size',
+        poses={s:len(x) for s,x in train.items()},
+        **skeleton.measure_joint_limits(train),
+        proportions=skeleton.measure_proportions(train),
+        calibration=dict(half=8., power=1.))
+    write(path, d)
+    d['calibration'] = skeleton.measure_calibration(train)  # costs are measured against the limits just written
+    write(path, d)
+    print(f'{path.name}: {len(d["cones"])} cones from {sum(d["poses"].values())} poses, '
+          f'twist {d["trunk_twist"]}°, calibration {d["calibration"]}')
 
 if __name__=='__main__': main()

@@ -1,14 +1,23 @@
 """Write poses.json again from the atlas, and lay the file out for people to read and diff.
 
-poses.json holds the poses that the first chapters need before there is an atlas. It says which poses of the atlas these are, in which order and under which of
-their phrases; the angles are the atlas's, and the joints are computed from them (as written, not set on the floor).
+poses.json holds the poses that the first chapters need before there is an atlas. It says which poses of the atlas these
+are, in which order and under which of their phrases; the angles are the atlas's, and the joints are computed from them
+(as written, not set on the floor).
 """
 import json
 from pathlib import Path
 from text2pose.atlas import atlas
 from text2pose.skeleton import pose_from_angles
 
-def line(x): return json.dumps(x, ensure_ascii=False, separators=(',',':'))
+def line(x):
+    "Compact JSON on one line."
+    return json.dumps(x, ensure_ascii=False, separators=(',',':'))
+
+def as_written(
+    angles:dict, # part → {angle: degrees}
+)->dict:         # the same with whole degrees as integers
+    "Angles as an author would write them."
+    return {part:{k:int(v) if v==int(v) else v for k,v in values.items()} for part,values in angles.items()}
 
 def layout(
     d:dict, # what poses.json holds
@@ -28,9 +37,10 @@ def from_atlas(
         if p['name'] not in poses: raise ValueError(f'poses.json: the atlas has no pose {p["name"]!r}')
         a = poses[p['name']]
         if strange:=[c for c in p['captions'] if c not in a.phrases]:
-            raise ValueError(f'poses.json: pose {p["name"]!r}: {strange[0]!r} is no phrase of it in {a.file}')
-        angles = p['angles'] if p['angles']==a.angles else {part:{k:int(v) if v==int(v) else v for k,v in values.items()} for part,values in a.angles.items()}
-        out.append({**p, 'angles':angles, 'joints':[[round(float(v),5)+0. for v in j] for j in pose_from_angles(angles)]})
+            raise ValueError(f'poses.json: pose {p["name"]!r}: {strange[0]!r} is not a phrase of it in {a.file}')
+        angles = p['angles'] if p['angles']==a.angles else as_written(a.angles)
+        joints = [[round(float(v),5)+0. for v in joint] for joint in pose_from_angles(angles)]
+        out.append({**p, 'angles':angles, 'joints':joints})
     return {**d, 'poses':out}
 
 def main(
