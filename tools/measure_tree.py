@@ -18,6 +18,16 @@ def percentile(
     "Nearest-rank percentile; 0 for none."
     return sorted(values)[-(-len(values)*q//100)-1] if values else 0
 
+def public_functions(
+    tree, # ast.Module
+)->list:  # of ast.FunctionDef
+    "Public functions of a module, and public methods and `__init__` of its public classes."
+    def _functions(nodes): return [n for n in nodes if isinstance(n, ast.FunctionDef)]
+    def _is_public(n): return not n.name.startswith('_')
+    classes = [n for n in tree.body if isinstance(n, ast.ClassDef) and _is_public(n)]
+    methods = [m for c in classes for m in _functions(c.body) if _is_public(m) or m.name=='__init__']
+    return [f for f in _functions(tree.body) if _is_public(f)] + methods
+
 def measure_source(
     source:str, # Python
 )->dict:        # name → number
@@ -26,7 +36,7 @@ def measure_source(
     lines = source.split('\n')
     nodes = list(ast.walk(tree))
     functions = [n for n in nodes if isinstance(n, ast.FunctionDef)]
-    public = [n for n in functions if not n.name.startswith('_')]
+    public = public_functions(tree)
     arguments = [a for f in public for a in f.args.args+f.args.kwonlyargs if a.arg not in ('self', 'cls')]
     lambdas = [n for n in nodes if isinstance(n, ast.Assign) and isinstance(n.value, ast.Lambda)]
     top = [n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
@@ -35,7 +45,7 @@ def measure_source(
         semicolons=len(_semicolons(source)), lambdas=len(lambdas), private=sum(n.startswith('_') for n in top),
         public=sum(not n.startswith('_') for n in top), arguments=len(arguments),
         documented=sum('#' in lines[a.lineno-1] for a in arguments), public_functions=len(public),
-        docstrings=sum(ast.get_docstring(f) is not None for f in public))
+        docstrings=sum(ast.get_docstring(f) is not None or f.name=='__init__' for f in public))
 
 def module_row(name, m):
     "One row of the table of modules."
