@@ -32,7 +32,7 @@ CAPTION_LENGTH = (1,60)  # words that a caption from geometry has at least and a
 def words_rows(
     rows:list,   # of dict, rows of the pose table
     n:int=2,     # captions of each pose of the split train; poses of other splits get one
-    seed:int=0,
+    seed:int=0,  # same seed, same captions
 )->list:         # of dict, rows of the kind `words`, one pose after the other
     "Captions from geometry for the poses of some rows."
     poses = list({r['pose_id']:r for r in rows}.values())
@@ -205,7 +205,7 @@ class SplitRows:
 
 def split_rows(
     table,             # pyarrow.Table, a pose table
-    split:str='train',
+    split:str='train', # 'train' or 'val'
 )->SplitRows:
     "The rows of one split."
     table = table.filter(np.array(table['split'].to_pylist())==split)
@@ -228,7 +228,7 @@ def _inverse_root_count(x):
     return counts[idx]**-.5
 
 def sampling_weights(
-    rows:SplitRows,
+    rows:SplitRows,          # the rows to weight
     source_shares:dict=None, # source → relative share; SOURCE_SHARES by default
     kind_shares:dict=None,   # kind of caption → relative share within a source; KIND_SHARES by default
 )->np.ndarray:               # (rows,) chances to be drawn, sum 1
@@ -249,7 +249,7 @@ def sampling_weights(
 
 # %% ../nbs/04a_dataset.ipynb #456bf333
 def summarize(
-    rows:SplitRows,
+    rows:SplitRows,     # of a training set
     weights:np.ndarray, # (rows,) from `sampling_weights`
 )->dict:                # rows, poses, captions: counts; sources, licences: by source; caption_kinds, drawn: by kind
     "What a training set is made of, as `training.json` records it."
@@ -375,7 +375,7 @@ class CaptionStates:
 
 # %% ../nbs/04a_dataset.ipynb #7db3f55c
 def save_caption_states(
-    states:CaptionStates,
+    states:CaptionStates, # one for each caption
     captions:list, # the captions they belong to, in order
     path,          # .safetensors file
 ):
@@ -420,7 +420,7 @@ def _encode_chunk(captions, encoder, batch_size, folder):
 def encode_captions(
     captions:list,  # of str, none twice
     encoder,        # a TextEncoder
-    batch_size:int=64,
+    batch_size:int=64, # captions encoded at once
     progress=iter,  # wraps the chunks of captions, for example tqdm
     cache=None,     # folder for finished states: what is there is not encoded again, and an interrupted run goes on
 )->CaptionStates:

@@ -107,7 +107,9 @@ class Batch:
 
     def __len__(self): return len(self.tokens)
 
-    def to(self, device):
+    def to(self,
+        device, # torch device or its name
+    ):          # Batch
         "The same on a device."
         tensors = {f.name:getattr(self, f.name) for f in fields(self)}
         return Batch(**{k:None if v is None else v.to(device) for k,v in tensors.items()})
@@ -154,7 +156,7 @@ def losses(
 def training_loss(
     parts:dict,          # from `losses`
     timestep,            # (B,) integers
-    config:TrainConfig,
+    config:TrainConfig,  # its weights
 ):                       # (B,) L of the objective
     "The objective, one number a sample."
     if config.anatomy not in ('naive','sound','none'):
@@ -172,12 +174,12 @@ def training_loss(
 _VAL_CHUNK = 250  # samples at once
 
 def val_losses(
-    model:Text2PoseModel,
+    model:Text2PoseModel, # on any device; its mode is kept
     data:TrainingSet,    # held-out poses
     states:CaptionStates, # of data.captions
     n:int=2000,          # samples
     with_text:bool=True, # False asks without words
-    seed:int=0,
+    seed:int=0,          # of the samples and their noise
 )->dict:                 # diffusion, anatomy, naive, total = diffusion + anatomy, and naive_last: naive at t = T-1
     "Losses on held-out poses: timesteps evenly spread, z-scored poses, nothing weighted."
     device = next(model.parameters()).device
@@ -233,8 +235,8 @@ class BaseTrainer:
     phases = ()  # of PHASES that a trainer trains
 
     def __init__(self,
-        config:TrainConfig,
-        data:TrainingSet,
+        config:TrainConfig,   # every setting of the run
+        data:TrainingSet,     # what is drawn from
         states:CaptionStates, # of data.captions
         val=None,             # (TrainingSet, CaptionStates) to measure on
         cpu:bool=False,       # stay on the CPU even if there is a GPU
@@ -256,15 +258,22 @@ class BaseTrainer:
 
     # what the trainers answer differently
 
-    def check(self, config, start):
+    def check(self,
+        config:TrainConfig, # as for `__init__`
+        start,              # likewise
+    ):
         "Refuse a configuration that this trainer cannot train."
         if config.phase not in self.phases:
             raise ValueError(f'{type(self).__name__} trains {", ".join(self.phases)}, not {config.phase!r}')
 
-    def freeze(self, model):
+    def freeze(self,
+        model:Text2PoseModel, # before training
+    ):
         "Fix the weights that are not to change."
 
-    def trained_part(self, model):
+    def trained_part(self,
+        model:Text2PoseModel, # the whole model
+    ):                        # nn.Module, the model itself or a part of it
         "The module that is trained."
         raise NotImplementedError
 
@@ -272,7 +281,9 @@ class BaseTrainer:
         "The next batch, on the CPU."
         raise NotImplementedError
 
-    def batch_losses(self, batch)->dict:
+    def batch_losses(self,
+        batch:Batch, # on the device, tokens augmented
+    )->dict:
         "Losses of a batch on the device, (B,) each: `loss`, which is minimised, and whatever the log should show."
         raise NotImplementedError
 
@@ -319,7 +330,9 @@ class BaseTrainer:
 
     # one step
 
-    def pieces(self, batch):
+    def pieces(self,
+        batch:Batch, # a whole batch
+    )->list:         # of Batch
         "Parts of a batch to compute at once, captions of like length together."
         cfg = self.config
         poses_per_caption = cfg.batch_size//len(batch)
@@ -327,7 +340,9 @@ class BaseTrainer:
         by_length = batch.mask.sum(1).argsort(stable=True)
         return [batch[k] for k in by_length.split(size)]
 
-    def augment_tokens(self, batch):
+    def augment_tokens(self,
+        batch:Batch, # on the device
+    )->Batch:
         "Drop some tokens (never the first) and add noise to the rest, so that captions are not learned by heart."
         cfg,g,device = self.config,self.generator,batch.tokens.device
         tokens,mask = batch.tokens,batch.mask
@@ -405,7 +420,9 @@ class BaseTrainer:
 
     # checkpoints
 
-    def save_checkpoint(self, path):
+    def save_checkpoint(self,
+        path, # .safetensors file
+    ):
         "Everything needed to go on, as one safetensors file."
         from safetensors.torch import save_file
         tensors = {f'model.{k}':v for k,v in self.inner.state_dict().items()}
@@ -419,7 +436,9 @@ class BaseTrainer:
             lr_schedule=lr_schedule)
         with atomic_path(path) as tmp: save_file(tensors, tmp, metadata={'state':json.dumps(state)})
 
-    def load_checkpoint(self, path):
+    def load_checkpoint(self,
+        path, # .safetensors file
+    ):
         "Go on where `save_checkpoint` left off; the configuration must be the same."
         tensors,state = _read_checkpoint(path)
         for key,now in json.loads(json.dumps(asdict(self.config))).items():
@@ -459,8 +478,8 @@ class BaseTrainer:
 
 # %% ../nbs/05_train.ipynb #b14b8309
 def draw_timesteps(
-    n_captions:int,
-    config:TrainConfig,
+    n_captions:int,            # captions of a batch
+    config:TrainConfig,        # noise_samples_per_caption, timestep_bias, num_train_timesteps
     generator:torch.Generator, # on the CPU
 ):                             # (n_captions, noise_samples_per_caption) integers, 0 to T-1, each row rising
     "Timesteps T·u^(1/timestep_bias), u uniform, one from each of r equal parts of its range."
@@ -529,7 +548,7 @@ class ReaderTrainer(BaseTrainer):
         return dict(loss=posecode_bce_loss(logits.float(), batch.margins>0, batch.stated))
 
 def make_trainer(
-    config:TrainConfig,
+    config:TrainConfig, # its phase decides
     *args,    # as for `BaseTrainer`
     **kwargs, # likewise
 )->BaseTrainer:
