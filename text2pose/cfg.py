@@ -62,7 +62,7 @@ def _check_prediction_type(prediction_type):
 
 def _signal_and_noise(alphas, timestep, x):
     "√ᾱ_t and √(1−ᾱ_t), shaped to multiply x, (B, 1, 1, …); timestep is (B,) or one number."
-    a = alphas.to(x.device)[timestep].to(x.dtype).view(-1, *[1]*(x.ndim-1))
+    a = alphas.to(x.dtype).to(x.device)[timestep].view(-1, *[1]*(x.ndim-1))
     return a.sqrt(), (1-a).sqrt()
 
 def add_noise(
