@@ -193,3 +193,10 @@ def test_a_reader_is_optional():
     pipe = Text2PosePipeline(model, HashEncoder())
     assert raw(pipe, 'arms raised', 2).shape==(2,22,3)
     with pytest.raises(ValueError, match='not taught to read'): pipe.read('arms raised')
+
+@pytest.mark.parametrize('device', ['cuda:99', 'foo'])
+def test_a_missing_device_leaves_the_pipeline_as_it_was(pipe, device):
+    expected = pipe('wave', 1, num_inference_steps=2).joints
+    with pytest.raises(ValueError, match=f'cannot be moved to {device}: [^\\n]*$'): pipe.to(device)
+    assert pipe.device==torch.device('cpu')
+    np.testing.assert_array_equal(pipe('wave', 1, num_inference_steps=2).joints, expected)

@@ -151,7 +151,7 @@ def test_more_steps_after_the_end():
     tiny = ('train', '--data', 't.parquet', '--batch-size', '4', '--cpu')
     run(*tiny, '--steps', '2', '--out', 'w')
     weights = Path('w/model.safetensors').read_bytes()
-    assert 'finished before, after 2 steps' in run(*tiny, '--steps', '2', '--out', 'w').stdout
+    assert 'already finished, after 2 steps' in run(*tiny, '--steps', '2', '--out', 'w').stdout
     for more in (['--steps','3'], ['--steps','2','--lr','0.01']):
         result = CliRunner().invoke(app, [*tiny, *more, '--out', 'w'])
         assert result.exit_code==1 and '--from w --out OTHER' in result.stderr and f'{more[-2]} was' in result.stderr

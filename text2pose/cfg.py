@@ -421,9 +421,12 @@ class Text2PosePipeline:
         dtype=None,  # torch dtype of the network, such as torch.bfloat16; sampler and normalization keep theirs
     ):               # the pipeline itself
         "Move to a device and, if given, a precision."
-        self.device = torch.device(device) if device is not None else self.device
-        self.dtype = dtype or self.dtype
-        self.model.to(self.device)
+        try:
+            target = self.device if device is None else torch.device(device)
+            self.model.to(target)
+        except (RuntimeError, AssertionError) as e:  # no such device here; the pipeline stays as it was
+            raise ValueError(f'the pipeline cannot be moved to {device}: {str(e).splitlines()[0]}') from None
+        self.device,self.dtype = target, dtype or self.dtype
         self.model.projection.to(self.dtype)  # mean and std stay in float32
         # diffusers' own `to` warns about models that must stay in float32; this one need not
         nn.Module.to(self.model.unet, self.dtype)

