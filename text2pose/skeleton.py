@@ -965,7 +965,7 @@ def nearest_with_lengths(
 
 # %% ../nbs/02_skeleton.ipynb #c0de0005
 _INSIDE = .999  # share of a cone's radius at which enforcement stops, so that rounding does not leave the cone
-_NO_SIDE = 150.  # degrees from the middle: a bend beyond runs back, to reach the middle at 180
+_NO_SIDE = 130.  # degrees from the middle, more than any cone has: a bend beyond runs back, to reach the middle at 180
 _SHORT_AIM = .5  # a bone whose target is nearer than this share of its length bends less
 
 def _radius(v, polygon):
@@ -975,20 +975,20 @@ def _radius(v, polygon):
     edge = polygon[(k+1)%_N_SECTORS]-start
     return _cross2(start, edge)/_cross2(v/_length(v)[...,None], edge)
 
-def _into_cone(d, length, pole, polygon):
+def _into_cone(d, length, pole, polygon, no_side=_NO_SIDE):
     "Unit directions inside a cone for bones of a length that start at the origin and aim at d (..., 3)."
     distance = _length(d)
     d = d/distance[...,None]
     v = _bend(d, pole)
     bend = _length(v)
-    has_side = ((180-bend)/(180-_NO_SIDE)).clamp(max=1)
+    has_side = ((180-bend)/(180-no_side)).clamp(max=1)
     has_aim = (distance/length/_SHORT_AIM).clamp(max=1)
     allowed = torch.minimum(bend, _INSIDE*_radius(v, polygon))*has_side*has_aim
     beyond = (allowed<bend-1e-9)[...,None]
     return torch.where(beyond, _unbend(v*(allowed/bend)[...,None], pole), d)
 
 # %% ../nbs/02_skeleton.ipynb #c0de0012
-_NO_TWIST_SIDE = 140.  # degrees: a twist of the trunk beyond runs back, as bends do
+_NO_TRUNK_SIDE = 110.  # degrees: a bend or twist of the trunk beyond runs back likewise; slower, as it moves the arms
 _GIRDLE_RANGE = 20.  # degrees beyond a limit that give a girdle its shape at rest altogether
 _KNEE_RANGE = 40.  # degrees of bend that count like a whole turn of the toes
 _TOES_ASIDE = .245  # how far toes may point against a bent knee; from .25 on it can count as bent backward
@@ -1015,7 +1015,7 @@ def _bend_trunk(x):
     pelvis = _pelvis_axes(x)
     up = _rotate(pelvis, _chest_axes(x)[:,2])
     i = _CONE_NAMES.index('trunk')
-    allowed = _into_cone(up, torch.ones_like(up[:,0]), _poles()[i].to(x), _corners(x)[i])
+    allowed = _into_cone(up, torch.ones_like(up[:,0]), _poles()[i].to(x), _corners(x)[i], _NO_TRUNK_SIDE)
     axis = _rotate_back(pelvis, _unit(torch.linalg.cross(up, allowed)))
     degrees = _angle(up, allowed)
     for joint in (3,6): x = _rotate_above(x, joint, axis, degrees/2)
@@ -1025,7 +1025,7 @@ def _untwist_trunk(x):
     "Bring the twist of the trunk inside."
     twist = _trunk_twist(x)
     most = joint_limits()['trunk_twist']-.1
-    has_side = ((180-twist.abs())/(180-_NO_TWIST_SIDE)).clamp(max=1)
+    has_side = ((180-twist.abs())/(180-_NO_TRUNK_SIDE)).clamp(max=1)
     allowed = twist.sign()*twist.abs().clamp(max=most)*has_side
     axis = _chest_axes(x)[:,2]
     for joint in (3,6): x = _rotate_above(x, joint, axis, (allowed-twist)/2)
