@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
 from .core import atomic_path, check_array, check_count, read_json
-from .data import JOINT_NAMES, N_JOINTS, PARENTS, POSE_DIM, bone_lengths, own_poses, table_joints
+from .data import JOINT_NAMES, N_JOINTS, PARENTS, POSE_DIM, bone_lengths, own_poses, table_joints, unit_vectors
 
 # %% ../nbs/01_clustering.ipynb #0fc0d454
 @functools.cache
@@ -504,19 +504,17 @@ _PART_BONES = dict(  # joints whose bones are taken in pelvis axes, and in chest
     left_arm=([],[18,20]),
     right_arm=([],[19,21]))
 
-def _unit(v): return v/np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-9)
-
 def _axes(left, up):
     "Three axes at right angles, (n, 3 axes, 3)."
-    x = _unit(left)
-    y = _unit(np.cross(up, x))
+    x = unit_vectors(left)
+    y = unit_vectors(np.cross(up, x))
     return np.stack([x, y, np.cross(x, y)], axis=1)
 
 def _way(x):
     "Which way the body is turned, (n, 9)."
     leg = _body_lengths()[[3,6]].sum()
     feet = x[:,[7,8]].mean(1)/leg
-    return np.concatenate([_unit(x[:,12]), _unit(x[:,1]-x[:,2]), feet], axis=1)
+    return np.concatenate([unit_vectors(x[:,12]), unit_vectors(x[:,1]-x[:,2]), feet], axis=1)
 
 def pose_parts(
     joints:np.ndarray, # (n, 22, 3), canonical, metres; broken poses are welcome, NaN are not
