@@ -3,6 +3,7 @@
 PYTHON ?= python3
 TORCH_INDEX ?=
 THREADS := $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$(( n > 1 ? n / 2 : 1 )))
+OMP_NUM_THREADS ?= $(THREADS)
 PIP := .venv/bin/python -m pip
 DEMO := "arms raised" "crouching" "golf swing" "a person walks forward" "kick with the left leg"
 
@@ -41,12 +42,12 @@ demo: install
 	env -u TEXT2POSE_DATA text2pose generate $(DEMO) -n 4 --seed 0 --out out/demo --format png,json
 
 notebooks: install-dev
-	OMP_NUM_THREADS=$(THREADS) nbdev_test --n_workers 2 --do_print $(if $(TEXT2POSE_DATA),--flags data)
+	OMP_NUM_THREADS=$(OMP_NUM_THREADS) nbdev_test --n_workers 2 --do_print $(if $(TEXT2POSE_DATA),--flags data)
 
 test: install-dev
 	python tools/check_tree.py
 	@$(MAKE) --no-print-directory notebooks
-	OMP_NUM_THREADS=$(THREADS) python -m pytest -n 2 --dist loadfile -v
+	OMP_NUM_THREADS=$(OMP_NUM_THREADS) python -m pytest -n 2 --dist loadfile -v
 
 figures: install-dev demo
 	cp out/demo/poses.png figures/demo.png
