@@ -247,8 +247,8 @@ _BODY_METRES = 4.21   # sum of all bones of the body that the tables are made fo
 _BODY_POINTS = dict(  # the joint that a point hangs on, and its place: outward (then there are two), forward, up, metres
     seat=('pelvis',.05,-.012,-.03), flank=('spine1',.045,.005,0), ribs=('spine2',.052,.01,0), breast=('spine3',.066,.02,0),
     bowl=('pelvis',0,-.005,-.02), belly=('spine1',0,.015,0), core=('spine2',0,.015,0), sternum=('spine3',0,.02,.02),
-    root=('neck',.03,-.006,-.035), skull=('head',0,.002,.092), jaw=('head',0,.05,.012), crown=('head',0,-.012,.108),
-    nape=('head',0,-.035,.05), bridge=('head',0,.086,.072), nose=('head',0,.11,.04), eye=('head',.032,.085,.07),
+    root=('neck',.03,-.006,-.035), skull=('head',0,.002,.092), jaw=('head',0,.053,.012), crown=('head',0,-.012,.108),
+    nape=('head',0,-.035,.05), bridge=('head',0,.087,.072), nose=('head',0,.104,.042), eye=('head',.032,.085,.07),
     ear=('head',.083,.005,.055), calf=('knee',0,-.01,-.13), heel=('ankle',0,-.04,-.048), toes=('foot',.008,.055,-.006),
     palm=('wrist',0,0,.06), fingers=('wrist',0,0,.15))
 _BODY_PARTS = [       # from one point to another, the radius at each in metres, the colour; * stands for left and right
@@ -325,8 +325,8 @@ def _capsule_front(u, v, a, b, ra, rb):
         q = C+t*(2*B+t*A)
         return np.where(q>0, a[2]+t*dw+np.sqrt(np.maximum(q, 0)), _NOTHING)
     t = -B/A
-    lowest = (C+B*t)/(A*(A-dw*dw) or 1)
-    t = np.clip(t-np.sign(A)*dw*np.sqrt(np.maximum(lowest, 0)), 0, 1)
+    square = (C+B*t)/(A*(A-dw*dw) or 1)
+    t = np.clip(t-np.sign(A)*dw*np.sqrt(np.maximum(square, 0)), 0, 1)
     z = depth(t)
     for end in (0,1) if A>0 else ():
         ball = depth(np.float32(end))
@@ -336,14 +336,14 @@ def _capsule_front(u, v, a, b, ra, rb):
 
 # %% ../nbs/00_data.ipynb #3c1955fc
 _FILLET, _OUTLINE = .04, .045  # metres: depths over which normals mix, and a jump of depth that makes a line
-_PAPER = .976                  # brightness of the background
 _HALO = .035                   # metres: what is nearer at this distance darkens
-_INK = np.float32(.42)         # brightness of a line, as a share
-_LIGHT = np.float32([-.45,.68,.58])         # unit vector to the light: right, up, towards the camera
-_MIRRORED = np.float32([-.253,.382,.889])   # unit vector half way between the light and the camera: there it gleams
+_PAPER, _INK = .976, np.float32(.42)               # brightness of the background; of a line, as a share
+_AMBIENT, _SKY, _LAMP, _GLOSS = .58, .1, .46, .1   # light from all around, more of it from above, of the lamp; gleam
+_LIGHT = np.float32([-.45,.68,.58])                # unit vector to the lamp: right, up, towards the camera
+_MIRRORED = np.float32([-.253,.382,.889])          # unit vector half way between lamp and camera: there it gleams
 
 def _z_buffer(u, v, ends, radii, scale):
-    "Depth (h, w), lean of the normal (2, h, w) and number of the capsule (h, w) in front at every pixel; all in pixels."
+    "Depth (h, w), lean of the normal (2, h, w) and number (h, w) of the capsule in front, at every pixel; in pixels."
     z = np.full((v.size,u.size), _NOTHING)
     normal = np.zeros((2,*z.shape), np.float32)
     which = np.zeros(z.shape, np.uint8)
@@ -370,14 +370,24 @@ def _lit(z, normal, which, palette, scale):
             jump = np.roll(z, step, (0,1))-z
             if reach==2: line |= jump<-_OUTLINE
             else: behind += np.clip(jump-.012, 0, .06)
-    right,up = normal[:,body]
+    at = np.flatnonzero(body)
+    right,up = normal.reshape(2, -1)[:,at]
+    line,behind = line.ravel()[at],behind.ravel()[at]
     normal = np.stack([right, up, np.sqrt(np.maximum(1-right**2-up**2, 0))])
     gloss = np.maximum(_MIRRORED@normal, 0)**2
     for _ in range(4): gloss *= gloss
-    light = (.58+.1*up+.46*np.maximum(_LIGHT@normal, 0))*(1-1.3*behind[body])*np.where(line[body], _INK, 1)
-    out = np.zeros((*z.shape,3), np.float32)
-    out[body] = palette[which[body]]*light[:,None]+(.1*gloss*~line[body])[:,None]
-    return out, body.astype(np.float32)
+    light = (_AMBIENT+_SKY*up+_LAMP*np.maximum(_LIGHT@normal, 0))*(1-1.3*behind)*np.where(line, _INK, 1)
+    out = np.zeros((z.size,3), np.float32)
+    out[at] = palette[which.ravel()[at]]*light[:,None]+(_GLOSS*gloss*~line)[:,None]
+    return out.reshape(*z.shape, 3), body.astype(np.float32)
+
+def _mannequin(u, v, ends, radii, palette, scale):
+    "Colours (h, w, 3) and cover (h, w) of capsules at pixels u (w,), v (h,): made at twice the size, then averaged."
+    u,v = (np.float32(2*p[:,None]+halves).ravel() for p,halves in ((u,[-.5,.5]), (v,[.5,-.5])))
+    radii = np.maximum(2*radii, .7)  # never too thin to be seen
+    found = _z_buffer(u[None], v[:,None], np.float32(2*ends), np.float32(radii), np.float32(2*scale))
+    layers = _lit(*found, palette, np.float32(2*scale))
+    return [sum(a[i::2,j::2] for i in (0,1) for j in (0,1))/4 for a in layers]
 
 # %% ../nbs/00_data.ipynb #81554b98
 def _floor_picture(u, v, ends, radii, azim, elev):
@@ -387,14 +397,14 @@ def _floor_picture(u, v, ends, radii, azim, elev):
     r = (radii[:,0]+t*(radii[:,1]-radii[:,0])).ravel()
     height = centres[:,2]-r
     floor = height.min()
-    height = height-floor
-    flat,_ = project(centres*[1,1,0], azim, 90)  # from above: metres to the right and away from the camera
+    flat = project(centres*[1,1,0], azim, 90)[0].astype(np.float32)  # from above: to the right, and away from us
+    r,height = np.float32(r),np.float32(height-floor)
     slope = float(np.sin(np.radians(elev)))
     slope = slope if abs(slope)>1e-3 else 1e-3  # at eye level the floor is a line
     x,y = u, (v-float(floor*np.cos(np.radians(elev))))/slope
     def spots(width, dark):
         along = [np.exp(-((p[:,None]-c)/width)**2/2) for p,c in zip((x,y), flat.T)]
-        return (along[1]*dark).astype(np.float32)@along[0].T.astype(np.float32)
+        return (along[1]*dark)@along[0].T
     wide = r+.3*height
     shadow = spots(wide, .07*(r/wide)**2*np.exp(-height/.8)) + spots(.7*r+.1*height, .5*np.exp(-height/.04))
     middle = np.float32((flat.max(0)+flat.min(0))/2)
@@ -418,10 +428,14 @@ def draw_body(
 )->np.ndarray:            # (height, width, 3) uint8, RGB
     "Picture of one pose as a shaded mannequin: subject's left blue, right red."
     from matplotlib.colors import to_rgb
-    x = np.clip(_checked(joints, (N_JOINTS,3), 'joints of draw_body'), -1e6, 1e6)
+    x = _checked(joints, (N_JOINTS,3), 'joints of draw_body')
+    x = x/max(1, np.abs(x).max()/1e6)  # a body of a million metres looks like any larger one
+    azim,elev = _checked((azim,elev), (2,), 'azim and elev')
     if face is not None:
         face = unit_vectors(_checked(face, (3,), 'face'))
         if not face.any(): raise ValueError('face must be a direction, found a vector of length 0')
+    if np.shape(size)!=(2,): raise ValueError(f'size must be a width and a height, got {size!r}')
+    if not 0<extent<1e6: raise ValueError(f'extent must be a length in metres above 0, got {extent!r}')
     w,h = (check_count('width and height of draw_body', n, low=16, high=4096) for n in size)
     ends,radii,names = _body_capsules(x, face)
     xy,away = project(ends, azim, elev)
@@ -432,16 +446,12 @@ def draw_body(
     picture = np.full((h,w), _PAPER, np.float32)
     if floor: picture = _floor_picture(u/scale+middle[0], v/scale+middle[1], ends, radii, azim, elev)
     picture = np.repeat(picture[...,None], 3, axis=-1)
-    cols,rows = (np.abs(p)<=scale*e/2+2 for p,e in zip((u,v), extents))  # the rest of the picture is floor
-    box = np.ix_(rows, cols)
-    ends = 2*scale*np.concatenate([xy-middle, (away.mean()-away)[...,None]], -1)
-    radii = np.maximum(2*scale*radii, .7)                                # never too thin to be seen
-    u,v = ((2*p[i][:,None]+[-.5,.5]).astype(np.float32) for p,i in ((u,cols),(-v,rows)))
-    z,normal,which = _z_buffer(u.reshape(1,-1), -v.reshape(-1,1), np.float32(ends), np.float32(radii), np.float32(2*scale))
+    cols,rows = (np.abs(p)<=scale*e/2+2 for p,e in zip((u,v), extents))                  # all around is only floor
+    camera = np.concatenate([xy-middle, (away.mean()-away)[...,None]], -1)
     palette = np.float32([to_rgb(_BODY_COLORS[name]) for name in names])
-    lit,body = _lit(z, normal, which, palette, np.float32(2*scale))
-    lit,body = (sum(a[i::2,j::2] for i in (0,1) for j in (0,1))/4 for a in (lit,body))
-    picture[box] = picture[box]*(1-body)[...,None]+lit
+    body,cover = _mannequin(u[cols], v[rows], scale*camera, scale*radii, palette, scale)
+    box = np.ix_(rows, cols)
+    picture[box] = picture[box]*(1-cover)[...,None]+body
     return (picture.clip(0, 1)*255+.5).astype(np.uint8)
 
 # %% ../nbs/00_data.ipynb #2555baec
@@ -459,7 +469,11 @@ def plot_bodies(
     "Draw a grid of poses as bodies, row by row."
     import matplotlib.pyplot as plt
     joints,n_cols,n_rows = _pose_grid(joints, n_cols, 'plot_bodies')
+    for name,given in (('titles',titles),('faces',faces)):
+        if given is not None and len(given)!=len(joints):
+            raise ValueError(f'{name} must be one per pose: {len(joints)} poses, got {len(given)}')
     cameras = [_camera(view) for view in views]
+    if not cameras: raise ValueError('plot_bodies needs at least one view')
     w,h = round(.8*size*dpi),round(size*dpi)
     wide,gap,top = w*len(cameras), 4, round(.3*dpi) if suptitle else 0  # pixels
     titles = [] if titles is None else [t or '' for t in titles]
