@@ -27,7 +27,7 @@ def main(
         titles = [p.name.replace('_',' ')+(' (val)' if p.split=='val' else '') for p in some]
         fig = plot_bodies(joints, titles, n_cols=6, size=1.7, dpi=80, suptitle=f'{file}: {len(some)} poses')
         fig.canvas.draw()
-        Image.fromarray(np.asarray(fig.canvas.buffer_rgba())).convert('RGB').quantize(48).save(path, optimize=True)
+        Image.fromarray(np.asarray(fig.canvas.buffer_rgba())).convert('RGB').quantize(128).save(path, optimize=True)
         plt.close(fig)
         print(f'{path.name}: {len(some)} poses, {path.stat().st_size//1024} KB')
 
