@@ -353,6 +353,7 @@ def _z_buffer(u, v, ends, radii, scale):
         cols = slice(*np.searchsorted(u[0], (low[0],high[0])))
         new,*lean = _capsule_front(u[:,cols], v[rows], a, b, ra, rb)
         old,n = z[rows,cols],normal[:,rows,cols]
+        if (new<old-_FILLET*scale).all(): continue  # hidden
         facing = np.maximum((1-lean[0]**2-lean[1]**2)*(1-n[0]**2-n[1]**2), 0)  # no fillet at a silhouette
         share = np.clip(.5+.5*(new-old)/(_FILLET*scale*facing+1e-3), 0, 1)*(new>_NOTHING)
         for k in (0,1): n[k] += share*(lean[k]-n[k])
@@ -365,11 +366,15 @@ def _lit(z, normal, which, palette, scale):
     body = z>_NOTHING
     z = np.where(body, z, z[body].min()-scale)/scale
     behind,line = np.zeros_like(z), np.zeros_like(body)
-    for reach in (2, max(3, int(_HALO*scale))):
-        for step in ((0,reach),(0,-reach),(reach,0),(-reach,0)):
-            jump = np.roll(z, step, (0,1))-z
-            if reach==2: line |= jump<-_OUTLINE
-            else: behind += np.clip(jump-.012, 0, .06)
+    reach = max(3, int(_HALO*scale))
+    for _ in range(2):  # a pixel and one to its right, then one below it
+        z,line,behind = z.T,line.T,behind.T
+        jump = z[2:]-z[:-2]
+        line[2:] |= jump>_OUTLINE
+        line[:-2] |= jump<-_OUTLINE
+        jump = z[reach:]-z[:-reach]
+        behind[:-reach] += np.clip(jump-.012, 0, .06)
+        behind[reach:] += np.clip(-.012-jump, 0, .06)
     at = np.flatnonzero(body)
     right,up = normal.reshape(2, -1)[:,at]
     line,behind = line.ravel()[at],behind.ravel()[at]
@@ -402,16 +407,20 @@ def _floor_picture(u, v, ends, radii, azim, elev):
     slope = float(np.sin(np.radians(elev)))
     slope = slope if abs(slope)>1e-3 else 1e-3  # at eye level the floor is a line
     x,y = u, (v-float(floor*np.cos(np.radians(elev))))/slope
+    middle = np.float32((flat.max(0)+flat.min(0))/2)
+    radius = float(max(.5, np.linalg.norm(np.ptp(flat, axis=0))/2+.2))
+    near = np.abs(y-middle[1])<radius+.5           # rows of the picture with a floor
+    y = y[near]
     def spots(width, dark):
         along = [np.exp(-((p[:,None]-c)/width)**2/2) for p,c in zip((x,y), flat.T)]
         return (along[1]*dark)@along[0].T
     wide = r+.3*height
     shadow = spots(wide, .07*(r/wide)**2*np.exp(-height/.8)) + spots(.7*r+.1*height, .5*np.exp(-height/.04))
-    middle = np.float32((flat.max(0)+flat.min(0))/2)
-    radius = float(max(.5, np.linalg.norm(np.ptp(flat, axis=0))/2+.2))
     soft = max(.03, float(u[1]-u[0])/abs(slope))       # a pixel of rim, at least
     disc = np.clip((radius-np.hypot(x-middle[0], y[:,None]-middle[1]))/soft+.5, 0, 1)
-    return (_PAPER-.08*disc)*(.4+.6*np.exp(-shadow))
+    picture = np.full((v.size,u.size), _PAPER, np.float32)
+    picture[near] = (_PAPER-.08*disc)*(.4+.6*np.exp(-shadow))
+    return picture
 
 def _checked(x, shape, where):
     "Positions or directions as float64; one sentence if they are none."
@@ -446,12 +455,12 @@ def draw_body(
     picture = np.full((h,w), _PAPER, np.float32)
     if floor: picture = _floor_picture(u/scale+middle[0], v/scale+middle[1], ends, radii, azim, elev)
     picture = np.repeat(picture[...,None], 3, axis=-1)
-    cols,rows = (np.abs(p)<=scale*e/2+2 for p,e in zip((u,v), extents))                  # all around is only floor
+    cols,rows = (np.flatnonzero(np.abs(p)<=scale*e/2+2) for p,e in zip((u,v), extents))  # all around is only floor
     camera = np.concatenate([xy-middle, (away.mean()-away)[...,None]], -1)
     palette = np.float32([to_rgb(_BODY_COLORS[name]) for name in names])
     body,cover = _mannequin(u[cols], v[rows], scale*camera, scale*radii, palette, scale)
-    box = np.ix_(rows, cols)
-    picture[box] = picture[box]*(1-cover)[...,None]+body
+    there = picture[rows[0]:rows[-1]+1,cols[0]:cols[-1]+1]
+    there[...] = there*(1-cover)[...,None]+body
     return (picture.clip(0, 1)*255+.5).astype(np.uint8)
 
 # %% ../nbs/00_data.ipynb #2555baec
