@@ -5,8 +5,8 @@ import numpy as np, pyarrow as pa, pyarrow.parquet as pq, pytest, torch
 
 from text2pose.data import (
     JOINT_NAMES, MIRROR_IDX, N_JOINTS, POSE_COLUMNS, POSE_DIM, RULES, Report, bone_lengths, body_axes, canonical,
-    canonicalize, distinct_frames, frame_faults, good_frames, heading, is_t_pose, mirror, own_poses, own_rows,
-    plot_pose, plot_poses, plot_sequence, pose_faults, pose_table, read_pose_table, restore, rotate_z, table_from_parts,
+    distinct_frames, draw_body, frame_faults, good_frames, heading, is_t_pose, joint_idx, mirror, own_poses, own_rows,
+    plot_bodies, plot_pose, plot_poses, plot_sequence, plot_views, pose_faults, pose_table, read_pose_table, rotate_z,
     table_joints, table_report, with_report, write_pose_table)
 
 OWN = {p['name']:p['joints'] for p in own_poses()}
@@ -39,20 +39,17 @@ def test_heading_turns_with_the_body(rng):
     assert np.abs((off+np.pi)%(2*np.pi)-np.pi).max()<1e-5
     assert np.abs(canonical(rotate_z(x, angles))-x).max()<1e-5
 
-def test_canonicalize_bad_input():
+def test_canonical_bad_input():
     for shape in ((22,2), (21,3), (66,), (3,)):
-        with pytest.raises(ValueError, match='poses must have shape'): canonicalize(np.zeros(shape))
-    with pytest.raises(ValueError, match='in pose 3 all joints lie in one point'):
-        canonicalize(np.concatenate([POSES[:3], STAND[None]*0]), mean_bone=.2)
-    assert (canonicalize(STAND*0)[0]==0).all()  # without a size to reach nothing has to be divided
+        with pytest.raises(ValueError, match='poses must have shape'): canonical(np.zeros(shape))
+    assert (canonical(STAND*0)==0).all()
 
 @pytest.mark.parametrize('shape', [(22,3), (0,22,3), (4,22,3), (2,3,22,3)])
-def test_canonicalize_any_number(rng, shape):
+def test_canonical_any_number(rng, shape):
     x = STAND+rng.normal(size=shape)*.01+5
-    for mean_bone in (None,.2):
-        poses,placement = canonicalize(x, mean_bone)
-        assert poses.shape==shape and poses.dtype==np.float32
-        assert np.allclose(restore(poses, placement), x, atol=1e-5)
+    poses = canonical(x)
+    assert poses.shape==shape and poses.dtype==np.float32 and (poses[...,0,:]==0).all()
+    assert np.allclose(bone_lengths(poses), bone_lengths(x), atol=1e-5)
 
 @pytest.mark.parametrize('library', [np.asarray, torch.from_numpy])
 def test_mirror_leaves_its_input_alone(library):
@@ -160,6 +157,123 @@ def test_sequence_of_a_list(plt, library):
     assert len(fig.axes[0].lines)==2*len(ghostless.axes[0].lines)==2*(N_JOINTS-1)
     assert len(plot_sequence(run[:3], n=10).axes)==3
 
+# Bodies
+
+FRONT, BEHIND = dict(azim=0, elev=0), dict(azim=180, elev=0)
+
+def _is_blue(picture): return picture[...,2].astype(int)-picture[...,0]>40
+
+def _is_red(picture): return picture[...,0].astype(int)-picture[...,1]>55  # skin: less than 50
+
+def _middle_column(mask): return np.flatnonzero(mask.any(0)).mean()
+
+@pytest.mark.parametrize('size', [(240,300), (101,57), (16,16)])
+def test_body_picture(size):
+    picture = draw_body(STAND, size=size)
+    assert picture.shape==(size[1],size[0],3) and picture.dtype==np.uint8
+    assert np.array_equal(picture, draw_body(torch.from_numpy(STAND), size=size))
+    assert len(np.unique(picture.reshape(-1,3), axis=0))>20
+
+def test_left_is_blue_and_on_its_side():
+    for view,sign in ((FRONT,1),(BEHIND,-1)):
+        picture = draw_body(STAND, **view)
+        assert sign*(_middle_column(_is_blue(picture))-_middle_column(_is_red(picture)))>20
+    flipped = draw_body(mirror(STAND), **FRONT)
+    assert np.abs(_is_blue(flipped).sum()/_is_blue(draw_body(STAND, **FRONT)).sum()-1)<.05
+
+def test_what_is_in_front_hides():
+    "A left forearm held before the chest is seen from the front only; one behind the back from behind only."
+    for y in (-.25,.25):
+        x = STAND.astype(np.float64)
+        x[[joint_idx(f'left_{j}') for j in ('elbow','wrist')]] = [[.12,y,.3],[-.02,y,.3]]
+        seen = {name:_is_blue(draw_body(x, **view, extent=2)) for name,view in (('front',FRONT),('behind',BEHIND))}
+        middle = {name:mask[70:105,118:122].sum() for name,mask in seen.items()}
+        assert (middle['front']>20 and middle['behind']==0) if y<0 else (middle['behind']>20 and middle['front']==0)
+
+def _below_left_foot(x):
+    "Brightness of the floor from the lowest blue pixel of the picture downwards."
+    picture = draw_body(x, azim=0, elev=20, size=(480,600))
+    row,col = np.argwhere(_is_blue(picture))[-1]
+    return picture[row+4:row+120,col].mean(-1)
+
+def test_a_lifted_foot_floats():
+    "The shadow touches a foot that stands; below one 15 cm up there is lit floor first."
+    lifted = STAND.copy()
+    lifted[[joint_idx(f'left_{j}') for j in ('knee','ankle','foot')],2] += .15
+    standing,floating = _below_left_foot(STAND),_below_left_foot(lifted)
+    assert standing.argmin()<6 and standing.min()<standing.max()-40
+    assert floating.argmin()>15 and floating[0]>floating.min()+4
+
+def test_trunk_follows_the_spine():
+    "Seen from the side, a spine joint that is pushed 10 cm back moves the back by about as much."
+    def back(x):
+        picture = draw_body(x, azim=90, elev=0, size=(480,600), floor=False)
+        rows,cols = np.nonzero(picture.min(-1)<235)
+        top,bottom = rows.min(),rows.max()
+        waist = (rows>top+.3*(bottom-top))&(rows<top+.42*(bottom-top))
+        heel = rows>bottom-5
+        return (cols[waist].max()-cols[heel].max())/(bottom-top)*1.77
+    bent = STAND.copy()
+    bent[joint_idx('spine1'),1] += .1
+    assert .07<back(bent)-back(STAND)<.12
+
+def test_face_looks_where_it_is_told():
+    "From the side that it looks to there is more skin than hair, from behind more hair."
+    def skin(face, azim):
+        r,g,b = draw_body(STAND, azim, 0, (480,600), face=face)[:100].astype(int).transpose(2,0,1)
+        return ((r-b>40)&(r-g<55)).sum()
+    for face,azim in (((0,-1,0),0), ((1,0,0),90), ((0,5,0),180)):
+        assert skin(face, azim)>2*skin(face, azim+180)
+    assert np.array_equal(draw_body(STAND, face=(0,-1,0)), draw_body(STAND, face=(0,-7.,0)))
+
+AWKWARD = {
+    'a point':STAND*0, 'far away':STAND*0+1e9, 'tiny':STAND*1e-6, 'huge':STAND*1e5, 'largest':STAND*1e38,
+    'flat':STAND*[1,1,0], 'a line':STAND*[0,0,1], 'upside down':STAND*[1,-1,-1],
+    'no spine':np.where(np.isin(np.arange(22), [3,6,9])[:,None], 0, STAND),
+    'noise':np.random.default_rng(0).normal(size=(22,3))}
+
+@pytest.mark.parametrize('name', AWKWARD)
+@pytest.mark.filterwarnings('error')
+def test_any_finite_pose_has_a_picture(name):
+    x = AWKWARD[name].astype(np.float64)
+    for azim,elev in ((35,12),(90,0),(0,90),(0,-90),(200,-20)):
+        picture = draw_body(x, azim, elev)
+        assert picture.std()>0 and np.array_equal(picture, draw_body(x, azim, elev))
+        assert (_is_blue(picture)|_is_red(picture)|(picture.max(-1)<150)).any()  # there is a body
+
+@pytest.mark.parametrize('change,says', [
+    (dict(joints=STAND[:21]), r'joints of draw_body must have shape \(22, 3\), found \(21, 3\)'),
+    (dict(joints=STAND*np.nan), 'joints of draw_body holds 66 NaN'),
+    (dict(joints='x'), 'must hold an array of numbers'),
+    (dict(face=(0,0,0)), 'face must be a direction'), (dict(face=(0,1)), r'face must have shape \(3\)'),
+    (dict(azim=np.inf), 'azim and elev holds 1 NaN'), (dict(size=(240,8)), 'a whole number of at least 16'),
+    (dict(size=(240.5,300)), 'a whole number of at least 16'), (dict(size=(9,)*3), 'size'), (dict(extent=0), 'extent')])
+def test_body_bad_input(change, says):
+    with pytest.raises(ValueError, match=says) as e: draw_body(**{'joints':STAND, **change})
+    assert '\n' not in str(e.value)
+
+def test_grid_of_bodies(plt):
+    fig = plot_bodies(POSES[:5], list('abcde'), n_cols=3, size=1., suptitle='five', faces=np.tile([0,-1.,0], (5,1)))
+    assert [ax.get_title() for ax in fig.axes]==list('abcde')
+    assert fig.axes[0].images[0].get_array().shape==(100,160,3)  # two views beside each other
+    boxes = [ax.get_window_extent() for ax in fig.axes]
+    assert all(abs(b.width-160)<.5 and abs(b.height-100)<.5 for b in boxes)  # a pixel for a pixel
+    assert boxes[3].y1<boxes[0].y0 and boxes[0].x1<boxes[1].x0
+    assert len(plot_bodies(POSES[:0]).axes)==1  # no pose, an empty picture
+    assert plot_bodies(POSES[:1], views=['front']).axes[0].images[0].get_array().shape==(200,160,3)
+
+@pytest.mark.parametrize('change,says', [
+    (dict(joints=STAND), r'plot_bodies draws poses of shape \(n, 22, 3\)'),
+    (dict(views=['left']), "no view is called 'left'"),
+    (dict(views=[]), 'at least one view'), (dict(titles=['a']), 'titles must be one per pose: 2 poses, got 1'),
+    (dict(faces=np.zeros((1,3))), 'faces must be one per pose'), (dict(joints=POSES[:2]*np.nan), '66 NaN')])
+def test_grid_of_bodies_bad_input(plt, change, says):
+    with pytest.raises(ValueError, match=says): plot_bodies(**{'joints':POSES[:2], **change})
+
+def test_views_by_name(plt):
+    with pytest.raises(ValueError, match="no view is called 'left'; the views are front, side, behind, above, three-q"):
+        plot_views(STAND, ['left'])
+
 # Reports and tables
 
 def test_report():
@@ -243,14 +357,3 @@ def test_unreadable_report(table, stored):
     "A broken report does not make the poses unreadable."
     assert table_report(table.replace_schema_metadata({'text2pose':stored}))==Report()
     assert table_report(with_report(table, None))==Report()
-
-def test_broken_part_stops_a_build(tmp_path):
-    "A part that cannot be read is named; it is neither skipped nor silently made again."
-    def job(): return own_rows()[:1], Report()
-    table_from_parts([job,job], tmp_path)
-    (tmp_path/'00001.parquet').write_bytes(b'')
-    with pytest.raises(ValueError, match='00001.parquet is not a readable Parquet'):
-        table_from_parts([job,job], tmp_path)
-
-def test_no_parts():
-    assert table_from_parts([]).equals(pose_table([]))

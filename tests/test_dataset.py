@@ -7,8 +7,9 @@ from typer.testing import CliRunner
 from text2pose import dataset
 from text2pose.atlas import atlas_rows
 from text2pose.cli import app
-from text2pose.data import own_poses, pose_table, read_pose_table, table_joints, table_report
-from text2pose.dataset import CaptionStates, TrainingSet, build_table, sampling_weights, split_rows, words_rows
+from text2pose.data import Report, own_poses, own_rows, pose_table, read_pose_table, table_joints, table_report
+from text2pose.dataset import (
+    CaptionStates, TrainingSet, build_table, sampling_weights, split_rows, table_from_parts, words_rows)
 
 BUILD = ('data', 'build', '--preset', 'humanml3d', '--humanml3d', 'h', '--out')
 SMALL = dict(n_words=0, n_variations=1, n_compositions=0)
@@ -169,3 +170,14 @@ def test_caption_states_are_cut_to_what_is_asked():
     for a,b in zip(states.as_list(), some): assert torch.equal(a.float(), b)
     tokens,mask = states(torch.tensor([1,0]), 'cpu')
     assert tokens.shape==(2,3,4) and mask.sum(1).tolist()==[1,3] and tokens.dtype==torch.float32
+
+def test_broken_part_stops_a_build(tmp_path):
+    "A part that cannot be read is named; it is neither skipped nor silently made again."
+    def job(): return own_rows()[:1], Report()
+    table_from_parts([job,job], tmp_path)
+    (tmp_path/'00001.parquet').write_bytes(b'')
+    with pytest.raises(ValueError, match='00001.parquet is not a readable Parquet'):
+        table_from_parts([job,job], tmp_path)
+
+def test_no_parts():
+    assert table_from_parts([]).equals(pose_table([]))

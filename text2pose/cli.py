@@ -512,17 +512,17 @@ def data_show(
     "Draw some poses of a file."
     with _usage_errors():
         from text2pose.core import check_count
-        from text2pose.export import SHEET_CELLS, SHEET_COLUMNS
+        from text2pose.export import SHEET_CELLS
         check_count('-n', n, high=SHEET_CELLS)
         _check_picture(out)
     with _file_errors():
         import numpy as np
-        from text2pose.data import plot_poses
+        from text2pose.export import plot_sheet
         joints,titles = _load_any(path)
         keep = np.linspace(0, len(joints)-1, min(n, len(joints))).astype(int)
         titles = [f'{i}: {titles[i][:40]}' for i in keep]
         _check_output(out)
-        _save_picture(lambda: plot_poses(joints[keep], titles, n_cols=SHEET_COLUMNS, size=2., dpi=100), out)
+        _save_picture(lambda: plot_sheet(joints[keep], titles), out)
         typer.echo(f'{len(keep)} of {len(joints)} poses')
 
 # %% ../nbs/06b_cli.ipynb #1f3a6c1f
@@ -622,9 +622,12 @@ def atlas_show(
         if out is not None: _check_picture(out)
     with _file_errors():
         from text2pose.atlas import atlas_joints, describe_pose
-        from text2pose.data import plot_views
+        from text2pose.data import plot_bodies
         typer.echo(describe_pose(name, folder))
-        if out is not None: _save_picture(lambda: plot_views(atlas_joints(name, folder=folder)[0]), _check_output(out))
+        if out is None: return
+        views = ('three-quarter','side','behind','above')
+        joints = atlas_joints(name, folder=folder)
+        _save_picture(lambda: plot_bodies(joints, [name], views, size=3.), _check_output(out))
 
 @atlas_app.command('check')
 def atlas_check(

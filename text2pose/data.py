@@ -5,12 +5,11 @@
 # %% auto #0
 __all__ = ['JOINT_NAMES', 'PARENTS', 'N_JOINTS', 'POSE_DIM', 'KINEMATIC_TREE', 'MIRROR_IDX', 'LEFT_COLOR', 'RIGHT_COLOR',
            'TRUNK_COLOR', 'GHOST_COLOR', 'VIEWS', 'RULES', 'CAPTION_KINDS', 'POSE_COLUMNS', 'joint_idx',
-           'z_up_from_y_up', 'y_up_from_z_up', 'own_poses', 'bone_lengths', 'mirror', 'project', 'plot_pose',
-           'plot_poses', 'plot_views', 'plot_sequence', 'unit_vectors', 'body_axes', 'heading', 'rotate_z', 'Placement',
-           'canonicalize', 'restore', 'canonical', 'pose_faults', 'Caption', 'Clip', 'own_clips', 'Report', 'is_t_pose',
+           'z_up_from_y_up', 'y_up_from_z_up', 'own_poses', 'unit_vectors', 'bone_lengths', 'mirror', 'project',
+           'plot_pose', 'plot_poses', 'plot_views', 'plot_sequence', 'draw_body', 'plot_bodies', 'body_axes', 'heading',
+           'rotate_z', 'canonical', 'pose_faults', 'Caption', 'Clip', 'own_clips', 'Report', 'is_t_pose',
            'frame_faults', 'good_frames', 'distinct_frames', 'chain_integrity', 'pose_schema', 'with_report',
-           'table_report', 'pose_table', 'table_joints', 'own_rows', 'write_pose_table', 'read_pose_table',
-           'table_from_parts']
+           'table_report', 'pose_table', 'table_joints', 'own_rows', 'write_pose_table', 'read_pose_table']
 
 # %% ../nbs/00_data.ipynb #1a9d9b7a
 import json, textwrap
@@ -18,7 +17,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
-from .core import asset, atomic_path, check_array, read_json
+from .core import asset, atomic_path, check_array, check_count, read_json
 
 # %% ../nbs/00_data.ipynb #885e540b
 JOINT_NAMES = ('pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot '
@@ -58,6 +57,12 @@ def own_poses(
     "The hand-written poses that ship with the package."
     poses = read_json(asset('poses.json'))['poses']
     return [{**p, 'joints':np.array(p['joints'], dtype=np.float32)} for p in poses]
+
+def unit_vectors(
+    v:np.ndarray, # (..., 3)
+)->np.ndarray:    # (..., 3), the same directions with length 1; vectors shorter than 1e-9 stay near 0
+    "Directions of vectors."
+    return v/np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-9)
 
 def bone_lengths(
     joints, # (..., 22, 3), numpy or torch, metres
@@ -128,6 +133,11 @@ def _draw_sticks(ax, joints, azim, elev, lw, alpha=1., color=None, zorder=None):
     ring = Circle(xy[head], _HEAD_RADIUS, facecolor='white', edgecolor=color or TRUNK_COLOR, lw=lw*.8, alpha=alpha)
     ax.add_patch(ring).set_zorder(zorders[head])
 
+def _set_title(ax, title, width):
+    "A title in lines of at most so many characters."
+    lines = [textwrap.fill(line, width) for line in title.split('\n')]
+    ax.set_title('\n'.join(lines), fontsize=7, pad=2, parse_math=False)  # a prompt may hold a $
+
 def plot_pose(
     joints:np.ndarray,     # (22, 3), canonical, metres
     ax=None,               # matplotlib axes (2D) to draw on; a new figure by default
@@ -156,13 +166,26 @@ def plot_pose(
     x,y = project(middle, azim, elev)[0]
     ax.set(xlim=(x-.85*radius, x+.85*radius), ylim=(y-radius, y+radius), aspect='equal')
     ax.axis('off')
-    if title:
-        lines = [textwrap.fill(line, _TITLE_WIDTH) for line in title.split('\n')]
-        ax.set_title('\n'.join(lines), fontsize=7, pad=2, parse_math=False)  # a prompt may hold a $
+    if title: _set_title(ax, title, _TITLE_WIDTH)
     return ax
 
 # %% ../nbs/00_data.ipynb #0874bc31
-VIEWS = {'front':(0,10), "subject's left":(90,10), 'behind':(180,10), 'above':(0,80)}  # azimuth and elevation, degrees
+VIEWS = {  # azimuth and elevation, degrees
+    'front':(0,10), 'side':(90,6), 'behind':(180,10), 'above':(0,80), 'three-quarter':(35,12)}
+
+def _camera(view):
+    "Azimuth and elevation of a view."
+    if not isinstance(view, str): return view
+    if view not in VIEWS: raise ValueError(f'no view is called {view!r}; the views are {", ".join(VIEWS)}')
+    return VIEWS[view]
+
+def _pose_grid(joints, n_cols, where):
+    "Poses as an array, the number of columns and of rows."
+    joints = np.asarray(joints)
+    if joints.ndim!=3 or joints.shape[1:]!=(N_JOINTS,3):
+        raise ValueError(f'{where} draws poses of shape (n, 22, 3), got {joints.shape}')
+    n_cols = max(1, min(n_cols, len(joints)))
+    return joints, n_cols, max(1, -(-len(joints)//n_cols))
 
 def plot_poses(
     joints,              # (n, 22, 3), canonical, metres
@@ -176,17 +199,12 @@ def plot_poses(
 ):                       # the figure
     "Draw a grid of poses, row by row."
     import matplotlib.pyplot as plt
-    joints = np.asarray(joints)
-    if joints.ndim!=3 or joints.shape[1:]!=(N_JOINTS,3):
-        raise ValueError(f'plot_poses draws poses of shape (n, 22, 3), got {joints.shape}')
-    n = len(joints)
-    n_cols = max(1, min(n_cols, n))
-    n_rows = max(1, -(-n//n_cols))
+    joints,n_cols,n_rows = _pose_grid(joints, n_cols, 'plot_poses')
     figsize = (.85*size*n_cols, 1.2*size*n_rows+(.3 if suptitle else 0))
     fig,axs = plt.subplots(n_rows, n_cols, figsize=figsize, dpi=dpi, squeeze=False, layout='constrained')
     for ax in axs.flat: ax.axis('off')
     kwargs = {'lw':2.2, **kwargs}
-    for i,ax in zip(range(n), axs.flat):
+    for i,ax in zip(range(len(joints)), axs.flat):
         title = None if titles is None else titles[i]
         ghost = None if ghosts is None else ghosts[i]
         plot_pose(joints[i], ax, title=title, ghost=ghost, **kwargs)
@@ -195,7 +213,7 @@ def plot_poses(
 
 def plot_views(
     joints:np.ndarray,  # (22, 3), canonical, metres
-    views=tuple(VIEWS), # names in VIEWS, or (azimuth, elevation) in degrees
+    views=('front','side','behind','above'), # names in VIEWS, or (azimuth, elevation) in degrees
     title:str=None,     # text above
     size:float=1.9,     # height of one view, inches
     dpi:int=80,         # resolution
@@ -206,9 +224,8 @@ def plot_views(
     figsize = (size*len(views), 1.2*size)
     fig,axs = plt.subplots(1, len(views), figsize=figsize, dpi=dpi, squeeze=False, layout='constrained')
     for ax,view in zip(axs[0], views):
-        is_name = isinstance(view, str)
-        azim,elev = VIEWS[view] if is_name else view
-        plot_pose(joints, ax, azim, elev, title=view if is_name else f'{azim:g}°, {elev:g}°', **kwargs)
+        azim,elev = _camera(view)
+        plot_pose(joints, ax, azim, elev, title=view if isinstance(view, str) else f'{azim:g}°, {elev:g}°', **kwargs)
     if title: fig.suptitle(title, fontsize=10)
     return fig
 
@@ -225,13 +242,267 @@ def plot_sequence(
     ghosts = np.repeat(poses[-1:], len(picked), 0)
     return plot_poses(poses[picked], titles, **{'n_cols':len(picked), 'ghosts':ghosts, **kwargs})
 
-# %% ../nbs/00_data.ipynb #09a7a938
-def unit_vectors(
-    v:np.ndarray, # (..., 3)
-)->np.ndarray:    # (..., 3), the same directions with length 1; vectors shorter than 1e-9 stay near 0
-    "Directions of vectors."
-    return v/np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-9)
+# %% ../nbs/00_data.ipynb #02d8a4dc
+_BODY_METRES = 4.21   # sum of all bones of the body that the tables are made for
+_BODY_POINTS = dict(  # the joint that a point hangs on, and its place: outward (then there are two), forward, up, metres
+    seat=('pelvis',.05,-.012,-.03), flank=('spine1',.045,.005,0), ribs=('spine2',.052,.01,0), breast=('spine3',.066,.02,0),
+    bowl=('pelvis',0,-.005,-.02), belly=('spine1',0,.015,0), core=('spine2',0,.015,0), sternum=('spine3',0,.02,.02),
+    root=('neck',.03,-.006,-.035), skull=('head',0,.002,.092), jaw=('head',0,.053,.012), crown=('head',0,-.012,.108),
+    nape=('head',0,-.035,.05), bridge=('head',0,.087,.072), nose=('head',0,.104,.042), eye=('head',.032,.085,.07),
+    ear=('head',.083,.005,.055), calf=('knee',0,-.01,-.13), heel=('ankle',0,-.04,-.048), toes=('foot',.008,.055,-.006),
+    palm=('wrist',0,0,.06), fingers=('wrist',0,0,.15))
+_BODY_PARTS = [       # from one point to another, the radius at each in metres, the colour; * stands for left and right
+    ('*_seat','*_flank',.092,.082,'hips'), ('left_seat','right_seat',.092,.092,'hips'), ('*_hip','*_seat',.09,.092,'hips'),
+    ('bowl','belly',.094,.088,'hips'), ('*_flank','*_ribs',.084,.088,'chest'), ('belly','core',.089,.091,'chest'),
+    ('*_ribs','*_breast',.088,.088,'chest'), ('left_breast','right_breast',.088,.088,'chest'),
+    ('core','sternum',.092,.09,'chest'), ('neck','sternum',.05,.08,'chest'), ('*_breast','*_shoulder',.085,.056,'chest'),
+    ('*_root','*_shoulder',.045,.05,'chest'), ('neck','skull',.05,.05,'skin'), ('skull','jaw',.088,.05,'skin'),
+    ('bridge','nose',.009,.017,'skin'), ('*_ear','*_ear',.02,.02,'skin'), ('*_eye','*_eye',.0125,.0125,'eye'),
+    ('crown','nape',.092,.07,'hair'), ('*_hip','*_knee',.09,.056,'*'), ('*_knee','*_calf',.055,.056,'*'),
+    ('*_calf','*_ankle',.056,.036,'*'), ('*_ankle','*_heel',.037,.034,'*_end'), ('*_ankle','*_foot',.037,.034,'*_end'),
+    ('*_heel','*_foot',.033,.033,'*_end'), ('*_foot','*_toes',.034,.028,'*_end'), ('*_shoulder','*_elbow',.057,.041,'*'),
+    ('*_elbow','*_wrist',.042,.03,'*'), ('*_wrist','*_palm',.03,.036,'*_end'), ('*_palm','*_fingers',.036,.018,'*_end')]
+_BODY_COLORS = dict(hips='#70757f', chest='#c3c6cb', skin='#e9bf9b', hair='#4d3c32', eye='#23262c',
+    left=LEFT_COLOR, right=RIGHT_COLOR, left_end='#86b1e0', right_end='#ea98a3')  # ends are hands and feet
+_NECK_TILT, _FOOT_TILT = np.arctan2(.2,.98), np.arctan2(.42,.9)  # of a body at rest: neck forward of up, foot below level
 
+def _axes(up, left, tilt=0.):
+    "Rows left, forward, up at right angles, leaned back by `tilt` radians; any that fit where a hint has no direction."
+    up = unit_vectors(up) if np.linalg.norm(up)>1e-6 else np.array([0.,0,1])
+    across = [a-(a@up)*up for a in (left, np.array([1.,0,0]), np.array([0.,1,0]))]
+    left = unit_vectors(next(a for a in across if np.linalg.norm(a)>1e-6))
+    forward = np.cross(left, up)
+    c,s = np.cos(tilt),np.sin(tilt)
+    return np.stack([left, c*forward+s*up, c*up-s*forward])
+
+def _joint_axes(at, face=None):
+    "Left, forward and up (3, 3) of every joint that points hang on, by name."
+    hips,shoulders = (unit_vectors(at[f'left_{j}']-at[f'right_{j}']) for j in ('hip','shoulder'))
+    axes,spine = {}, [JOINT_NAMES[j] for j in KINEMATIC_TREE['trunk']]
+    for i,name in enumerate(spine[:-1]):
+        share = min(i/3, 1)  # the shoulders' in how the trunk is turned: none at the pelvis, all from spine3 on
+        axes[name] = _axes(at[spine[i+1]]-at[spine[max(i-1,0)]], (1-share)*hips+share*shoulders)
+    axes['head'] = _axes(at['head']-at['neck'], shoulders, _NECK_TILT)
+    if face is not None:
+        left = np.cross(axes['head'][2], face)
+        axes['head'] = _axes(np.cross(face, left), left)
+    for side in ('left','right'):
+        knee,ankle,foot,elbow,wrist = (at[f'{side}_{j}'] for j in ('knee','ankle','foot','elbow','wrist'))
+        left = np.cross(unit_vectors(knee-ankle), unit_vectors(foot-ankle))+.1*hips  # hips decide for a pointed foot
+        axes[f'{side}_knee'] = _axes(knee-ankle, left)
+        axes[f'{side}_ankle'] = axes[f'{side}_foot'] = _axes(np.cross(foot-ankle, left), left, _FOOT_TILT)
+        axes[f'{side}_wrist'] = _axes(wrist-elbow, shoulders)
+    return axes
+
+def _body_capsules(x, face=None):
+    "Ends (n, 2, 3) and radii (n, 2) in metres of all capsules of one pose, and the names of their colours."
+    at = dict(zip(JOINT_NAMES, x))
+    axes = _joint_axes(at, face)
+    size = np.clip(bone_lengths(x).sum()/_BODY_METRES, .5, 2)
+    for name,(joint,out,*rest) in _BODY_POINTS.items():
+        paired = out>0 or joint not in axes
+        for side,sign in (('left_',1),('right_',-1)) if paired else (('',1),):
+            on = joint if joint in axes else side+joint
+            at[side+name] = at[on]+size*np.array([sign*out,*rest])@axes[on]
+    rows = []
+    for a,b,ra,rb,color in _BODY_PARTS:
+        sides = ('left','right') if '*' in a else ('',)
+        rows += [(a.replace('*',s), b.replace('*',s), ra, rb, color.replace('*',s)) for s in sides]
+    ends = np.array([[at[a],at[b]] for a,b,*_ in rows])
+    return ends, size*np.array([r[2:4] for r in rows]), [r[4] for r in rows]
+
+# %% ../nbs/00_data.ipynb #c7c7ff85
+_NOTHING = np.float32(-1e9)  # depth of a pixel without a body
+
+def _capsule_front(u, v, a, b, ra, rb):
+    "Front of a capsule over pixels: depth (h, w), and how far the normal leans right and up; u (1, w), v (h, 1)."
+    (du,dv,dw),dr = b-a, rb-ra
+    u,v = u-a[0], v-a[1]
+    A = dr*dr-du*du-dv*dv
+    A = A if abs(A)>1e-3 else np.float32(-1e-3)  # pixels: no wider than a thirtieth of one
+    B,C = ra*dr+u*du+v*dv, ra*ra-u*u-v*v
+    def depth(t):
+        q = C+t*(2*B+t*A)
+        return np.where(q>0, a[2]+t*dw+np.sqrt(np.maximum(q, 0)), _NOTHING)
+    t = -B/A
+    square = (C+B*t)/(A*(A-dw*dw) or 1)
+    t = np.clip(t-np.sign(A)*dw*np.sqrt(np.maximum(square, 0)), 0, 1)
+    z = depth(t)
+    for end in (0,1) if A>0 else ():
+        ball = depth(np.float32(end))
+        t,z = np.where(ball>z, np.float32(end), t), np.maximum(z, ball)
+    r = ra+t*dr
+    return z, (u-t*du)/r, (v-t*dv)/r
+
+# %% ../nbs/00_data.ipynb #3c1955fc
+_FILLET, _OUTLINE = .04, .045  # metres: depths over which normals mix, and a jump of depth that makes a line
+_HALO = .035                   # metres: what is nearer at this distance darkens
+_PAPER, _INK = .976, np.float32(.42)               # brightness of the background; of a line, as a share
+_AMBIENT, _SKY, _LAMP, _GLOSS = .58, .1, .46, .1   # light from all around, more of it from above, of the lamp; gleam
+_LIGHT = np.float32([-.45,.68,.58])                # unit vector to the lamp: right, up, towards the camera
+_MIRRORED = np.float32([-.253,.382,.889])          # unit vector half way between lamp and camera: there it gleams
+
+def _z_buffer(u, v, ends, radii, scale):
+    "Depth (h, w), lean of the normal (2, h, w) and number (h, w) of the capsule in front, at every pixel; in pixels."
+    z = np.full((v.size,u.size), _NOTHING)
+    normal = np.zeros((2,*z.shape), np.float32)
+    which = np.zeros(z.shape, np.uint8)
+    for i,((a,b),(ra,rb)) in enumerate(zip(ends, radii)):
+        low,high = np.minimum(a-ra, b-rb), np.maximum(a+ra, b+rb)
+        rows = slice(*np.searchsorted(-v[:,0], (-high[1],-low[1])))
+        cols = slice(*np.searchsorted(u[0], (low[0],high[0])))
+        new,*lean = _capsule_front(u[:,cols], v[rows], a, b, ra, rb)
+        old,n = z[rows,cols],normal[:,rows,cols]
+        if (new<old-_FILLET*scale).all(): continue  # hidden
+        facing = np.maximum((1-lean[0]**2-lean[1]**2)*(1-n[0]**2-n[1]**2), 0)  # no fillet at a silhouette
+        share = np.clip(.5+.5*(new-old)/(_FILLET*scale*facing+1e-3), 0, 1)*(new>_NOTHING)
+        for k in (0,1): n[k] += share*(lean[k]-n[k])
+        which[rows,cols][share>.5] = i
+        np.maximum(old, new, out=old)
+    return z, normal, which
+
+def _lit(z, normal, which, palette, scale):
+    "Colours (h, w, 3) under light, outlines drawn, black elsewhere; and where the body is (h, w)."
+    body = z>_NOTHING
+    z = np.where(body, z, z[body].min()-scale)/scale
+    behind,line = np.zeros_like(z), np.zeros_like(body)
+    reach = max(3, int(_HALO*scale))
+    for _ in range(2):  # a pixel and one to its right, then one below it
+        z,line,behind = z.T,line.T,behind.T
+        jump = z[2:]-z[:-2]
+        line[2:] |= jump>_OUTLINE
+        line[:-2] |= jump<-_OUTLINE
+        jump = z[reach:]-z[:-reach]
+        behind[:-reach] += np.clip(jump-.012, 0, .06)
+        behind[reach:] += np.clip(-.012-jump, 0, .06)
+    at = np.flatnonzero(body)
+    right,up = normal.reshape(2, -1)[:,at]
+    line,behind = line.ravel()[at],behind.ravel()[at]
+    normal = np.stack([right, up, np.sqrt(np.maximum(1-right**2-up**2, 0))])
+    gloss = np.maximum(_MIRRORED@normal, 0)**2
+    for _ in range(4): gloss *= gloss
+    light = (_AMBIENT+_SKY*up+_LAMP*np.maximum(_LIGHT@normal, 0))*(1-1.3*behind)*np.where(line, _INK, 1)
+    out = np.zeros((z.size,3), np.float32)
+    out[at] = palette[which.ravel()[at]]*light[:,None]+(_GLOSS*gloss*~line)[:,None]
+    return out.reshape(*z.shape, 3), body.astype(np.float32)
+
+def _mannequin(u, v, ends, radii, palette, scale):
+    "Colours (h, w, 3) and cover (h, w) of capsules at pixels u (w,), v (h,): made at twice the size, then averaged."
+    u,v = (np.float32(2*p[:,None]+halves).ravel() for p,halves in ((u,[-.5,.5]), (v,[.5,-.5])))
+    radii = np.maximum(2*radii, .7)  # never too thin to be seen
+    found = _z_buffer(u[None], v[:,None], np.float32(2*ends), np.float32(radii), np.float32(2*scale))
+    layers = _lit(*found, palette, np.float32(2*scale))
+    return [sum(a[i::2,j::2] for i in (0,1) for j in (0,1))/4 for a in layers]
+
+# %% ../nbs/00_data.ipynb #81554b98
+def _floor_picture(u, v, ends, radii, azim, elev):
+    "Brightness (h, w) of the floor with shadows and of what is around it; u (w,) and v (h,) are metres in the picture."
+    t = np.linspace(0, 1, 4)[:,None]
+    centres = (ends[:,0]+t[...,None]*(ends[:,1]-ends[:,0])).reshape(-1,3)
+    r = (radii[:,0]+t*(radii[:,1]-radii[:,0])).ravel()
+    height = centres[:,2]-r
+    floor = height.min()
+    flat = project(centres*[1,1,0], azim, 90)[0].astype(np.float32)  # from above: to the right, and away from us
+    r,height = np.float32(r),np.float32(height-floor)
+    slope = float(np.sin(np.radians(elev)))
+    slope = slope if abs(slope)>1e-3 else 1e-3  # at eye level the floor is a line
+    x,y = u, (v-float(floor*np.cos(np.radians(elev))))/slope
+    middle = np.float32((flat.max(0)+flat.min(0))/2)
+    radius = float(max(.5, np.linalg.norm(np.ptp(flat, axis=0))/2+.2))
+    near = np.abs(y-middle[1])<radius+.5           # rows of the picture with a floor
+    y = y[near]
+    def spots(width, dark):
+        along = [np.exp(-((p[:,None]-c)/width)**2/2) for p,c in zip((x,y), flat.T)]
+        return (along[1]*dark)@along[0].T
+    wide = r+.3*height
+    shadow = spots(wide, .07*(r/wide)**2*np.exp(-height/.8)) + spots(.7*r+.1*height, .5*np.exp(-height/.04))
+    soft = max(.03, float(u[1]-u[0])/abs(slope))       # a pixel of rim, at least
+    disc = np.clip((radius-np.hypot(x-middle[0], y[:,None]-middle[1]))/soft+.5, 0, 1)
+    picture = np.full((v.size,u.size), _PAPER, np.float32)
+    picture[near] = (_PAPER-.08*disc)*(.4+.6*np.exp(-shadow))
+    return picture
+
+def _checked(x, shape, where):
+    "Positions or directions as float64; one sentence if they are none."
+    return check_array(np.asarray(x), shape, where).astype(np.float64)
+
+def draw_body(
+    joints:np.ndarray,    # (22, 3), canonical, metres
+    azim:float=35.,       # camera azimuth, degrees, as in `project`
+    elev:float=12.,       # camera elevation, degrees
+    size:tuple=(240,300), # width and height, pixels
+    face:np.ndarray=None, # (3,), the direction that the face looks to; by default as neck and shoulders tell
+    floor:bool=True,      # draw the floor and the shadows on it
+    extent:float=1.5,     # metres that the height shows at least; what is larger is made to fit
+)->np.ndarray:            # (height, width, 3) uint8, RGB
+    "Picture of one pose as a shaded mannequin: subject's left blue, right red."
+    from matplotlib.colors import to_rgb
+    x = _checked(joints, (N_JOINTS,3), 'joints of draw_body')
+    x = x/max(1, np.abs(x).max()/1e6)  # a body of a million metres looks like any larger one
+    azim,elev = _checked((azim,elev), (2,), 'azim and elev')
+    if face is not None:
+        face = unit_vectors(_checked(face, (3,), 'face'))
+        if not face.any(): raise ValueError('face must be a direction, found a vector of length 0')
+    if np.shape(size)!=(2,): raise ValueError(f'size must be a width and a height, got {size!r}')
+    if not 0<extent<1e6: raise ValueError(f'extent must be a length in metres above 0, got {extent!r}')
+    w,h = (check_count('width and height of draw_body', n, low=16, high=4096) for n in size)
+    ends,radii,names = _body_capsules(x, face)
+    xy,away = project(ends, azim, elev)
+    low,high = (xy-radii[...,None]).min((0,1)), (xy+radii[...,None]).max((0,1))
+    middle,extents = (low+high)/2, high-low
+    scale = float((np.array([w,h])/np.maximum(1.1*extents, [.8*extent,extent])).min())  # pixels of a metre
+    u,v = np.arange(w, dtype=np.float32)+.5-w/2, h/2-.5-np.arange(h, dtype=np.float32)   # pixels from the middle
+    picture = np.full((h,w), _PAPER, np.float32)
+    if floor: picture = _floor_picture(u/scale+middle[0], v/scale+middle[1], ends, radii, azim, elev)
+    picture = np.repeat(picture[...,None], 3, axis=-1)
+    cols,rows = (np.flatnonzero(np.abs(p)<=scale*e/2+2) for p,e in zip((u,v), extents))  # all around is only floor
+    camera = np.concatenate([xy-middle, (away.mean()-away)[...,None]], -1)
+    palette = np.float32([to_rgb(_BODY_COLORS[name]) for name in names])
+    body,cover = _mannequin(u[cols], v[rows], scale*camera, scale*radii, palette, scale)
+    there = picture[rows[0]:rows[-1]+1,cols[0]:cols[-1]+1]
+    there[...] = there*(1-cover)[...,None]+body
+    return (picture.clip(0, 1)*255+.5).astype(np.uint8)
+
+# %% ../nbs/00_data.ipynb #2555baec
+def plot_bodies(
+    joints,              # (n, 22, 3), canonical, metres
+    titles:list=None,    # one per pose
+    views=('three-quarter','side'), # of every pose, side by side: names in VIEWS, or (azimuth, elevation) in degrees
+    n_cols:int=4,        # poses in a row
+    size:float=2.,       # height of one picture, inches
+    dpi:int=100,         # resolution
+    suptitle:str=None,   # text above the grid
+    faces:np.ndarray=None, # (n, 3), where each face looks to; by default as neck and shoulders tell
+    **kwargs,            # for draw_body: extent, floor
+):                       # the figure
+    "Draw a grid of poses as bodies, row by row."
+    import matplotlib.pyplot as plt
+    joints,n_cols,n_rows = _pose_grid(joints, n_cols, 'plot_bodies')
+    for name,given in (('titles',titles),('faces',faces)):
+        if given is not None and len(given)!=len(joints):
+            raise ValueError(f'{name} must be one per pose: {len(joints)} poses, got {len(given)}')
+    cameras = [_camera(view) for view in views]
+    if not cameras: raise ValueError('plot_bodies needs at least one view')
+    w,h = round(.8*size*dpi),round(size*dpi)
+    wide,gap,top = w*len(cameras), 4, round(.3*dpi) if suptitle else 0  # pixels
+    titles = [] if titles is None else [t or '' for t in titles]
+    per_line = max(10, int(18*wide/dpi))  # characters of a title
+    lines = max([len(textwrap.wrap(part, per_line)) for t in titles for part in t.split('\n')], default=0)
+    step_x,step_y = wide+gap, h+gap+round(dpi*(.12*lines+.06))
+    width,height = step_x*n_cols-gap, top+step_y*n_rows
+    fig = plt.figure(figsize=(width/dpi,height/dpi), dpi=dpi)
+    for i in range(max(len(joints), 1)):
+        x,y = step_x*(i%n_cols), height-top-step_y*(i//n_cols+1)
+        ax = fig.add_axes([x/width, y/height, wide/width, h/height])  # the axes have the pixels of the picture
+        ax.axis('off')
+        if len(joints)==0: break                                      # no pose, an empty picture
+        face = None if faces is None else faces[i]
+        ax.imshow(np.hstack([draw_body(joints[i], *c, (w,h), face, **kwargs) for c in cameras]), aspect='auto')
+        if titles: _set_title(ax, titles[i], per_line)
+    if suptitle: fig.suptitle(suptitle, fontsize=10, y=1-.08*dpi/height)
+    return fig
+
+# %% ../nbs/00_data.ipynb #09a7a938
 def body_axes(
     joints:np.ndarray, # (..., 22, 3), metres, Z up
 )->tuple:              # unit vectors (..., 3) at right angles: the subject's left, forward out of the chest, up
@@ -260,48 +531,13 @@ def rotate_z(
     return np.stack([c*x-s*y, s*x+c*y, z], axis=-1)
 
 # %% ../nbs/00_data.ipynb #25c37b9e
-@dataclass
-class Placement:
-    "What `canonicalize` took away from poses; `restore` puts it back."
-    root:np.ndarray     # (..., 3), where the pelvis was, metres, Z up
-    heading:np.ndarray  # (...), radians, see `heading`
-    scale:np.ndarray    # (...), canonical size = scale · measured size; 1 when sizes were kept
-
-def _scale_to_mean_bone(joints, mean_bone):
-    "Factors (...) that give poses (..., 22, 3) bones of this mean length; without one, 1."
-    if mean_bone is None: return np.ones(joints.shape[:-2])
-    size = bone_lengths(joints).mean(-1)
-    if (size<1e-6).any():
-        which = int(np.argmax(np.ravel(size<1e-6)))
-        raise ValueError(f'poses must be bodies, but in pose {which} all joints lie in one point')
-    return mean_bone/size
-
-def canonicalize(
-    joints:np.ndarray,    # (..., 22, 3), metres, Z up, any place and heading
-    mean_bone:float=None, # scale every pose until its 21 bones have this mean length, metres; sizes are kept by default
-)->tuple:                 # (..., 22, 3) float32, pelvis at the origin, facing −Y; and the Placement
-    "Take place, heading and, if asked, size away from poses; proportions stay."
-    joints = np.asarray(joints, dtype=np.float64)
-    if joints.shape[-2:]!=(N_JOINTS,3): raise ValueError(f'poses must have shape (..., 22, 3), found {joints.shape}')
-    root = joints[...,0,:]
-    angle = heading(joints)
-    scale = _scale_to_mean_bone(joints, mean_bone)
-    poses = rotate_z(joints-root[...,None,:], -angle)*scale[...,None,None]
-    return poses.astype(np.float32), Placement(root, angle, scale)
-
-def restore(
-    poses:np.ndarray,    # (..., 22, 3), canonical
-    placement:Placement, # from `canonicalize`
-)->np.ndarray:           # (..., 22, 3) float64, as they were measured
-    "Undo `canonicalize`."
-    measured = np.asarray(poses, dtype=np.float64)/placement.scale[...,None,None]
-    return rotate_z(measured, placement.heading) + placement.root[...,None,:]
-
 def canonical(
     joints:np.ndarray, # (..., 22, 3), metres, Z up, any place and heading
 )->np.ndarray:         # (..., 22, 3) float32, pelvis at the origin, facing −Y
     "Move the pelvis to the origin and turn the subject to face −Y; sizes and shape are kept."
-    return canonicalize(joints)[0]
+    joints = np.asarray(joints, dtype=np.float64)
+    if joints.shape[-2:]!=(N_JOINTS,3): raise ValueError(f'poses must have shape (..., 22, 3), found {joints.shape}')
+    return rotate_z(joints-joints[...,:1,:], -heading(joints)).astype(np.float32)
 
 # %% ../nbs/00_data.ipynb #30f0d61c
 _TRUNK_METRES = (.25,.9)  # shortest and longest
@@ -633,25 +869,3 @@ def read_pose_table(
         raise ValueError(f'{path} is no pose table: {str(e).splitlines()[0]}') from None
     check_array(table_joints(table), (None,N_JOINTS,3), f'{path}, column joints')
     return with_report(table, report)
-
-# %% ../nbs/00_data.ipynb #679f07ae
-def _finished_part(job, path):
-    "The pose table of one job: read if it is finished, made and written otherwise; made only, without a path."
-    if path and path.is_file(): return read_pose_table(path)
-    part = pose_table(*job())
-    if path: write_pose_table(part, path)
-    return part
-
-def table_from_parts(
-    jobs:list,     # functions without arguments, each gives (rows, Report); their order is the order of the table
-    folder=None,   # finished parts are kept there and found again; by default nothing is kept
-    progress=iter, # wraps the jobs, for example tqdm
-):                 # pyarrow.Table, a pose table with the sum of the reports
-    "Run the jobs that are not done yet, and join all parts."
-    import pyarrow as pa
-    parts = []
-    for i,job in enumerate(progress(jobs)):
-        parts.append(_finished_part(job, Path(folder)/f'{i:05}.parquet' if folder else None))
-    report = sum((table_report(p) for p in parts), Report())
-    tables = [p.replace_schema_metadata(None) for p in parts] or [pose_table([])]
-    return with_report(pa.concat_tables(tables).combine_chunks(), report)

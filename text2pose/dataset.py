@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CAPTION_LENGTH', 'PRESETS', 'SOURCE_SHARES', 'KIND_SHARES', 'OTHER_SHARE', 'ENCODE_CHUNK', 'words_rows',
-           'build_table', 'SplitRows', 'split_rows', 'sampling_weights', 'summarize', 'TrainingSet', 'CaptionStates',
-           'save_caption_states', 'load_caption_states', 'encode_captions']
+           'table_from_parts', 'build_table', 'SplitRows', 'split_rows', 'sampling_weights', 'summarize', 'TrainingSet',
+           'CaptionStates', 'save_caption_states', 'load_caption_states', 'encode_captions']
 
 # %% ../nbs/04a_dataset.ipynb #20d8cf2d
 import functools, json, shutil
@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from .core import asset, atomic_path, check_count, data_dir, fingerprint
-from .data import N_JOINTS, Report, mirror, table_from_parts, table_joints, table_report, with_report
+from .data import (
+    N_JOINTS, Report, mirror, pose_table, read_pose_table, table_joints, table_report, with_report, write_pose_table)
 from .captions import clip_rows, mirror_words
 from .humanml3d import ALL_SOURCES, OPEN_SOURCES, humanml3d_ids, read_humanml3d, read_realmocap22
 from .mocap import mocap_files, read_mocap_folder
@@ -47,6 +48,28 @@ def words_rows(
             words = dict(caption=d.text, caption_kind='words', first_action=d.text, codes=' '.join(d.codes))
             out.append({**row, **words})
     return out
+
+# %% ../nbs/04a_dataset.ipynb #da243ec4
+def _finished_part(job, path):
+    "The pose table of one job: read if it is finished, made and written otherwise; made only, without a path."
+    if path and path.is_file(): return read_pose_table(path)
+    part = pose_table(*job())
+    if path: write_pose_table(part, path)
+    return part
+
+def table_from_parts(
+    jobs:list,     # functions without arguments, each gives (rows, Report); their order is the order of the table
+    folder=None,   # finished parts are kept there and found again; by default nothing is kept
+    progress=iter, # wraps the jobs, for example tqdm
+):                 # pyarrow.Table, a pose table with the sum of the reports
+    "Run the jobs that are not done yet, and join all parts."
+    import pyarrow as pa
+    parts = []
+    for i,job in enumerate(progress(jobs)):
+        parts.append(_finished_part(job, Path(folder)/f'{i:05}.parquet' if folder else None))
+    report = sum((table_report(p) for p in parts), Report())
+    tables = [p.replace_schema_metadata(None) for p in parts] or [pose_table([])]
+    return with_report(pa.concat_tables(tables).combine_chunks(), report)
 
 # %% ../nbs/04a_dataset.ipynb #3853ab70
 PRESETS = ('open','humanml3d','research')

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COCO18', 'BODY25', 'KEYPOINTS', 'OPENPOSE_LIMBS', 'COLORS', 'FORMATS', 'FRAME', 'SHEET_COLUMNS', 'SHEET_CELLS',
            'body_points', 'place_side_by_side', 'on_floor', 'openpose_people', 'draw_openpose', 'Rig', 'fit_rig',
-           'to_bvh', 'to_glb', 'from_glb', 'export', 'load_poses']
+           'to_bvh', 'to_glb', 'from_glb', 'plot_sheet', 'export', 'load_poses']
 
 # %% ../nbs/02d_export.ipynb #ee82835e
 import inspect, itertools, json, os, re, zipfile
@@ -18,7 +18,7 @@ from . import __version__
 from .core import asset, atomic_folder, atomic_path, check_array, check_count, read_array, read_json
 from .data import (
     JOINT_NAMES, LEFT_COLOR, N_JOINTS, PARENTS, RIGHT_COLOR, TRUNK_COLOR, bone_lengths, canonical, joint_idx,
-    plot_poses, project, y_up_from_z_up, z_up_from_y_up)
+    plot_bodies, project, y_up_from_z_up, z_up_from_y_up)
 from .mocap import guess_unit, joint_map_for, joints_22, metric_joints, read_bvh
 
 # %% ../nbs/02d_export.ipynb #2b7242cb
@@ -655,12 +655,21 @@ def _sheet(prompts):
         n_cols *= SHEET_COLUMNS//n_cols  # many prompts: several of them in a row
     return keep[:SHEET_CELLS], n_cols
 
+def plot_sheet(
+    joints:np.ndarray, # (n, 22, 3), metres, canonical
+    titles:list,       # one per pose
+    n_cols:int=4,      # poses in a row
+):                     # the figure
+    "Bodies from two sides, or from one where there are more than 64 of them."
+    views = ('three-quarter','side')[:2 if len(joints)<=64 else 1]
+    return plot_bodies(joints, titles, views, n_cols)
+
 def _write_png(path, joints, prompts, scores, meta):
     import matplotlib
     import matplotlib.pyplot as plt
     keep,n_cols = _sheet(prompts)
     with matplotlib.rc_context({'backend':'agg'}):
-        fig = plot_poses(joints[keep], [prompts[i] for i in keep], n_cols=n_cols, size=2., dpi=100)
+        fig = plot_sheet(joints[keep], [prompts[i] for i in keep], n_cols)
         try: fig.savefig(path, format='png', metadata={'Software':None})
         finally: plt.close(fig)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from text2pose.atlas import atlas, atlas_joints
-from text2pose.data import plot_poses
+from text2pose.data import plot_bodies
 
 def main(
     folder=None,                              # of YAML files; by default the package's own
@@ -25,10 +25,9 @@ def main(
         path = out/f'atlas_{Path(file).stem}.png'
         joints = np.concatenate([atlas_joints(p.name, folder=folder) for p in some])
         titles = [p.name.replace('_',' ')+(' (val)' if p.split=='val' else '') for p in some]
-        look = dict(n_cols=10, size=1.9, dpi=80, azim=35, lw=2.6)
-        fig = plot_poses(joints, titles, suptitle=f'{file}: {len(some)} poses', **look)
+        fig = plot_bodies(joints, titles, n_cols=6, size=1.7, dpi=80, suptitle=f'{file}: {len(some)} poses')
         fig.canvas.draw()
-        Image.fromarray(np.asarray(fig.canvas.buffer_rgba())).convert('RGB').quantize(48).save(path, optimize=True)
+        Image.fromarray(np.asarray(fig.canvas.buffer_rgba())).convert('RGB').quantize(128).save(path, optimize=True)
         plt.close(fig)
         print(f'{path.name}: {len(some)} poses, {path.stat().st_size//1024} KB')
 
