@@ -837,12 +837,16 @@ def clip_rows(
     n_key_frames:int=None, # instead, take this many key frames of the first action of each caption
     min_move:float=.02,    # metres, see `distinct_frames`; 0 keeps repetitions
     report:Report=None,    # counts what was read and left out
+    place=canonical,       # takes the joints of a clip to the poses of the table; a pose of NaN is left out
 )->list:                   # of dict, one for each kept frame and each caption that covers it
-    "Rows of the pose table from one clip, each pose in the canonical frame."
+    "Rows of the pose table from one clip."
     report = Report() if report is None else report
     n_frames = len(clip.joints)
     good,dropped = good_frames(clip.joints)
-    poses = canonical(clip.joints)
+    poses = place(clip.joints)
+    is_pose = np.isfinite(poses).all((1,2))
+    dropped['no pose of our body'] += int((good&~is_pose).sum())
+    good = good&is_pose
     if n_key_frames is None:
         frames,n_duplicates = _sample_frames(poses, good, stride, min_move)
         dropped['near duplicate'] += n_duplicates

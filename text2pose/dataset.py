@@ -22,7 +22,7 @@ from .captions import clip_rows, mirror_words
 from .humanml3d import ALL_SOURCES, OPEN_SOURCES, humanml3d_ids, read_humanml3d, read_realmocap22
 from .mocap import mocap_files, read_mocap_folder
 from .clustering import fill_clusters, fit_clusters, sample_poses, source_weights, unique_poses
-from .skeleton import enforce_bone_lengths
+from .skeleton import enforce_skeleton, measure_rigs, plausibility, retarget, rig_name
 from .posecodes import POSECODES, mirror_statement
 from .describe import describe
 from .atlas import atlas_rows, composition_rows
@@ -75,13 +75,26 @@ def table_from_parts(
 PRESETS = ('open','humanml3d','research')
 _CLIPS_PER_JOB = 100  # of HumanML3D, whose clips are short
 _FILES_PER_JOB = 20   # of motion capture
+_LEAST_PLAUSIBLE = .2 # what scores less after retargeting was no pose before
+
+def _on_our_body(joints, rig):
+    "The poses of a clip on the reference body; NaN where that gives none."
+    poses = retarget(joints, rig)
+    poses[plausibility(poses)<_LEAST_PLAUSIBLE] = np.nan
+    return poses
 
 def _clip_jobs(ids, read, stride, key_frames, size):
     "Read `size` ids at a time; read(ids, on_skip) yields clips."
     def job(some):
         report = Report()
-        clips = read(some, report.skip)
-        rows = [row for clip in clips for row in clip_rows(clip, stride, key_frames, report=report)]
+        clips = list(read(some, report.skip))
+        rigs = measure_rigs(clips)
+        for name,rig in rigs.items():
+            if rig.n_frames==0: report.skip(f'the rest pose of {name}, in which nobody stands still: ours is used')
+        rows = []
+        for clip in clips:
+            place = partial(_on_our_body, rig=rigs[rig_name(clip)])
+            rows += clip_rows(clip, stride, key_frames, report=report, place=place)
         return rows,report
     return [partial(job, ids[i:i+size]) for i in range(0, len(ids), size)]
 
@@ -312,7 +325,7 @@ class TrainingSet:
         flipped,one_sided = self._fix_sides(rows, mirrored, seed)
         joints = torch.tensor(rows.joints)
         joints = torch.where(torch.from_numpy(flipped)[:,None,None], mirror(joints), joints)
-        self.joints = enforce_bone_lengths(joints)    # (rows, 22, 3) metres
+        self.joints = enforce_skeleton(joints, limits=False)  # (rows, 22, 3) metres, exactly the reference body
         self.one_sided = torch.from_numpy(one_sided)  # (rows,) bool, never mirrored when drawn
         self._index_captions(rows, mirrored, flipped)
         self.stated = self._stated_codes(rows, mirrored)

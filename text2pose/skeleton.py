@@ -757,8 +757,10 @@ def rig_name(
 def rig_rests(
 )->dict: # name of a rig → RigRest
     "How the rigs of the open captures stand still."
-    rigs = read_json(asset('rig_rests.json'))['rigs']
-    return {name:RigRest(np.array(r['bones']), r['foot_pitch'], tuple(r['up_from']), r['n_frames']) for name,r in rigs.items()}
+    rests = {}
+    for name,r in read_json(asset('rig_rests.json'))['rigs'].items():
+        rests[name] = RigRest(np.array(r['bones']), r['foot_pitch'], tuple(r['up_from']), r['n_frames'])
+    return rests
 
 def _our_rest():
     "Our own rest pose, as the rest of a rig."
@@ -1615,7 +1617,7 @@ def _costs(x):
     uneven = torch.stack([ratios[...,a]-ratios[...,b] for a,b in _PAIRS], -1).abs()
     beyond = _violations(x)
     flat = x.reshape(-1, N_JOINTS, 3)
-    clearance = _contacts(flat)[-1].reshape(*x.shape[:-2], -1)
+    clearance = _contacts(flat)[-1].reshape(*x.shape[:-2], len(_CLASHES))
     found = dict(
         limits=beyond[...,:-2],
         spine=beyond[...,-2:],
