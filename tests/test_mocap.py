@@ -157,6 +157,182 @@ def bvh_of(rest, frames=3, names=JOINT_NAMES, parents=PARENTS, fps=20, number='{
     lines += ['MOTION', f'Frames: {frames}', f'Frame Time: {1/fps:.7f}']+[still]*frames
     return '\n'.join(lines)+'\n'
 
+# ---- rigs as people have them: one body, many ways to write it
+
+def _t_pose():
+    "The standing body with its arms out to the sides, spine and feet a little uneven, pelvis over the origin, on the floor."
+    x = STAND.copy()
+    x[[3,6,9,12,15],1] += [.01,.015,.01,.025,-.01]
+    for side,sign in (('left',1),('right',-1)):
+        shoulder,elbow,wrist = (JOINT_NAMES.index(f'{side}_{p}') for p in ('shoulder','elbow','wrist'))
+        x[elbow] = x[shoulder]+[sign*.28,0,0]
+        x[wrist] = x[elbow]+[sign*.25,0,0]
+    return x-[0,0,x[:,2].min()]
+
+T_POSE = _t_pose()
+TIPS = dict(head=[0,0,.18], left_wrist=[.16,0,0], right_wrist=[-.16,0,0], left_foot=[0,-.07,0], right_foot=[0,-.07,0])
+TURN_UP = dict(z='x0', y='x90', x='y90')  # takes Z to the axis; the negative ones by 180° more
+
+def axes_with(up):
+    "A rotation that takes Z up to another axis up."
+    angles = dict(zip(('z','y','-z','-y'), (0,-90,180,90)))
+    if up in angles: return Rotation.from_euler('x', angles[up], degrees=True)
+    return Rotation.from_euler('y', 90 if up=='x' else -90, degrees=True)
+
+def rig_tree(names, inserted=(), added=()):
+    """The joints of a rig, parents first: name, parent, offset (metres, Z up), our joint or None.
+
+    names: one for each of our joints, None for one that the rig lacks; inserted: (name, our joint, share), between our
+    joint and its parent; added: (name, parent, offset)."""
+    rows,above = [],{}  # above: of each joint of ours, where its children hang and how far away it is from there
+    for j,name in enumerate(names):
+        parent,far = above[PARENTS[j]] if j else (None,np.zeros(3))
+        offset = far+(T_POSE[j]-T_POSE[PARENTS[j]] if j else T_POSE[0])
+        done = 0.
+        for new,ours,share in inserted:
+            if ours!=JOINT_NAMES[j]: continue
+            rows.append((new, parent, offset*(share-done), None))
+            parent,done = new,share
+        if name is None: above[j] = parent,offset*(1-done)
+        else:
+            rows.append((name, parent, offset*(1-done), JOINT_NAMES[j]))
+            above[j] = name,np.zeros(3)
+    return rows+[(name, parent, np.array(offset, float), None) for name,parent,offset in added]
+
+def own_capture(tree, up='y', metres=.01, n=8, seed=0, zero=False, rest_up=None, root=None, fps=20., amount=12., tips=TIPS):
+    """Text of a BVH file of somebody who stands and moves, and where our joints are: (n, 22, 3), metres, Z up.
+
+    rest_up: the axis along which the rest pose stands, if another; zero: OFFSET 0 and positions in the channels;
+    root: the pelvis stays there (metres); amount: degrees."""
+    g = np.random.default_rng(seed)
+    turn,rest_turn = axes_with(up),axes_with(rest_up or up)
+    local,world,place = {},{},{}
+    for name,parent,offset,ours in tree:
+        local[name] = Rotation.from_rotvec(np.radians(amount)*np.cumsum(g.normal(size=(n,3))*.35, 0)*(ours is not None))
+        if parent is None:
+            local[name] = Rotation.from_rotvec(np.radians(amount)*g.normal(size=(n,3))*.2)
+            path = np.array(T_POSE[0]) if root is None else np.array(root, float)
+            place[name],world[name] = path+np.linspace(0, .2, n)[:,None]*[1,-1,0]*(root is None), local[name]
+        else:
+            place[name] = place[parent]+world[parent].apply(offset)
+            world[name] = world[parent]*local[name]
+    truth = np.full((n,22,3), np.nan)
+    for name,_,_,ours in tree:
+        if ours: truth[:,JOINT_NAMES.index(ours)] = place[name]
+    lines,order = ['HIERARCHY'],[]
+    def channels(name, parent):
+        return 'CHANNELS '+('6 Xposition Yposition Zposition' if zero or parent is None else '3')+' Zrotation Xrotation Yrotation'
+    def write(name, parent, offset, ours):
+        order.append(name)
+        written = 0*offset if zero else rest_turn.apply(offset)/metres
+        lines.extend([f'{"ROOT" if parent is None else "JOINT"} {name}', '{', f'OFFSET {numbers(written, "{:.7g}")}',
+                      channels(name, parent)])
+        children = [row for row in tree if row[1]==name]
+        for row in children: write(*row)
+        if not children:
+            tip = np.array(tips.get(ours, [0,0,0]), float)
+            lines.extend(['End Site', '{', f'OFFSET {numbers(0*tip if zero else rest_turn.apply(tip)/metres, "{:.7g}")}', '}'])
+        lines.append('}')
+    write(*tree[0])
+    rows = {name:(parent,offset) for name,parent,offset,_ in tree}
+    lines += ['MOTION', f'Frames: {n}', f'Frame Time: {1/fps:.7f}']
+    for f in range(n):
+        frame = []
+        for name in order:
+            parent,offset = rows[name]
+            R = rest_turn*local[name][f]*rest_turn.inv()
+            if parent is None:
+                R = turn*local[name][f]*rest_turn.inv()
+                frame += list(turn.apply(place[name][f])/metres)
+            elif zero: frame += list(rest_turn.apply(offset)/metres)
+            frame += list(R.as_euler('ZXY', degrees=True))
+        lines.append(numbers(frame, '{:.7f}'))
+    return '\n'.join(lines)+'\n', truth
+
+def sided(trunk, limbs, sides=('Left','Right')):
+    "22 names in our order: pelvis, three of the spine, neck and head; then hip … wrist, with # for the side; - for none."
+    pelvis,*spine,neck,head = trunk.split()
+    found = dict(zip(('pelvis','spine1','spine2','spine3','neck','head'), (pelvis,*spine,neck,head)))
+    for side,word in zip(('left','right'), sides):
+        for part,name in zip('hip knee ankle foot collar shoulder elbow wrist'.split(), limbs.split()):
+            found[f'{side}_{part}'] = name.replace('#', word)
+    return [None if found[j]=='-' else found[j].replace('~', ' ') for j in JOINT_NAMES]
+
+MIXAMO = sided('Hips Spine Spine1 Spine2 Neck Head', '#UpLeg #Leg #Foot #ToeBase #Shoulder #Arm #ForeArm #Hand')
+def prefixed(prefix, names=MIXAMO, suffix=''): return [f'{prefix}{n}{suffix}' for n in names]
+def both(name, joint, share): return [(name.replace('#', s[0].upper()).replace('$', s), f'{s}_{joint}', share) for s in ('left','right')]
+UNREAL = sided('pelvis spine_01 spine_02 spine_03 neck_01 head',
+               'thigh_# calf_# foot_# ball_# clavicle_# upperarm_# lowerarm_# hand_#', 'lr')
+RIGIFY = sided('DEF-spine DEF-spine.001 DEF-spine.002 DEF-spine.003 DEF-spine.004 DEF-spine.006',
+               'DEF-thigh.# DEF-shin.# DEF-foot.# DEF-toe.# DEF-shoulder.# DEF-upper_arm.# DEF-forearm.# DEF-hand.#', 'LR')
+DAZ = sided('hip abdomenLower abdomenUpper chestLower neckLower head',
+            '#ThighBend #Shin #Foot #Toe #Collar #ShldrBend #ForearmBend #Hand', 'lr')
+SCHEMES = dict( # name → names, inserted, added
+    mixamo=(prefixed('mixamorig:'), (), ()),
+    mixamo_armature=(prefixed('Armature|mixamorig9:'), (), ()),
+    motionbuilder=(prefixed('Character1_'), (), [('Character1_LeftHandThumb1','Character1_LeftHand',[.03,-.03,0])]),
+    dot_numbers=(prefixed('', suffix='.001'), (), ()),
+    jnt=(prefixed('', suffix='_jnt'), (), ()),
+    glued=([n.lower() for n in MIXAMO], (), ()),
+    vroid=(sided('J_Bip_C_Hips J_Bip_C_Spine J_Bip_C_Chest J_Bip_C_UpperChest J_Bip_C_Neck J_Bip_C_Head',
+                 'J_Bip_#_UpperLeg J_Bip_#_LowerLeg J_Bip_#_Foot J_Bip_#_ToeBase J_Bip_#_Shoulder J_Bip_#_UpperArm '
+                 'J_Bip_#_LowerArm J_Bip_#_Hand', 'LR'), (),
+           [('J_Sec_Hair1_01','J_Bip_C_Head',[0,.05,.1]), ('J_Adj_L_FaceEye','J_Bip_C_Head',[.03,-.08,.05]),
+            ('J_Sec_L_Bust1','J_Bip_C_UpperChest',[.08,-.1,0]), ('J_Bip_L_Thumb1','J_Bip_L_Hand',[.03,-.03,0])]),
+    rigify=(RIGIFY, both('DEF-thigh.#.001','knee',.5)+both('DEF-upper_arm.#.001','elbow',.5)
+            +both('DEF-forearm.#.001','wrist',.5)+[('DEF-spine.005','head',.5)],
+            [('DEF-pelvis.L','DEF-spine',[.09,0,.03]), ('DEF-breast.L','DEF-spine.003',[.08,-.1,0]),
+             ('DEF-jaw','DEF-spine.006',[0,-.05,0])]),
+    rigify_names=([n.removeprefix('DEF-') for n in RIGIFY], (), ()),
+    daz8=(DAZ, both('#ThighTwist','knee',.5)+both('#ShldrTwist','elbow',.5)+both('#ForearmTwist','wrist',.5), ()),
+    arkit=(sided('hips_joint spine_1_joint spine_4_joint spine_7_joint neck_1_joint head_joint',
+                 '#_upLeg_joint #_leg_joint #_foot_joint #_toes_joint #_shoulder_1_joint #_arm_joint #_forearm_joint '
+                 '#_hand_joint', ('left','right')),
+           [('spine_2_joint','spine2',1/3), ('spine_3_joint','spine2',2/3), ('spine_5_joint','spine3',1/3),
+            ('spine_6_joint','spine3',2/3), ('neck_2_joint','head',.3), ('neck_3_joint','head',.6),
+            ('neck_4_joint','head',.8)],
+           [('left_toesEnd_joint','left_toes_joint',[0,-.06,0]), ('jaw_joint','head_joint',[0,-.05,0]),
+            ('left_handIndexStart_joint','left_hand_joint',[.04,0,0])]),
+    mmd=(sided('下半身 上半身 上半身2 上半身3 首 頭', '#足 #ひざ #足首 #つま先 #肩 #腕 #ひじ #手首', '左右'),
+         [('左腕捩','left_elbow',.5), ('左手捩','left_wrist',.5)],
+         [('左足IK','下半身',[.1,0,-.8]), ('両目','頭',[0,-.05,.1]), ('左足D','下半身',[.086,0,-.064])]),
+    mmd_kanji=(sided('下半身 上半身 上半身2 上半身3 首 頭', '#足 #膝 #足首 #つま先 #肩 #腕 #肘 #手首', '左右'), (), ()),
+    mmd_romanised=(sided('kahanshin jouhanshin jouhanshin2 jouhanshin3 kubi atama',
+                         '#_ashi #_hiza #_ashikubi #_tsumasaki #_kata #_ude #_hiji #_tekubi', ('hidari','migi')), (), ()),
+    mmd_english=(sided('lower~body upper~body upper~body2 upper~body3 neck head',
+                       'leg_# knee_# ankle_# toe_# shoulder_# arm_# elbow_# wrist_#', 'LR'), (),
+                 [('leg~IK_L'.replace('~', ' '),'lower body',[.1,0,-.8])]),
+    unreal=(UNREAL, (), [('thigh_twist_01_l','thigh_l',[0,0,-.2]), ('lowerarm_twist_01_r','lowerarm_r',[-.1,0,0]),
+                         ('ik_hand_l','pelvis',[.3,0,.3]), ('index_01_l','hand_l',[.08,0,0])]),
+    unity=(sided('Hips Spine Chest UpperChest Neck Head',
+                 '#UpperLeg #LowerLeg #Foot #Toes #Shoulder #UpperArm #LowerArm #Hand'), (), ()),
+    character_creator=(sided('CC_Base_Hip CC_Base_Waist CC_Base_Spine01 CC_Base_Spine02 CC_Base_NeckTwist01 CC_Base_Head',
+                             'CC_Base_#_Thigh CC_Base_#_Calf CC_Base_#_Foot CC_Base_#_ToeBase CC_Base_#_Clavicle '
+                             'CC_Base_#_Upperarm CC_Base_#_Forearm CC_Base_#_Hand', 'LR'), [('CC_Base_NeckTwist02','head',.5)],
+                       [('CC_Base_L_ThighTwist01','CC_Base_L_Thigh',[0,0,0]), ('CC_Base_L_Mid1','CC_Base_L_Hand',[.1,0,0])]),
+    xsens=(sided('Pelvis L5 L3 T8 Neck Head',
+                 '#UpperLeg #LowerLeg #Foot #Toe #Shoulder #UpperArm #ForeArm #Hand'), [('T12','spine3',.5)], ()),
+    xsens_joints=(sided('Hips Chest Chest2 Chest4 Neck Head', '#Hip #Knee #Ankle #Toe #Collar #Shoulder #Elbow #Wrist'), (), ()),
+    neuron=(prefixed('Robot_'), (), ()),
+    rokoko=(sided('hip spine1 spine2 chest neck head',
+                  '#UpLeg #Leg #Foot #Toe #Shoulder #UpperArm #LowerArm #Hand', ('left','right')), (), ()),
+    smpl=(sided('Pelvis Spine1 Spine2 Spine3 Neck Head', '#_Hip #_Knee #_Ankle #_Foot #_Collar #_Shoulder #_Elbow #_Wrist', 'LR'), (), ()),
+    biped=(prefixed('Bip001 ', sided('Pelvis Spine Spine1 Spine2 Neck Head',
+                  '#~Thigh #~Calf #~Foot #~Toe0 #~Clavicle #~UpperArm #~Forearm #~Hand', 'LR')), (),
+           [('Bip001 L Toe0Nub','Bip001 L Toe0',[0,-.06,0])]),
+    optitrack=(prefixed('Skeleton_', sided('Hip Ab Ab2 Chest Neck Head', '#Thigh #Shin #Foot #Toe #Shoulder #UArm #FArm #Hand', 'LR')), (), ()),
+    advanced_skeleton=(sided('Root_M Spine1_M Spine2_M Chest_M Neck_M Head_M',
+                             'Hip_# Knee_# Ankle_# Toes_# Scapula_# Shoulder_# Elbow_# Wrist_#', 'LR'), (), ()),
+    kinect=(sided('SpineBase SpineLow SpineMid SpineShoulder Neck Head',
+                  'Hip# Knee# Ankle# Foot# Collar# Shoulder# Elbow# Wrist#'), (), [('HandLeft','WristLeft',[.08,0,0])]),
+    maya=(sided('cn_hip_jnt cn_spine1_jnt cn_spine2_jnt cn_chest_jnt cn_neck_jnt cn_head_jnt',
+                '#_leg_jnt #_knee_jnt #_ankle_jnt #_ball_jnt #_clav_jnt #_shoulder_jnt #_elbow_jnt #_wrist_jnt', ('lf','rt')), (), ()),
+    makehuman=(sided('root spine05 spine03 spine01 neck01 head',
+                     'upperleg01.# lowerleg01.# foot.# toe1-1.# clavicle.# upperarm01.# lowerarm01.# wrist.#', 'LR'),
+               both('pelvis.#','hip',.5)+both('upperleg02.#','knee',.5)+both('lowerleg02.#','ankle',.5)+both('shoulder01.#','shoulder',.6)
+               +both('upperarm02.#','elbow',.5)+both('lowerarm02.#','wrist',.5)+[('neck02','head',.3), ('neck03','head',.6)], ()),
+)
+
 # ---- positions
 
 @pytest.mark.parametrize('seed', range(25))

@@ -730,7 +730,7 @@ def _parse_name(words):
     helper = any(w in table['helpers'] for w in letters)
     core = [w for w in letters if w not in table['helpers']|table['noise']] or letters
     sides = table['sides']
-    side = next((sides[w] for w in core if w in sides), '') if len(core)>1 else ''
+    side = next((sides[w] for w in core if w in sides), '') if len(words)>1 else ''
     word = ''.join(w for w in core if not side or w not in sides)
     for glued in ('left','right','l','r'):
         joined = ''.join(core)
@@ -810,14 +810,21 @@ class _RigSearch:
         found = sorted(f for f in found if f[0] is not None)
         return [f for f in found if f[1] not in taken][:_MAX_CHOICES] or found[:1]
 
+    def way(self, end, side):
+        "A joint and its ancestors up to the last one of a side."
+        path = _path(self.parents, end)
+        of_side = [k for k,j in enumerate(path) if self.said[j].side==side]
+        return [j for j in path[:max(of_side, default=-1)+1] if self.said[j].side in (side,'')]
+
     def limb_choices(self, parts, side):
         "For each part of a limb its choices: those with a fitting name, and others on the way between those."
         choices = [self.named(part, side, f'{side}_{part}') for part in parts]
         ends = {i for some in choices for cost,i in some if cost<_HELPER}
-        way = {j for end in ends for j in _path(self.parents, end) if self.said[j].side==side}
+        way = {j for end in ends for j in self.way(end, side)}
         for k,part in enumerate(parts):
             if f'{side}_{part}' in self.given: continue
-            unnamed = [i for i in way if self.said[i].word not in _rig_words()['known']]
+            unnamed = way-{i for _,i in choices[k]}
+            unnamed = [i for i in unnamed if self.said[i].word not in _rig_words()['known'] or self.said[i].number>1]
             others = sorted((_UNNAMED+_HELPER*self.said[i].helper,i) for i in unnamed)
             choices[k] = (choices[k]+others)[:_MAX_CHOICES]
         return choices
@@ -881,12 +888,14 @@ class _RigSearch:
         "(cost, joint) for neck or head: by name, else what hangs on the chest and has no side."
         choices = self.named(part, '', part)
         if part in self.given or chest is None: return choices
-        there = {i for _,i in choices}
+        there,others = {i for _,i in choices},[]
+        other_words = _rig_words()['parts']['head' if part=='neck' else 'neck']
         for i,s in enumerate(self.said):
             if s.side or i in there or not self.is_below(i, chest): continue
+            if s.word in other_words and not s.helper: continue
             cost = 1.5 if s.word in _rig_words()['spine'] else _UNNAMED
-            choices.append((cost+_HELPER*s.helper,i))
-        return sorted(choices)[:2*_MAX_CHOICES]
+            others.append((cost+_HELPER*s.helper,i))
+        return choices+sorted(others)[:_MAX_CHOICES]
 
     def neck_and_head(self, pelvis, chest):
         "The cheapest neck and head; the neck is None where one must be made."
@@ -969,7 +978,7 @@ def _toe_sources(search, found):
         chain = [found.get(f'{side}_{part}') for part in ('knee','ankle','foot')]
         if None in chain or f'{side}_foot' in search.given: continue
         shin,reach = search.distance(*chain[:2]),search.across(*chain)
-        if search.said[chain[2]].helper and reach>.45*shin:
+        if search.said[chain[2]].helper and reach>.4*shin:
             before = search.parents[chain[2]] if search.parents[chain[2]]>=0 else chain[1]
             ball = _ADULT_BONES['foot']/_ADULT_BONES['ankle']*shin
             out[f'{side}_foot'] = search.names[before],search.names[chain[2]],round(float(ball/reach), 3)
@@ -1097,7 +1106,7 @@ def _positions(motion, joints, frames=slice(None)):
 # %% ../nbs/00c_mocap.ipynb #099153a6
 UNITS = dict(m=1., dm=.1, cm=.01, mm=.001, inch=.0254, foot=.3048, cmu=.0254/.45)  # metres in one unit
 _COMMON = dict(m=1., dm=.1, cm=1., mm=1., inch=.5, foot=.1, cmu=.15)  # how common a unit is in capture files
-_SIZES = ((.55,.85,.03), (.85,1.25,.1), (1.25,1.8,1.), (1.8,1.9,.1), (1.9,2.1,.02))  # metres from head to ankle, how common
+_SIZES = ((.55,.85,.03), (.85,1.25,.1), (1.25,1.7,1.), (1.7,1.9,.1), (1.9,2.1,.02))  # metres from head to ankle, how common
 _CLEARLY = 5.        # times as likely as the next
 _HEAD_TO_ANKLE = 'head neck spine3 spine2 spine1 pelvis left_hip left_knee left_ankle'.split()
 _UNIT_WORDS = dict(m='meters?|metres?|m', dm='deci(?:meters?|metres?)|dm', cm='centi(?:meters?|metres?)|cm',
@@ -1144,6 +1153,7 @@ def guess_unit(
 AXES = dict(x=(1,0,0), y=(0,1,0), z=(0,0,1)) | {'-x':(-1,0,0), '-y':(0,-1,0), '-z':(0,0,-1)}  # that may point up
 _MAX_LOOKED_AT = 3000  # frames
 _FLOOR = (-.06,.14)    # height of the lowest joint of a body on the floor, legs
+_PELVIS_UP = .07       # least height of the pelvis then, legs
 
 def _standing(x, axis):
     "(frames,) bool: both ankles are below the pelvis and the head is above it, along an axis."
@@ -1154,10 +1164,11 @@ def _standing(x, axis):
     return (np.min(legs, 0)>.35)&(middle>.6)&(unit_vectors(head-pelvis)@axis>.6)
 
 def _on_floor(x, axis):
-    "(frames,) bool: the lowest joint is where the floor is if that is at 0."
+    "(frames,) bool: the lowest joint is where the floor is if that is at 0, and the pelvis is above it."
     leg = np.linalg.norm(x[:,4]-x[:,1], axis=-1)+np.linalg.norm(x[:,7]-x[:,4], axis=-1)
-    lowest = np.nanmin(x@axis, axis=1)/max(np.median(leg), 1e-9)
-    return (lowest>_FLOOR[0])&(lowest<_FLOOR[1])
+    height = x@axis/max(np.median(leg), 1e-9)
+    lowest = np.nanmin(height, axis=1)
+    return (lowest>_FLOOR[0])&(lowest<_FLOOR[1])&(height[:,0]>_PELVIS_UP)
 
 @np.errstate(over='ignore', invalid='ignore')
 def _find_up(motion, joints, joint_map):
@@ -1176,7 +1187,8 @@ def _find_up(motion, joints, joint_map):
     best,second = sorted(score, key=score.get, reverse=True)[:2]
     w = witnesses[best]
     backed = w['rest']+w['floor']+w['custom']*w['frames']>.5
-    if score[best]-score[second]>=.4 and backed: return best, None
+    on_other_floor = witnesses[second]['floor']>.5>w['floor']
+    if score[best]-score[second]>=(1.1 if on_other_floor else .4) and backed: return best, None
     stands = max(witnesses, key=lambda a: witnesses[a]['frames'])
     rest_stands = next((a for a in witnesses if witnesses[a]['rest']), None)
     said = [f'the body stands along {stands} in {100*witnesses[stands]["frames"]:.0f} % of the frames']
