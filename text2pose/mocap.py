@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 import numpy as np
-from .core import asset, atomic_folder, atomic_path, check_array, check_count, data_dir, read_json
+from .core import asset, atomic_folder, atomic_path, check_array, check_count, data_dir, decode_text, read_json
 from .data import Caption, Clip, JOINT_NAMES, N_JOINTS, unit_vectors
 from .captions import read_texts
 from .humanml3d import place_on_floor
@@ -107,15 +107,16 @@ def _lines(path, kind):
         raise ValueError(f'{path} has {size:,} bytes; {kind} file of more than {_MAX_BYTES:,} is refused')
     raw = path.read_bytes()
     if not raw.strip(): raise ValueError(f'{path} is empty: expected {kind} file')
-    if b'\0' in raw: raise ValueError(f'{path} is not a text file: expected {kind} file')
+    is_utf16 = raw[:2] in (b'\xff\xfe',b'\xfe\xff')
+    if b'\0' in raw and not is_utf16: raise ValueError(f'{path} is not a text file: expected {kind} file')
     return _decoded(raw).replace('\r\n', '\n').replace('\r', '\n').split('\n')
 
 def _decoded(raw):
     "Text of UTF-8, or of the Japanese encoding in which programs for MMD name their joints."
-    for encoding in ('utf-8-sig','cp932'):
-        try: return raw.decode(encoding)
-        except UnicodeDecodeError: pass
-    return raw.decode('utf-8-sig', errors='replace')
+    try: return decode_text(raw)
+    except UnicodeDecodeError: pass
+    try: return raw.decode('cp932')
+    except UnicodeDecodeError: return raw.decode('utf-8-sig', errors='replace')
 
 def _comments(lines):
     "What stands behind # at the beginning of lines."
@@ -264,10 +265,12 @@ def _bvh_header(lines, at, path):
 def _frames_present(rows, counts, n_frames, width, path):
     "How many frames the rows hold; a frame may be spread over lines, as long as the sum is right."
     if sum(counts)==n_frames*width: return n_frames
-    odd = [(i,count) for (i,_),count in zip(rows, counts) if count!=width]
+    odd = [(i,line,count) for (i,line),count in zip(rows, counts) if count!=width]
     spread = max(counts, default=0)<width and sum(counts)%width==0
     if odd and not spread:
-        raise ValueError(f'{path}, line {odd[0][0]}: a frame has {width} numbers, found {odd[0][1]}')
+        line,text,count = odd[0]
+        _numbers_of_rows([(line,text.split())], path)  # a word that is no number is named first
+        raise ValueError(f'{path}, line {line}: a frame has {width} numbers, found {count}')
     return sum(counts)//width
 
 def _bvh_frames(lines, at, width, path):
@@ -522,7 +525,7 @@ def _frames_of_bones(body, widths, path):
     return rows
 
 def _amc_frames(path, widths):
-    "Values of every bone (frames, n), the unit of angles and the frame rate; widths: bone → how many numbers, a tuple."
+    "Values of every bone (frames, n), the unit of angles and the frame rate; widths: bone → numbers it may have."
     body,angle,rate = _amc_lines(path)
     values = {}
     for bone,rows in _frames_of_bones(body, widths, path).items():
@@ -575,7 +578,7 @@ def _bone_moves(dof, values, bone, path):
     return ''.join(dof[k][1] for k in columns), values[:,columns], slide, stretch
 
 def _moving_offset(skeleton, parent, bone, offset, moves, frame_of):
-    "Where a bone begins (None: a free end) from where its parent begins: (3,), or (frames, 3) where one slides or stretches."
+    "Where a bone begins (None: a free end) from where its parent begins, (3,) or (frames, 3)."
     none = '',None,np.zeros((1,3)),np.zeros(1)
     stretch,slide = moves.get(parent, none)[3], moves.get(bone, none)[2]
     if stretch.any(): offset = skeleton.vector(parent, stretch)
@@ -928,8 +931,9 @@ def _between(names, points, share):
 def _spine_joints(search, pelvis, top):
     "The joints between pelvis and a joint of the neck that lie neither on their neighbour nor on the pelvis."
     path = _path(search.parents, top)[1:]
-    start = path.index(pelvis) if pelvis in path else next((k for k,j in enumerate(path) if search.is_below(pelvis, j)), None)
-    if start is None: return None
+    starts = [k for k,j in enumerate(path) if j==pelvis or search.is_below(pelvis, j)]
+    if not starts: return None
+    start = starts[0]
     spine,last = [],pelvis
     near = .02*search.distance(pelvis, top)
     for j in reversed(path[:start]):
@@ -1069,9 +1073,9 @@ def _find_joints(motion, joint_map, where):
     joints,missing = auto_map(motion, given)
     doubt = None
     if missing:
-        doubt = (f'no joint found for {", ".join(missing)} among {_listed(motion.names)}: name the '
-                 f'missing ones in joint_map={{"{missing[0]}": "a name of the file", …}} or a JSON file with the same '
-                 'content (--joint-map), where ["a", "b", 0.5] is the point halfway from a to b')
+        doubt = (f'no joint found for {", ".join(missing)} among {_listed(motion.names)}: name the missing ones in '
+                 f'joint_map={{"{missing[0]}": "a name of the file", …}} or a JSON file with the same content '
+                 '(--joint-map), where ["a", "b", 0.5] is the point halfway from a to b')
     return joints, 'by hand' if given else 'by name', doubt
 
 def joint_map_for(
@@ -1176,11 +1180,10 @@ def _find_up(motion, joints, joint_map):
     def no_rotation(j, frames): return None
     rest = _forward(motion.parents, motion.offsets, no_rotation, 1, 'the rest pose')
     at_rest = _positions(replace(motion, positions=rest), joint_map).astype(float)
-    looked_at = joints[::-(-len(joints)//_MAX_LOOKED_AT)]
     witnesses = {}
     for name,axis in AXES.items():
         axis = np.array(axis, float)
-        witnesses[name] = dict(frames=_standing(looked_at, axis).mean(), floor=_on_floor(looked_at, axis).mean(),
+        witnesses[name] = dict(frames=_standing(joints, axis).mean(), floor=_on_floor(joints, axis).mean(),
                                rest=float(_standing(at_rest, axis)[0]), custom=float(name=='y'))
     weights = dict(frames=1.5, floor=1.5, rest=1., custom=.5)
     score = {name:sum(weights[k]*v for k,v in w.items()) for name,w in witnesses.items()}
@@ -1242,7 +1245,8 @@ def read_rig(
     joints,rig,doubt = _find_joints(motion, joint_map, where)
     doubts = [doubt]
     start = min(RIGS.get(rig, {}).get('first_frame', 0), len(motion.positions)-1)
-    x = _positions(motion, joints, slice(start, None))
+    step = -(-len(motion.positions)//_MAX_LOOKED_AT)
+    x = _positions(motion, joints, slice(start, None, step))
     size = _body_size(x)
     if size is not None:
         found,doubt = _find_unit(size, motion.notes, _from_cmu(motion, rig))
@@ -1412,12 +1416,16 @@ def _caption_of_line(line, where):
         raise ValueError(f'{where}: id and text must be words, kind human or label')
     return id, Caption(text.strip(), kind)
 
-def _caption_list(path):
-    "captions.jsonl: id → list of Caption."
+def _caption_list(path, strict, on_skip):
+    "captions.jsonl: id → list of Caption; a broken line is left out, or raised if strict."
     found = {}
     for i,line in enumerate(_lines(path, 'a captions.jsonl'), 1):
         if not line.strip(): continue
-        id,caption = _caption_of_line(line, f'{path}, line {i}')
+        try: id,caption = _caption_of_line(line, f'{path}, line {i}')
+        except ValueError as e:
+            if strict: raise
+            on_skip(f'skipped: {e}')
+            continue
         found.setdefault(id, []).append(caption)
     return found
 
@@ -1427,12 +1435,14 @@ def mocap_captions(
     path,       # its file
     listed:dict, # id → list of Caption, from captions.jsonl
     index:dict, # from read_cmu_index
+    strict:bool=True, # raise at a broken line of a text file; otherwise leave it out
+    on_skip=warnings.warn, # told about each line that is left out
 )->list:        # of Caption, possibly empty
     "Words for one capture file, from the first place that has any."
     path = Path(path)
     texts = (Path(folder)/'texts'/f'{id}.txt', path.parent/'texts'/f'{path.stem}.txt', path.with_suffix('.txt'))
     for p in texts:
-        if p.is_file(): return read_texts(p)
+        if p.is_file(): return read_texts(p, strict, on_skip)
     if id in listed or path.stem in listed: return listed.get(id) or listed[path.stem]
     m = _CMU_NAME.fullmatch(path.stem)
     label = index.get((int(m[1]),int(m[2]))) if m else None
@@ -1453,35 +1463,40 @@ def _chosen_files(folder, ids):
 def read_mocap_folder(
     folder,               # searched with everything below it
     strict:bool=False,    # raise at the first file that cannot be read; otherwise skip it
-    on_skip=warnings.warn, # told about each file that is skipped
+    on_skip=warnings.warn, # told about each file and each line of captions that is left out
     ids=None,             # read these clips only
     progress=iter,        # wraps the list of files, for example tqdm
     source:str=None,      # what the pose table calls this collection; by default as `fetch` noted, else 'mocap'
     licence:str=None,     # of the files; by default as `fetch` noted, else "as the file's owner states"
     splits:dict=None,     # clip id → split; by default by hash of the subject
     need_caption:bool=True, # a clip without words is skipped
+    on_warn=warnings.warn, # told what may be wrong with a clip that was read
     **kwargs,             # for read_mocap: asf, joint_map, unit, up, fps, amc_fps, first_frame, seconds
 ):                        # yields Clip, sorted by path
     "Every capture file of a folder as a clip with words and split."
     folder = Path(folder)
     files = _chosen_files(folder, ids)
-    about = read_json(folder/'source.json') if (folder/'source.json').is_file() else {}
-    source = source or about.get('source', 'mocap')
-    licence = licence or about.get('licence', "as the file's owner states")
-    listed = _caption_list(folder/'captions.jsonl') if (folder/'captions.jsonl').is_file() else {}
+    noted = read_json(folder/'source.json') if (folder/'source.json').is_file() else {}
+    source = source or noted.get('source', 'mocap')
+    licence = licence or noted.get('licence', "as the file's owner states")
+    listed = _caption_list(folder/'captions.jsonl', strict, on_skip) if (folder/'captions.jsonl').is_file() else {}
     index = {}
     for path in sorted(folder.rglob('cmu-mocap-index-text.txt')): index |= read_cmu_index(path)
     for id,path in progress(files):
         try:
-            captions = mocap_captions(folder, id, path, listed, index)
+            captions = mocap_captions(folder, id, path, listed, index, strict, on_skip)
             if need_caption and not captions:
                 raise ValueError(f'{path}: no caption; write texts/{id}.txt or a line of captions.jsonl')
             split = (splits or {}).get(id) or split_of(subject_of(path.stem))
-            clip = read_mocap(path, id=id, source=source, licence=licence, split=split, captions=captions, **kwargs)
+            about = dict(id=id, source=source, licence=licence, split=split, captions=captions)
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter('always')
+                clip = read_mocap(path, **about, **kwargs)
         except (ValueError, OSError) as e:
             if strict: raise
             on_skip(f'skipped: {e}')
             continue
+        for w in warned: on_warn(str(w.message))
         yield clip
 
 # %% ../nbs/00c_mocap.ipynb #c78c88d0
