@@ -755,6 +755,7 @@ _LEG,_ARM = ('hip','knee','ankle','foot'),('collar','shoulder','elbow','wrist')
 _ADULT_BONES = dict(knee=.43, ankle=.44, foot=.14, elbow=.28, wrist=.25, shoulder=.12)  # metres, from the joint before
 _BONE_WEIGHTS = dict(knee=12., ankle=12., foot=1.5, elbow=12., wrist=12., shoulder=.3)
 _HELPER,_UNNAMED,_NO_COLLAR,_NO_NECK,_NOT_BELOW,_COINCIDENT = 3.,2.5,2.2,4.,3.,100.  # costs
+_LATER = .15         # cost of each joint of the same name with a lower number
 _MAX_MISFIT = 2.     # of the shape of a limb, beyond which unnamed joints are not believed
 _MAX_CHOICES = 6     # joints considered for one of ours
 _HEAD_SHARE = .19    # from neck to head, of the straight way from pelvis to neck
@@ -795,11 +796,17 @@ class _RigSearch:
 
     def is_below(self, j, above): return j!=above and above in _path(self.parents, j)
 
+    def rank(self, i):
+        "How many joints of the same name have a lower number, at most 9."
+        said = self.said[i]
+        alike = [s.number for s in self.said if (s.side,s.word,s.helper)==(said.side,said.word,said.helper)]
+        return min(sum(n<said.number for n in alike), 9)
+
     def word_cost(self, i, part):
         "How unsure the name of a joint is for a part; None where it does not fit."
         said,unsure = self.said[i],_rig_words()['parts'][part]
         if said.word not in unsure: return None
-        return unsure[said.word]+_HELPER*said.helper+.15*min(said.number, 9)
+        return unsure[said.word]+_HELPER*said.helper+_LATER*self.rank(i)
 
     def fits(self, i, our_name):
         "Whether a joint was given for one of ours, or its name fits."
@@ -819,6 +826,10 @@ class _RigSearch:
         of_side = [k for k,j in enumerate(path) if self.said[j].side==side]
         return [j for j in path[:max(of_side, default=-1)+1] if self.said[j].side in (side,'')]
 
+    def below(self, tops, side):
+        "Joints of a side, or of none, that hang below some others."
+        return {i for i,s in enumerate(self.said) if s.side in (side,'') and any(self.is_below(i, top) for top in tops)}
+
     def limb_choices(self, parts, side):
         "For each part of a limb its choices: those with a fitting name, and others on the way between those."
         choices = [self.named(part, side, f'{side}_{part}') for part in parts]
@@ -826,8 +837,9 @@ class _RigSearch:
         way = {j for end in ends for j in self.way(end, side)}
         for k,part in enumerate(parts):
             if f'{side}_{part}' in self.given: continue
-            unnamed = way-{i for _,i in choices[k]}
-            unnamed = [i for i in unnamed if self.said[i].word not in _rig_words()['known'] or self.said[i].number>1]
+            further = self.below({i for cost,i in choices[k-1] if cost<_HELPER}, side) if part=='foot' else set()
+            unnamed = (way|further)-{i for _,i in choices[k]}
+            unnamed = [i for i in unnamed if self.said[i].word not in _rig_words()['known'] or self.rank(i)]
             others = sorted((_UNNAMED+_HELPER*self.said[i].helper,i) for i in unnamed)
             choices[k] = (choices[k]+others)[:_MAX_CHOICES]
         return choices
@@ -863,9 +875,17 @@ class _RigSearch:
             if cost>=least: continue
             shape = self.shape_cost(parts, chosen)
             if cost+shape<least: best,least,misfit = dict(zip(parts, chosen)),cost+shape,shape
-        if misfit>_MAX_MISFIT: best = {p:i for p,i in best.items() if i is None or self.fits(i, f'{side}_{p}')}
         if not best: best = {part:some[0][1] for part,some in zip(parts, choices) if some and some[0][0]<_UNNAMED}
-        return {f'{side}_{part}':i for part,i in best.items() if i is not None}
+        return {f'{side}_{part}':i for part,i in self.believed(side, best, misfit).items()}
+
+    def believed(self, side, best, misfit):
+        "A choice without unnamed joints if its shape is unlikely, and without a foot that lies on its ankle."
+        best = {part:i for part,i in best.items() if i is not None}
+        if misfit>_MAX_MISFIT: best = {part:i for part,i in best.items() if self.fits(i, f'{side}_{part}')}
+        if best.keys()>={'knee','ankle','foot'} and f'{side}_foot' not in self.given:
+            near = .02*self.distance(best['knee'], best['ankle'])
+            if self.distance(best['ankle'], best['foot'])<=near: del best['foot']
+        return best
 
     def common(self, joints):
         "The joint nearest to some joints below which all of them hang; None without one."
@@ -1109,7 +1129,7 @@ def _positions(motion, joints, frames=slice(None)):
 
 # %% ../nbs/00c_mocap.ipynb #099153a6
 UNITS = dict(m=1., dm=.1, cm=.01, mm=.001, inch=.0254, foot=.3048, cmu=.0254/.45)  # metres in one unit
-_COMMON = dict(m=1., dm=.1, cm=1., mm=1., inch=.5, foot=.1, cmu=.15)  # how common a unit is in capture files
+_COMMON = dict(m=1., dm=.1, cm=1., mm=1., inch=.5, foot=.1, cmu=.05)  # how common a unit is in capture files
 _SIZES = ((.55,.85,.03), (.85,1.25,.1), (1.25,1.7,1.), (1.7,1.9,.1), (1.9,2.1,.02))  # metres from head to ankle, how common
 _CLEARLY = 5.        # times as likely as the next
 _HEAD_TO_ANKLE = 'head neck spine3 spine2 spine1 pelvis left_hip left_knee left_ankle'.split()
