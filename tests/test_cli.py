@@ -34,25 +34,27 @@ def size(path):
 
 # rigs of motion capture
 
+SMALL = ('--words','1', '--variations','1', '--compositions','0', '--out','t.parquet')
+
 def odd_capture(folder, name='walk.bvh'):
     "A capture that leaves its vertical, its unit and its left wrist open; its joints, (n, 22, 3), metres, Z up."
     from test_mocap import MIXAMO, own_capture, rig_tree
     names = [n.replace('LeftHand', 'LeftQ') for n in MIXAMO]
-    text,truth = own_capture(rig_tree(names), up='-x', rest_up='y', root=(0,0,0), metres=.0186)
+    text,truth = own_capture(rig_tree(names), up='-x', rest_up='y', root=(0,0,0), metres=.0254/1.15)
     Path(folder).mkdir(exist_ok=True)
     (Path(folder)/name).write_text(text)
-    return truth*.01/.0186
+    return truth*1.15
 
 def answers():
     Path('map.json').write_bytes(b'\xef\xbb\xbf{"left_wrist": "LeftQ"}')
-    return '--up', '-x', '--unit', 'cm', '--joint-map', 'map.json'
+    return '--up', '-x', '--unit', 'inch', '--joint-map', 'map.json'
 
 def test_data_build_takes_answers():
     truth = odd_capture('m')
-    build = ('data','build', '--mocap','m', '--words','1', '--variations','1', '--compositions','0', '--out','t.parquet')
+    build = ('data','build', '--mocap','m', *SMALL)
     said = run(*build).stderr
     assert said.count('walk.bvh')==1
-    doubts = 'no joint found for left_wrist', 'm if the unit is cm or', 'which axis points up'
+    doubts = 'no joint found for left_wrist', 'm if the unit is inch or', 'which axis points up'
     for what in (*doubts, '--up', '--unit', '--joint-map'): assert what in said
     run(*build, *answers())
     table = read_pose_table('t.parquet')
@@ -86,8 +88,7 @@ def test_what_may_be_wrong_is_said():
     tree = [(n, p, o*.05 if 'ForeArm' in n else o, j) for n,p,o,j in rig_tree(MIXAMO)]
     flat,_ = own_capture(tree)
     Path('m/stub.bvh').write_text(flat)
-    small = ('--words','1', '--variations','1', '--compositions','0', '--out','t.parquet')
-    said = run('data','build', '--mocap','m', *small).stderr
+    said = run('data','build', '--mocap','m', *SMALL).stderr
     assert 'walk.bvh' in said and '7 frames declared, 8 present; the 8 are read' in said
     assert 'skipped: m/walk.txt, line 1: expected 4 fields' in said
     assert 'skipped: clip stub: all of its 8 frames are left out (limbs 8)' in said
