@@ -6,7 +6,8 @@ import numpy as np, pytest
 from typer.testing import CliRunner
 
 from text2pose.cli import app
-from text2pose.data import own_poses, own_rows, pose_table, write_pose_table
+from text2pose.data import (
+    bone_lengths, own_poses, own_rows, pose_table, read_pose_table, table_joints, write_pose_table)
 from text2pose.export import FORMATS, export, load_poses
 
 FAST = ('-n','1', '--steps','2', '--code-guidance','0')
@@ -30,6 +31,67 @@ def own_file(n=3):
 def size(path):
     from PIL import Image
     with Image.open(path) as picture: return picture.size
+
+# rigs of motion capture
+
+SMALL = ('--words','1', '--variations','1', '--compositions','0', '--out','t.parquet')
+
+def odd_capture(folder, name='walk.bvh'):
+    "A capture that leaves its vertical, its unit and its left wrist open; its joints, (n, 22, 3), metres, Z up."
+    from test_mocap import MIXAMO, own_capture, rig_tree
+    names = [n.replace('LeftHand', 'LeftQ') for n in MIXAMO]
+    text,truth = own_capture(rig_tree(names), up='-x', rest_up='y', root=(0,0,0), metres=.0254/1.15)
+    Path(folder).mkdir(exist_ok=True)
+    (Path(folder)/name).write_text(text)
+    return truth*1.15
+
+def answers():
+    Path('map.json').write_bytes(b'\xef\xbb\xbf{"left_wrist": "LeftQ"}')
+    return '--up', '-x', '--unit', 'inch', '--joint-map', 'map.json'
+
+def test_data_build_takes_answers():
+    truth = odd_capture('m')
+    build = ('data','build', '--mocap','m', *SMALL)
+    said = run(*build).stderr
+    assert said.count('walk.bvh')==1
+    doubts = 'no joint found for left_wrist', 'm if the unit is inch or', 'which axis points up'
+    for what in (*doubts, '--up', '--unit', '--joint-map'): assert what in said
+    run(*build, *answers())
+    table = read_pose_table('t.parquet')
+    mine = table.filter(np.array(table['source'].to_pylist())=='mocap')
+    assert 0<mine.num_rows<=8
+    np.testing.assert_allclose(bone_lengths(table_joints(mine))[0], bone_lengths(truth)[0], atol=1e-3)
+    up = table_joints(mine)[:,15,2]  # heads are above pelvises
+    assert (up>.2).all()
+
+def test_data_export_takes_answers():
+    odd_capture('m')
+    assert 'walk.bvh' in run('data','export', '--own', '--mocap','m', '--humanml3d','h1').stderr
+    run('data','export', '--mocap','m', '--humanml3d','h2', '--no-mirrored', *answers())
+    assert len(Path('h2/all.txt').read_text().split())==len(list(Path('h2/new_joints').iterdir()))==1
+
+@pytest.mark.parametrize('command', [['describe'], ['data','check'], ['data','show']])
+def test_files_of_poses_take_answers(command):
+    odd_capture('.')
+    result = CliRunner().invoke(app, [*command, 'walk.bvh'])
+    assert result.exit_code==1 and '--up' in result.output and '--unit' in result.output
+    run(*command, 'walk.bvh', *answers())
+    result = CliRunner().invoke(app, [*command, own_file(), '--up', 'z'])
+    assert result.exit_code==2 and 'are about motion capture' in result.output
+
+def test_what_may_be_wrong_is_said():
+    from test_mocap import MIXAMO, own_capture, rig_tree
+    Path('m').mkdir()
+    text,_ = own_capture(rig_tree(MIXAMO))
+    Path('m/walk.bvh').write_text(text.replace('Frames: 8', 'Frames: 7'))
+    Path('m/walk.txt').write_text('walks\nwalks#walk/VERB#0.0#0.0\n')
+    tree = [(n, p, o*.05 if 'ForeArm' in n else o, j) for n,p,o,j in rig_tree(MIXAMO)]
+    flat,_ = own_capture(tree)
+    Path('m/stub.bvh').write_text(flat)
+    said = run('data','build', '--mocap','m', *SMALL).stderr
+    assert 'walk.bvh' in said and '7 frames declared, 8 present; the 8 are read' in said
+    assert 'skipped: m/walk.txt, line 1: expected 4 fields' in said
+    assert 'skipped: clip stub: all of its 8 frames are left out (limbs 8)' in said
 
 # prompts
 

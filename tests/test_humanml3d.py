@@ -103,6 +103,10 @@ def test_ids_stay_in_the_folder(folder, id):
 def test_split_lists(folder, tmp_path):
     (folder/'train.txt').write_bytes(b'\r\n 000001 \r\n\r\nM000001')
     assert humanml3d_ids(folder)==['000001','M000001'] and humanml3d_ids(folder, mirrored=False)==['000001']
+    for encoding in ('utf-8-sig','utf-16'):  # as Notepad saves it
+        (folder/'train.txt').write_bytes('000001\r\nM000001\r\n'.encode(encoding))
+        assert humanml3d_ids(folder)==['000001','M000001']
+        assert [c.id for c in read_humanml3d(folder)][:1]==['000001']
     (folder/'train.txt').write_bytes(b'\xff\xfe0')
     with pytest.raises(ValueError, match='train.txt is not UTF-8'): humanml3d_ids(folder)
     with pytest.raises(FileNotFoundError, match='dev.txt is missing: expected a split list'):

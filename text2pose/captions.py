@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 import numpy as np
-from .core import asset, read_json
+from .core import asset, decode_text, read_json
 from .data import Caption, Clip, Report, bone_lengths, canonical, distinct_frames, good_frames, own_poses
 
 # %% ../nbs/00a_captions.ipynb #55a8543b
@@ -67,7 +67,7 @@ def read_texts(
     if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected a captions file')
     n_bytes = path.stat().st_size
     if n_bytes>_MAX_TEXTS: raise ValueError(f'{path} has {n_bytes} bytes: too many for the captions of one clip')
-    try: lines = path.read_bytes().decode('utf-8-sig').split('\n')
+    try: lines = decode_text(path.read_bytes()).split('\n')
     except UnicodeDecodeError as e:
         n_line = e.object[:e.start].count(b'\n')+1
         raise ValueError(f'{path}, line {n_line}: not UTF-8 text') from None
@@ -862,4 +862,7 @@ def clip_rows(
     n_poses = len({row['frame'] for row in rows})
     report.count(clip.source, clips=1, captions=len(clip.captions), frames=n_frames, poses=n_poses, rows=len(rows))
     report.dropped.update(+dropped)
+    if n_frames and not good.any():
+        why = ', '.join(f'{rule} {n}' for rule,n in dropped.most_common() if rule!='near duplicate')
+        report.skip(f'clip {clip.id}: all of its {n_frames} frames are left out ({why})')
     return rows

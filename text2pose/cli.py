@@ -50,6 +50,11 @@ def _option(default, *flags, help):
 def _argument(default, metavar, help):
     return typer.Argument(default, metavar=metavar, help=help, show_default=False)
 
+_UP = _option(None, '--up', help='Which axis of the motion capture points up: x, y, z, -x, -y or -z; by default found out.')
+_UNIT = _option(None, '--unit',
+    help='Its unit: m, dm, cm, mm, inch, foot or cmu (an inch divided by 0.45); by default found out.')
+_JOINT_MAP = _option(None, '--joint-map',
+    help='JSON file that says where our joints come from: {"left_elbow": "LFArm", "neck": ["Chest", "Head", 0.8]}.')
 _WEIGHTS = _option(None, '--weights', help='Folder or hub id of weights; by default those of the package.')
 _DEVICE = _option(None, '--device', help='cpu, cuda, cuda:1, mps …: where the network runs; by default the CPU.')
 
@@ -68,6 +73,20 @@ def _root(
 def main():
     "Entry point of the command `text2pose`."
     app()
+
+def _is_bvh(path): return path is not None and path.suffix.lower()=='.bvh'
+
+def _rig_options(up, unit, joint_map, there):
+    "What the options say of the rigs of motion capture, checked, as arguments of read_mocap."
+    from text2pose.core import read_json
+    from text2pose.mocap import AXES, UNITS
+    given = {k:v for k,v in dict(up=up, unit=unit, joint_map=joint_map).items() if v is not None}
+    if given and not there:
+        raise ValueError('--up, --unit and --joint-map are about motion capture: --mocap FOLDER, or a .bvh file')
+    if up not in (None,*AXES): raise ValueError(f'--up must be one of {", ".join(AXES)}, got {up!r}')
+    if unit not in (None,*UNITS): raise ValueError(f'--unit must be one of {", ".join(UNITS)}, got {unit!r}')
+    if joint_map is not None: given['joint_map'] = read_json(joint_map)
+    return given
 
 # %% ../nbs/06b_cli.ipynb #1f3a6c07
 def _writable_folder(folder):
@@ -105,10 +124,11 @@ def _progress_bar(description=None, **kwargs):
 # %% ../nbs/06b_cli.ipynb #1f3a6c0a
 def _read_text(path):
     "The text of a file, or of the standard input for `-`; and what to call it in messages."
+    from text2pose.core import decode_text
     if str(path)=='-': raw,name = sys.stdin.buffer.read(),'standard input'
     elif path.is_file(): raw,name = path.read_bytes(),path
     else: raise FileNotFoundError(f'{path} is missing: expected a text file with one prompt a line')
-    try: return raw.decode('utf-8-sig'),name
+    try: return decode_text(raw),name
     except UnicodeDecodeError as e: raise ValueError(f'{name} is not UTF-8 text: {e}') from None
 
 def _read_prompts(path):
@@ -313,10 +333,10 @@ def _say_summaries(index, prompt, summaries, codes, as_json):
         if as_json: typer.echo(json.dumps(row, ensure_ascii=False))
         else: typer.echo(f'  {s.text}' + (f'   [{", ".join(s.codes)}]' if codes else ''))
 
-def _load_file(file):
+def _load_file(file, **rig):
     "Poses of a file, at least one, with their prompts."
     from text2pose.export import load_poses
-    joints,prompts = load_poses(file)
+    joints,prompts = load_poses(file, **rig)
     if len(joints)==0: raise ValueError(f'{file} holds no poses')
     if len(prompts)!=len(joints):
         raise ValueError(f'{file} holds {_count(len(prompts), "prompt")} for {_count(len(joints), "pose")}')
@@ -332,6 +352,9 @@ def describe(
     seed:int = _option(0, '--seed', help='Same seed, same words and same generated poses.'),
     codes:bool = _option(False, '--codes', help='Print the statements behind each sentence too.'),
     as_json:bool = _option(False, '--json', help='Print one JSON object a sentence: pose, prompt, style, text, codes.'),
+    up:str|None = _UP,
+    unit:str|None = _UNIT,
+    joint_map:Path|None = _JOINT_MAP,
     weights:str|None = _WEIGHTS,
     device:str|None = _DEVICE,
 ):
@@ -347,10 +370,11 @@ def describe(
         if (file is None)==(not prompts):
             raise ValueError('give either a FILE or --prompt "…", with quotes around a prompt of several words')
         if prompts: prompts = check_prompts(prompts)
+        rig = _rig_options(up, unit, joint_map, _is_bvh(file))
         _check_device(device)
     with _file_errors():
         from text2pose.data import canonical
-        if file is not None: joints,prompts = _load_file(file)
+        if file is not None: joints,prompts = _load_file(file, **rig)
         else: joints = _load_pipeline(weights, device)(prompts, 1, seed=seed).joints
         for i,summaries in enumerate(summarize_poses(canonical(joints), n, style, seed)):
             _say_summaries(i, prompts[i], summaries, codes, as_json)
@@ -402,6 +426,11 @@ def _build(parts, **settings):
         shutil.rmtree(parts, ignore_errors=True)
         raise
 
+def _say_report(report):
+    "Everything that was left out or may be wrong, a line each."
+    for what in report.skipped: typer.echo(f'skipped: {what}', err=True)
+    for what in report.warned: typer.echo(f'to be looked at: {what}', err=True)
+
 @data_app.command('build')
 def data_build(
     out:Path = _option(..., '--out', help='The pose table to write, a .parquet file; one that is there is replaced.'),
@@ -412,6 +441,9 @@ def data_build(
     humanml3d:Path|None = _option(None, '--humanml3d',
         help='Folder in the official HumanML3D layout; by default humanml3d in TEXT2POSE_DATA.'),
     mocap:Path|None = _option(None, '--mocap', help='Folder of BVH or ASF/AMC files, read in addition.'),
+    up:str|None = _UP,
+    unit:str|None = _UNIT,
+    joint_map:Path|None = _JOINT_MAP,
     stride:int|None = _option(None, '--stride',
         help='Look at every n-th frame; by default 2, or what the sample asks for.'),
     key_frames:int|None = _option(None, '--key-frames',
@@ -439,6 +471,7 @@ def data_build(
         sample = _sample(sample)
         stride = stride or SAMPLING_PRESETS.get(sample, dict(stride=2))['stride']
         _check_preset(preset, realmocap22, humanml3d)
+        rig = _rig_options(up, unit, joint_map, mocap)
         if out.suffix!='.parquet': raise ValueError(f'--out must end in .parquet, got {out}')
     with _file_errors():
         from text2pose.data import table_report, write_pose_table
@@ -446,10 +479,10 @@ def data_build(
         parts = out.parent/f'.{out.stem}.parts'
         table = _build(parts, preset=preset, realmocap22=realmocap22, humanml3d=humanml3d, mocap=mocap, stride=stride,
             key_frames=key_frames, n_words=words, n_variations=variations, n_compositions=compositions, sample=sample,
-            seed=seed, strict=strict)
+            seed=seed, strict=strict, mocap_options=rig)
         write_pose_table(table, out)
         shutil.rmtree(parts, ignore_errors=True)
-    for what in table_report(table).skipped: typer.echo(f'skipped: {what}', err=True)
+    _say_report(table_report(table))
     _say_table(table)
     if not _has_captures(table):
         typer.echo('for motion capture: text2pose data fetch cmu, then data build --mocap; or set TEXT2POSE_DATA')
@@ -478,9 +511,9 @@ def _save_picture(draw, path):
     typer.echo(f'drawn in {path}')
     _say_replaced(replaced)
 
-def _load_any(path):
+def _load_any(path, **rig):
     "Joints and titles of a pose table or a file of poses."
-    if path.suffix!='.parquet': return _load_file(path)
+    if path.suffix!='.parquet': return _load_file(path, **rig)
     from text2pose.data import read_pose_table, table_joints
     table = read_pose_table(path)
     if table.num_rows==0: raise ValueError(f'{path} holds no poses')
@@ -489,15 +522,19 @@ def _load_any(path):
 @data_app.command('check')
 def data_check(
     path:Path = _argument(..., 'FILE', 'A pose table (.parquet) or poses (.json, .npz, .npy, .bvh, .glb).'),
+    up:str|None = _UP,
+    unit:str|None = _UNIT,
+    joint_map:Path|None = _JOINT_MAP,
 ):
     "Read a file completely and say what is in it."
+    with _usage_errors(): rig = _rig_options(up, unit, joint_map, _is_bvh(path))
     with _file_errors():
         if path.suffix=='.parquet':
             from text2pose.data import read_pose_table
             return _say_table(read_pose_table(path))
         import numpy as np
         from text2pose.skeleton import plausibility
-        joints,prompts = _load_file(path)
+        joints,prompts = _load_file(path, **rig)
         scores,offset = plausibility(joints),np.abs(joints[:,0]).max()
         typer.echo(f'{_count(len(joints), "pose")}, {_count(len(set(prompts)), "prompt")}, plausibility '
                    f'{scores.min():.2f} to {scores.max():.2f}; pelvis at most {offset:.3f} m from the origin')
@@ -508,6 +545,9 @@ def data_show(
     out:Path = _option(Path('poses.png'), '--out',
         help='The picture to write: png, jpg, webp, tif, pdf or svg by its ending; one that is there is replaced.'),
     n:int = _option(32, '-n', help='How many poses, evenly spread over the file.'),
+    up:str|None = _UP,
+    unit:str|None = _UNIT,
+    joint_map:Path|None = _JOINT_MAP,
 ):
     "Draw some poses of a file."
     with _usage_errors():
@@ -515,10 +555,11 @@ def data_show(
         from text2pose.export import SHEET_CELLS
         check_count('-n', n, high=SHEET_CELLS)
         _check_picture(out)
+        rig = _rig_options(up, unit, joint_map, _is_bvh(path))
     with _file_errors():
         import numpy as np
         from text2pose.export import plot_sheet
-        joints,titles = _load_any(path)
+        joints,titles = _load_any(path, **rig)
         keep = np.linspace(0, len(joints)-1, min(n, len(joints))).astype(int)
         titles = [f'{i}: {titles[i][:40]}' for i in keep]
         _check_output(out)
@@ -556,6 +597,9 @@ def _sources(text):
 def data_export(
     humanml3d:Path = _option(..., '--humanml3d', help='Folder to make, in the official HumanML3D layout.'),
     mocap:Path|None = _option(None, '--mocap', help='Take the clips of this folder of BVH or ASF/AMC files.'),
+    up:str|None = _UP,
+    unit:str|None = _UNIT,
+    joint_map:Path|None = _JOINT_MAP,
     realmocap22:Path|None = _option(None, '--realmocap22', help='Take the clips of this realmocap22 folder.'),
     sources:str = _option('cmu,cmu_actions,style100', '--sources',
         help='Which sources of realmocap22, separated by commas.'),
@@ -570,6 +614,7 @@ def data_export(
         sources = _sources(sources)
         if not (mocap or realmocap22 or own):
             raise ValueError('nothing to export: name --mocap FOLDER, --realmocap22 FOLDER or --own')
+        rig = _rig_options(up, unit, joint_map, mocap)
     with _file_errors():
         from itertools import chain
         from text2pose.data import Report, own_clips
@@ -579,10 +624,10 @@ def data_export(
         clips = chain(
             own_clips() if own else [],
             read_realmocap22(realmocap22, sources) if realmocap22 else [],
-            read_mocap_folder(mocap, strict=strict, on_skip=left_out.skip) if mocap else [])
+            read_mocap_folder(mocap, strict, left_out.skip, on_warn=left_out.warn, **rig) if mocap else [])
         _writable_folder(humanml3d.parent)
         report = write_humanml3d(clips, humanml3d, _progress_bar('clips'), mirrored) + left_out
-    for what in report.skipped: typer.echo(f'skipped: {what}', err=True)
+    _say_report(report)
     typer.echo(f'{report}\nwritten to {humanml3d}')
 
 # %% ../nbs/06b_cli.ipynb #7d24931f

@@ -636,6 +636,7 @@ class Report:
     read:dict = field(default_factory=dict)          # source → dict of counts: clips, captions, frames, poses, rows
     dropped:Counter = field(default_factory=Counter) # rule → frames it rejected
     skipped:list = field(default_factory=list)       # one sentence for each clip or caption that was left out
+    warned:list = field(default_factory=list)        # one sentence for each thing that was read, but may be wrong
 
     def count(self, source, **counts):
         "Add to the counts of a source."
@@ -646,20 +647,25 @@ class Report:
         "Note something that was left out; a reader's `on_skip`."
         self.skipped.append(str(what).removeprefix('skipped: '))
 
+    def warn(self, what):
+        "Note something that may be wrong."
+        self.warned.append(str(what))
+
     def __add__(self, other):
         read = {source:dict(counts) for source,counts in self.read.items()}
-        total = Report(read, self.dropped+other.dropped, self.skipped+other.skipped)
+        total = Report(read, self.dropped+other.dropped, self.skipped+other.skipped, self.warned+other.warned)
         for source,counts in other.read.items(): total.count(source, **counts)
         return total
 
     def to_dict(self):
         "As JSON can hold it."
-        return dict(read=self.read, dropped=dict(sorted(self.dropped.items())), skipped=self.skipped)
+        warned = dict(warned=self.warned) if self.warned else {}
+        return dict(read=self.read, dropped=dict(sorted(self.dropped.items())), skipped=self.skipped, **warned)
 
     @classmethod
     def from_dict(cls, d):
         "Inverse of `to_dict`."
-        return cls(d['read'], Counter(d['dropped']), list(d['skipped']))
+        return cls(d['read'], Counter(d['dropped']), list(d['skipped']), list(d.get('warned', ())))
 
     def __str__(self):
         lines = []
@@ -669,6 +675,7 @@ class Report:
             dropped = ', '.join(f'{rule} {n:,}' for rule,n in sorted(self.dropped.items()))
             lines.append(f'frames left out: {dropped}')
         if self.skipped: lines.append(f'skipped: {len(self.skipped)}, the first: {self.skipped[0]}')
+        if self.warned: lines.append(f'to be looked at: {len(self.warned)}, the first: {self.warned[0]}')
         return '\n'.join(lines)
 
 # %% ../nbs/00_data.ipynb #e67ad5e7

@@ -84,10 +84,10 @@ def _on_our_body(joints, rig):
     return poses
 
 def _clip_jobs(ids, read, stride, key_frames, size):
-    "Read `size` ids at a time; read(ids, on_skip) yields clips."
+    "Read `size` ids at a time; read(ids, report) yields clips."
     def job(some):
         report = Report()
-        clips = list(read(some, report.skip))
+        clips = list(read(some, report))
         rigs = measure_rigs(clips)
         for name,rig in rigs.items():
             if rig.n_frames==0: report.skip(f'the rest pose of {name}, in which nobody stands still: ours is used')
@@ -127,8 +127,8 @@ def _humanml3d_jobs(folder, strict, clip_jobs):
         ids = humanml3d_ids(folder, split, mirrored=False)  # training mirrors for itself
         named = [(f'new_joint_vecs/{i}.npy', f'new_joints/{i}.npy', f'texts/{i}.txt') for i in ids]
         files += [folder/name for names in named for name in names if (folder/name).is_file()]
-        def read(some, on_skip, split=split):
-            return read_humanml3d(folder, split, some, strict=strict, on_skip=on_skip)
+        def read(some, report, split=split):
+            return read_humanml3d(folder, split, some, strict=strict, on_skip=report.skip)
         jobs += clip_jobs(ids, read, size=_CLIPS_PER_JOB)
     if not jobs: raise ValueError(f'{folder}: train.txt and val.txt name no clip')
     return jobs,files
@@ -144,17 +144,18 @@ def _realmocap22_jobs(folder, preset, clip_jobs):
     files = [where/'captions.jsonl', *(where/f'{source}.npz' for source in sources)]
     for file in files:
         if not file.is_file(): raise FileNotFoundError(f'{file} is missing: expected it in a realmocap22 folder')
-    def read(some, on_skip): return read_realmocap22(where, some)
+    def read(some, report): return read_realmocap22(where, some)
     return clip_jobs(sources, read, size=1), files
 
-def _mocap_jobs(folder, strict, clip_jobs):
+def _mocap_jobs(folder, strict, clip_jobs, options):
     "Jobs and files of a folder of motion capture."
     found = mocap_files(folder)
     if not found:
         raise ValueError(f'{folder} holds no motion capture: '
                          'expected .bvh files, or .amc files with their .asf, in it or in folders below it')
     beside = sorted(f for f in Path(folder).rglob('*') if f.suffix in ('.asf','.txt','.json','.jsonl'))
-    def read(some, on_skip): return read_mocap_folder(folder, strict, on_skip, some)
+    def read(some, report):
+        return read_mocap_folder(folder, strict, report.skip, some, on_warn=report.warn, **options)
     jobs = clip_jobs([id for id,_ in found], read, size=_FILES_PER_JOB)
     return jobs, [path for _,path in found]+beside
 
@@ -188,6 +189,7 @@ def build_table(
     realmocap22=None,       # folder, for open and research; by default realmocap22/ in TEXT2POSE_DATA, if any
     humanml3d=None,         # folder in the official layout, for humanml3d; by default humanml3d/ in TEXT2POSE_DATA
     mocap=None,             # folder of BVH or ASF/AMC files, read in addition (chapter 00c)
+    mocap_options=None,     # dict for read_mocap: joint_map, unit, up, where its files leave them open
     stride:int=2,           # look at every n-th frame of a clip
     key_frames:int=None,    # instead, take this many key frames of each caption's first action
     n_words:int=3,          # captions from geometry of each training pose, beside those it has
@@ -206,7 +208,7 @@ def build_table(
     if preset=='humanml3d': jobs,files = _humanml3d_jobs(humanml3d, strict, clip_jobs)
     else: jobs,files = _realmocap22_jobs(realmocap22, preset, clip_jobs)
     if mocap is not None:
-        more_jobs,more_files = _mocap_jobs(mocap, strict, clip_jobs)
+        more_jobs,more_files = _mocap_jobs(mocap, strict, clip_jobs, mocap_options or {})
         jobs,files = jobs+more_jobs, files+more_files
     only_atlas = not jobs
     jobs = _atlas_jobs(n_variations, n_compositions, seed)+jobs
@@ -217,6 +219,7 @@ def build_table(
     if parts:
         folders = [str(f) for f in (realmocap22, humanml3d, mocap)]
         settings = [preset, stride, key_frames, n_words, n_variations, n_compositions, seed, strict, len(jobs), folders]
+        if mocap_options: settings.append(sorted(mocap_options.items()))
         parts = Path(parts)/fingerprint(settings, files)
     table = table_from_parts([partial(with_words, job) for job in jobs], parts, progress)
     if only_atlas:

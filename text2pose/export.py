@@ -19,7 +19,7 @@ from .core import asset, atomic_folder, atomic_path, check_array, check_count, r
 from .data import (
     JOINT_NAMES, LEFT_COLOR, N_JOINTS, PARENTS, RIGHT_COLOR, TRUNK_COLOR, bone_lengths, canonical, joint_idx,
     plot_bodies, project, y_up_from_z_up, z_up_from_y_up)
-from .mocap import guess_unit, joint_map_for, joints_22, metric_joints, read_bvh
+from .mocap import metric_joints, read_bvh, read_rig
 
 # %% ../nbs/02d_export.ipynb #2b7242cb
 COCO18 = ('nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee '
@@ -783,19 +783,21 @@ def _npz_poses(path):
 
 def _npy_poses(path): return read_array(path, (None,N_JOINTS,3)), None
 
-def _bvh_unit(joints, rig, path):
-    "The unit of a capture; ours is the metre where a body has the size of no person."
-    try: return guess_unit(joints, path)
-    except ValueError:
-        if rig!='text2pose': raise
-        return 'm'
+def _is_ours(motion):
+    "Whether a BVH file is one of `to_bvh`: our joint names, and each pelvis above the origin."
+    has_our_joints = motion.names[0]=='pelvis' and set(JOINT_NAMES)<=set(motion.names)
+    return has_our_joints and np.abs(motion.positions[:,0,::2]).max()<1e-6
 
-def _bvh_poses(path):
+def _our_unit(motion, path):
+    "The unit of a file with our joints: the metre where a body has the size of no person."
+    try: return read_rig(motion, up='y', where=path).unit
+    except ValueError: return 'm'
+
+def _bvh_poses(path, **rig):
     motion = read_bvh(path)
-    joint_map,rig = joint_map_for(motion, where=path)
-    unit = _bvh_unit(joints_22(motion, joint_map), rig, path)
-    x = metric_joints(motion, joint_map, rig, unit, where=path)
-    is_ours = rig=='text2pose' and np.abs(x[:,0,:2]).max()<1e-6  # each pelvis above the origin
+    is_ours = _is_ours(motion) and not any(rig.values())
+    if is_ours: rig = dict(up='y', unit=_our_unit(motion, path))
+    x = metric_joints(motion, read_rig(motion, where=path, **rig))
     return x-x[:,:1] if is_ours else canonical(x), None
 
 def _glb_poses(path):
@@ -809,6 +811,9 @@ _READERS = {'.json':_json_poses, '.npz':_npz_poses, '.npy':_npy_poses, '.bvh':_b
 
 def load_poses(
     path, # .json, .npz, .bvh or .glb written by `export`; any .npy of shape (n, 22, 3); any .bvh of a person
+    joint_map=None, # of a .bvh file, as for read_mocap: our joint → source, a dict or a JSON file
+    unit:str=None,  # of a .bvh file, where it cannot be decided
+    up:str=None,    # of a .bvh file, where it cannot be decided
 ):        # (n, 22, 3) float32 joints, metres, Z up; n prompts ('' where the file has none)
     "Read poses back, checked."
     path = Path(path)
@@ -816,6 +821,7 @@ def load_poses(
     if kind not in _READERS:
         raise ValueError(f'{path} has an unknown ending {path.suffix!r}; poses are read from {", ".join(_READERS)}')
     if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected a {kind} file of poses')
-    joints,prompts = _READERS[kind](path)
+    rig = dict(joint_map=joint_map, unit=unit, up=up) if kind=='.bvh' else {}
+    joints,prompts = _READERS[kind](path, **rig)
     joints = check_array(joints, (None,N_JOINTS,3), f'{path}, joints').astype(np.float32)
     return joints, ['']*len(joints) if prompts is None else prompts

@@ -11,7 +11,7 @@ __all__ = ['HUMANML3D_SLICES', 'OPEN_SOURCES', 'ALL_SOURCES', 'joints_from_human
 import json, re, warnings
 from pathlib import Path
 import numpy as np
-from .core import atomic_folder, check_array, read_array
+from .core import atomic_folder, check_array, decode_text, read_array
 from .data import (
     Caption, Clip, N_JOINTS, POSE_DIM, Report, heading, mirror, pose_faults, rotate_z, unit_vectors, y_up_from_z_up,
     z_up_from_y_up)
@@ -165,7 +165,7 @@ def humanml3d_ids(
     path = folder/f'{split}.txt'
     if not folder.is_dir(): raise FileNotFoundError(f'{folder} is missing: expected a HumanML3D folder')
     if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected a split list with one clip id a line')
-    try: lines = path.read_text(encoding='utf-8').splitlines()
+    try: lines = decode_text(path.read_bytes()).splitlines()
     except UnicodeDecodeError as e: raise ValueError(f'{path} is not UTF-8 text: {e}') from None
     ids = [line.strip() for line in lines if line.strip()]
     for id in ids:
