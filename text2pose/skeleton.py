@@ -1364,7 +1364,7 @@ def _contacts(x):
     s,t = _nearest_points(a, a2, b, b2)
     between = a+s*(a2-a)-b-t*(b2-b)
     radius = torch.tensor([v[-1] for v in _SEGMENTS.values()]).to(x)[_CLASH_IDX].sum(0)
-    size = body_height(bone_lengths(x))/body_height(torch.from_numpy(reference_bone_lengths()))
+    size = body_height(_length(_bones(x)))/body_height(torch.from_numpy(reference_bone_lengths()))
     across = _unit_or(torch.linalg.cross(a2-a, b2-b), torch.tensor([0.,-1,0]).to(x).expand_as(between))
     return _unit_or(between, across), s, t, _length(between)-radius*size[:,None]
 
@@ -1640,7 +1640,8 @@ def _toes_up(x):
     skin,heels,floor = _heights(x)
     ball = skin[...,[leg[3] for leg in _LEGS]]
     sole = (1-math.sin(math.radians(_REST_PITCH))**2)**.5*1.35*_length(_bones(x)[...,[9,10],:])
-    up = torch.rad2deg(torch.asin(((ball-heels)/sole.clamp(min=1e-3)).clamp(-1,1)))
+    steep = 1-1e-6  # the arcsine has no slope at 1
+    up = torch.rad2deg(torch.asin(((ball-heels)/sole.clamp(min=1e-3)).clamp(-steep,steep)))
     stands = skin[...,_SEAT].amin(-1)-floor>_HIGH_SEAT
     return torch.where((heels-floor[...,None]<_TOUCHES)&stands[...,None], up, 0.)
 
@@ -1657,7 +1658,7 @@ def _costs(x):
     uneven = torch.stack([ratios[...,a]-ratios[...,b] for a,b in _PAIRS], -1).abs()
     beyond = _violations(x)
     flat = x.reshape(-1, N_JOINTS, 3)
-    clearance = _contacts(flat)[-1].reshape(*x.shape[:-2], -1)
+    clearance = _contacts(flat)[-1].reshape(*x.shape[:-2], len(_CLASHES))
     found = dict(
         limits=beyond[...,:-2],
         spine=beyond[...,-2:],
