@@ -105,7 +105,7 @@ def test_knees_and_ankles_of_wild_noise_end_inside_together():
     x = OWN[np.arange(8000)%len(OWN)]+np.random.default_rng(7).normal(0, 10., (8000,N_JOINTS,3))
     assert worst(enforce_skeleton(x))<.1
 
-@pytest.mark.parametrize('sigma, middle, high', [(0,.001,.01), (.01,.008,.05), (.04,.02,.08), (.2,.01,.08), (1.,.01,.08)])
+@pytest.mark.parametrize('sigma, middle, high', [(0,.001,.01), (.01,.003,.03), (.04,.012,.08), (.2,.01,.08), (1.,.01,.08)])
 def test_twice_is_nearly_once(sigma, middle, high):
     y = enforce_skeleton(with_noise(sigma, 243))
     moved = np.linalg.norm(enforce_skeleton(y)-y, axis=-1)
@@ -332,7 +332,7 @@ def test_feet_that_stand_are_flat():
     rng = np.random.default_rng(0)
     x[:,[10,11],2] += rng.uniform(-.02, .02, (40,2))  # tipped soles
     before,after = (np.array([[sole(pose, side).max() for side in SIDES] for pose in z]) for z in (x,enforce_skeleton(x)))
-    assert after.max()<.03 and after.mean()<.35*before.mean()
+    assert after.max()<.006 and before.mean()>.012
 
 def hands_through_the_trunk():
     "The left hand at spine2, the elbow bent on its own side, all bones as they were."

@@ -1463,15 +1463,16 @@ def _level_foot(x, leg, heel, ball, floor):
 
 _TOLD = .02  # metres: a knee that is less aside of its leg hardly tells to which side the leg bends
 
-def _knee(x, leg, ankle):
-    "Where a knee goes when its ankle goes somewhere."
+def _knee_and_ankle(x, leg, ankle):
+    "Where a knee goes when its ankle goes somewhere, and how far (metres, a vector) the ankle falls short."
     hip,knee = x[:,leg[0]],x[:,leg[1]]
     thigh,shin = _length(knee-hip), _length(x[:,leg[2]]-knee)
-    straight,_ = _two_bones(hip, ankle, thigh, shin, knee)
+    straight,reached = _two_bones(hip, ankle, thigh, shin, knee)
     ahead = _unit(ankle-hip)
     along = hip+_dot(straight-hip, ahead)*ahead
     aside = knee-hip-_dot(knee-hip, ahead)*ahead
-    return along+aside*((_length(straight-along)+_TOLD)/(_length(aside)+_TOLD))[:,None]
+    bent = aside*((_length(straight-along)+_TOLD)/(_length(aside)+_TOLD))[:,None]
+    return torch.stack([along+bent, reached-ankle], 1)
 
 def _settled(x):
     "Poses whose feet, knees, elbows and hands are drawn to the floor."
@@ -1479,7 +1480,9 @@ def _settled(x):
     y = x.clone()
     for i,leg in enumerate(_LEGS):
         y[:,leg[2:]] = _level_foot(x, leg, heels[:,i], skin[:,leg[3]], floor)
-        y[:,leg[1]] += _knee(x, leg, y[:,leg[2]])-_knee(x, leg, x[:,leg[2]])
+        change = _knee_and_ankle(x, leg, y[:,leg[2]])-_knee_and_ankle(x, leg, x[:,leg[2]])
+        y[:,leg[1]] += change[:,0]
+        y[:,leg[2:]] += change[:,1:]
     for j in (4,5,18,19,20,21): y[:,j,2] -= _drop(skin[:,j]-floor)
     return y
 
