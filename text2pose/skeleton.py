@@ -325,6 +325,15 @@ def _check_joints(joints):
     if n:=int((~x.isfinite()).sum()): raise ValueError(f'joints hold {n} NaN or infinite values')
     return x
 
+def _lengths_of(x, lengths):
+    "Bone lengths (..., 21) for poses (..., 22, 3), the reference body's by default; or one clear sentence."
+    lengths = torch.as_tensor(reference_bone_lengths() if lengths is None else lengths).to(x)
+    if lengths.shape[-1:]!=(N_JOINTS-1,) or not bool((lengths.isfinite()&(lengths>0)).all()):
+        raise ValueError(f'lengths must be 21 positive numbers of metres, got shape {tuple(lengths.shape)}')
+    try: return lengths.expand(*x.shape[:-2], N_JOINTS-1)
+    except RuntimeError:
+        raise ValueError(f'lengths of shape {tuple(lengths.shape)} do not fit joints of shape {tuple(x.shape)}') from None
+
 def _chain(root, bones):
     "Positions (..., 22, 3) from the pelvis' (..., 3) and the bones as vectors (..., 21, 3)."
     positions = [root]
@@ -612,9 +621,12 @@ def _two_bones(root, target, upper, lower, middle):
     way = target-root
     distance = _length(way)
     reach = torch.maximum(torch.minimum(distance, .9995*(upper+lower)), (upper-lower).abs()+1e-3)
-    ahead = _unit(way)
+    down = torch.tensor([0.,0,-1]).to(way).expand_as(way)
+    ahead = _unit_or(way, down)
     along = (upper**2-lower**2+reach**2)/(2*reach)
-    aside = _unit(middle-root-_dot(middle-root, ahead)*ahead)
+    off = middle-root
+    no_side = _across(ahead)
+    aside = _unit_or(off-_dot(off, ahead)*ahead, _unit(no_side-_dot(no_side, ahead)*ahead))
     bent = (upper**2-along**2).clamp(min=0).sqrt()
     return root+along[:,None]*ahead+bent[:,None]*aside, root+reach[:,None]*ahead
 
@@ -661,12 +673,18 @@ def _up_from(x):
     low,high = _angle(x[:,12]-x[:,9], collars).quantile(torch.tensor([.01,.99]).to(x))
     return (0 if _length(hips).median()>.04 else 3, 6 if high-low>15 else 9)
 
+def _check_poses(joints):
+    "Poses (n, 22, 3) in float64, or one clear sentence."
+    x = _check_joints(joints).double()
+    if x.ndim!=3: raise ValueError(f'poses of a rig must have shape (n, 22, 3), got {tuple(x.shape)}')
+    return x
+
 def measure_rig(
     joints,           # (n, 22, 3) numpy, canonical, metres: poses of one rig
     share:float=.05,  # of the poses that count as quiet; at least 30 poses
 )->RigRest:           # None if no pose stands upright
     "A rig's neutral standing, from its quietest poses."
-    x = torch.from_numpy(np.asarray(joints, np.float64))
+    x = _check_poses(joints)
     if len(x)==0: return None
     up_from = _up_from(x)
     unrest = _unrest(x)
@@ -695,7 +713,8 @@ def _retarget_trunk(x, rest, up_from, lengths):
     for j in (15,16,17):
         theirs = _unit(rest[j]-rest[PARENTS[j]])
         turn = _shortest_turn(theirs, ours[j], _across(theirs)).expand(len(x),3,3)
-        local = _rotate(turn, _rotate(chest, _unit(x[:,j]-x[:,PARENTS[j]])))
+        direction = _unit_or(x[:,j]-x[:,PARENTS[j]], _rotate_back(chest, theirs.expand(len(x),3)))
+        local = _rotate(turn, _rotate(chest, direction))
         y[:,j] = y[:,PARENTS[j]]+lengths[:,j-1,None]*_rotate_back(chest, local)
     return y, chest
 
@@ -706,6 +725,7 @@ def _limb_lengths(x, joints):
 def _retarget_legs(x, y, lengths, foot_pitch):
     "Legs and feet, into y."
     scale = lengths[:,[3,4,6,7]].sum(-1)/2/_limb_lengths(x, (4,5,7,8))
+    ours = _rest_directions('hanging').to(x)
     for hip,knee,ankle,foot in _LEGS:
         target = y[:,hip]+scale[:,None]*(x[:,ankle]-x[:,hip])
         middle = y[:,hip]+x[:,knee]-x[:,hip]
@@ -713,6 +733,7 @@ def _retarget_legs(x, y, lengths, foot_pitch):
         toes,shin = _unit(x[:,foot]-x[:,ankle]), _unit(x[:,ankle]-x[:,knee])
         axis = _unit(torch.linalg.cross(toes, shin))
         pitched = _turn_by(toes, axis, torch.full_like(scale, foot_pitch-_REST_PITCH))
+        pitched = _unit_or(pitched, ours[foot].expand_as(axis))
         y[:,foot] = y[:,ankle]+lengths[:,foot-1,None]*pitched
 
 def _retarget_arms(x, y, lengths, chest):
@@ -736,9 +757,9 @@ def retarget(
     lengths=None,  # (21,) metres, the body wanted; the reference body by default
 )->np.ndarray:     # (n, 22, 3) float32, canonical: exactly this body
     "Poses of a rig on our body, standing still where the rig stands still."
-    x = _check_joints(joints).double()
+    x = _check_poses(joints)
     x = x-x[:,:1]
-    lengths = torch.as_tensor(reference_bone_lengths() if lengths is None else lengths).to(x).expand(len(x),-1)
+    lengths = _lengths_of(x, lengths)
     rest = torch.from_numpy(rig.bones).to(x)
     rest = _chain(rest[0], rest[1:])
     y,chest = _retarget_trunk(x, rest, rig.up_from, lengths)
@@ -1286,6 +1307,16 @@ def _reach(aims, trunk, lengths, limits):
     return x
 
 _WALKS = 2
+_MORE_WALKS,_SLACK = 20,.05  # degrees
+
+def _walked_on(x, lengths):
+    "Poses whose knees and ankles are not yet inside together are walked on: of wild noise, one in thousands."
+    for _ in range(_MORE_WALKS):
+        outside = (_violations(x)>_SLACK).any(-1)
+        if not outside.any(): break
+        inside = _turn_knees(_walk_into_cones(x[outside], lengths[outside]))
+        x = x.index_put((outside,), inside)
+    return x
 
 # %% ../nbs/02_skeleton.ipynb #c0de0017
 _LIMB_SEGMENTS = dict(  # of both sides; as below, without the side
@@ -1335,7 +1366,7 @@ def _contacts(x):
     s,t = _nearest_points(a, a2, b, b2)
     between = a+s*(a2-a)-b-t*(b2-b)
     radius = torch.tensor([v[-1] for v in _SEGMENTS.values()]).to(x)[_CLASH_IDX].sum(0)
-    size = body_height(bone_lengths(x))/body_height(torch.from_numpy(reference_bone_lengths()))
+    size = body_height(_length(_bones(x)))/body_height(torch.from_numpy(reference_bone_lengths()))
     across = _unit_or(torch.linalg.cross(a2-a, b2-b), torch.tensor([0.,-1,0]).to(x).expand_as(between))
     return _unit_or(between, across), s, t, _length(between)-radius*size[:,None]
 
@@ -1432,11 +1463,28 @@ def _level_foot(x, leg, heel, ball, floor):
     y[:,[ankle,foot],2] -= _drop(lowest-floor)[:,None]
     return y[:,[ankle,foot]]
 
+_TOLD = .02  # metres: a knee that is less aside of its leg hardly tells to which side the leg bends
+
+def _knee_and_ankle(x, leg, ankle):
+    "Where a knee goes when its ankle goes somewhere, and how far (metres, a vector) the ankle falls short."
+    hip,knee = x[:,leg[0]],x[:,leg[1]]
+    thigh,shin = _length(knee-hip), _length(x[:,leg[2]]-knee)
+    straight,reached = _two_bones(hip, ankle, thigh, shin, knee)
+    ahead = _unit(ankle-hip)
+    along = hip+_dot(straight-hip, ahead)*ahead
+    aside = knee-hip-_dot(knee-hip, ahead)*ahead
+    bent = aside*((_length(straight-along)+_TOLD)/(_length(aside)+_TOLD))[:,None]
+    return torch.stack([along+bent, reached-ankle], 1)
+
 def _settled(x):
     "Poses whose feet, knees, elbows and hands are drawn to the floor."
     skin,heels,floor = _heights(x)
     y = x.clone()
-    for i,leg in enumerate(_LEGS): y[:,leg[2:]] = _level_foot(x, leg, heels[:,i], skin[:,leg[3]], floor)
+    for i,leg in enumerate(_LEGS):
+        y[:,leg[2:]] = _level_foot(x, leg, heels[:,i], skin[:,leg[3]], floor)
+        change = _knee_and_ankle(x, leg, y[:,leg[2]])-_knee_and_ankle(x, leg, x[:,leg[2]])
+        y[:,leg[1]] += change[:,0]
+        y[:,leg[2:]] += change[:,1:]
     for j in (4,5,18,19,20,21): y[:,j,2] -= _drop(skin[:,j]-floor)
     return y
 
@@ -1452,7 +1500,7 @@ def _enforce(x, lengths, limits):
     if not limits: return x
     for _ in range(_APART_ROUNDS): x = _reach(_pushed_apart(x), x, lengths, limits)
     for _ in range(_FLOOR_ROUNDS): x = _reach(_settled(x), x, lengths, limits)
-    return x
+    return _walked_on(x, lengths)
 
 def enforce_skeleton(
     joints,            # (..., 22, 3) torch or numpy, metres, canonical
@@ -1465,10 +1513,7 @@ def enforce_skeleton(
         return enforce_skeleton(_check_joints(joints), lengths, limits).numpy().astype(dtype)
     raw = _check_joints(joints)
     x = raw.detach().reshape(-1, N_JOINTS, 3).double()
-    lengths = torch.as_tensor(reference_bone_lengths() if lengths is None else lengths).to(x)
-    if lengths.shape[-1:]!=(N_JOINTS-1,) or not bool((lengths.isfinite()&(lengths>0)).all()):
-        raise ValueError(f'lengths must be 21 positive numbers of metres, got shape {tuple(lengths.shape)}')
-    lengths = lengths.expand(*raw.shape[:-2], N_JOINTS-1).reshape(-1, N_JOINTS-1)
+    lengths = _lengths_of(raw.detach().double(), lengths).reshape(-1, N_JOINTS-1)
     parts = [_enforce(x[i:i+_CHUNK], lengths[i:i+_CHUNK], limits) for i in range(0, len(x), _CHUNK)]
     return torch.cat(parts or [x]).reshape(raw.shape).to(joints.dtype if joints.is_floating_point() else raw.dtype)
 
@@ -1600,7 +1645,8 @@ def _toes_up(x):
     skin,heels,floor = _heights(x)
     ball = skin[...,[leg[3] for leg in _LEGS]]
     sole = (1-math.sin(math.radians(_REST_PITCH))**2)**.5*1.35*_length(_bones(x)[...,[9,10],:])
-    up = torch.rad2deg(torch.asin(((ball-heels)/sole.clamp(min=1e-3)).clamp(-1,1)))
+    steep = 1-1e-6  # the arcsine has no slope at 1
+    up = torch.rad2deg(torch.asin(((ball-heels)/sole.clamp(min=1e-3)).clamp(-steep,steep)))
     stands = skin[...,_SEAT].amin(-1)-floor>_HIGH_SEAT
     return torch.where((heels-floor[...,None]<_TOUCHES)&stands[...,None], up, 0.)
 
