@@ -18,7 +18,7 @@ from . import __version__
 from .core import asset, atomic_folder, atomic_path, check_array, check_count, read_array, read_json
 from .data import (
     JOINT_NAMES, LEFT_COLOR, N_JOINTS, PARENTS, RIGHT_COLOR, TRUNK_COLOR, _NECK_TILT, _axes, _joint_axes, bone_lengths,
-    canonical, joint_idx, plot_bodies, project, unit_vectors, y_up_from_z_up, z_up_from_y_up)
+    canonical, joint_idx, plot_bodies, project, y_up_from_z_up, z_up_from_y_up)
 from .mocap import guess_unit, joint_map_for, joints_22, metric_joints, read_bvh
 
 # %% ../nbs/02d_export.ipynb #ea3407c0
@@ -273,7 +273,7 @@ def _warn_moved(moved, why):
     n,i = int((moved>_WORTH_SAYING).sum()),int(moved.argmax())
     if n==0: return
     warnings.warn(f'{why} ({n} of {len(moved)} poses); a joint of pose {i}, counted from 0, moved by '
-                  f'{100*moved[i]:.1f} cm', stacklevel=3)
+                  f'{100*moved[i]:.1f} cm', stacklevel=4)
 
 def _made_rigid(x):
     "Poses (n, 22, 3) as rigid bodies, float64, pelvis at the origin."
@@ -285,7 +285,8 @@ def _made_rigid(x):
     if not loose.any(): return x
     rigid = x.copy()
     rigid[loose] = enforce_skeleton(x[loose], np.maximum(bone_lengths(x[loose]), _LEAST_BONE), limits=False)
-    _warn_moved(np.linalg.norm(rigid-x, axis=-1).max(1), 'no rigid skeleton fits, so the nearest one is written')
+    moved = np.linalg.norm(rigid-x, axis=-1).max(1)
+    _warn_moved(moved, 'no rigid skeleton fits the joints, so rotations are those of the nearest one')
     return rigid
 
 def rigid_poses(
@@ -327,15 +328,8 @@ class Rig:
     @property
     def joints(self): return _place(self.rotations, self.offsets)
 
-def fit_rig(
-    joints:np.ndarray,   # (n, 22, 3), metres, canonical
-    faces=None,          # (n, 3), where each face looks; NaN or None: as neck and shoulders point
-    one_body:bool=True,  # all poses on the skeleton of the first; otherwise each on its own
-)->Rig:
-    "The skeleton of some poses, and how it is turned in each."
-    x = _checked(joints)
-    faces = _checked_faces(faces, len(x))
-    x = _made_rigid(x)
+def _rig(x, faces, one_body):
+    "`fit_rig` of rigid poses (n, 22, 3), float64, and unit vectors (n, 3), NaN where unknown."
     rotations,offsets = _rotations(x)
     local = (faces[:,None]@_world(rotations, _NECK))[:,0]
     rotations[:,_HEAD] = _about_head_axis(np.nan_to_num(_head_turn(_FORWARD, local)))
@@ -344,6 +338,15 @@ def fit_rig(
     moved = np.linalg.norm(rig.joints-x, axis=-1).max(1)
     _warn_moved(moved, 'poses of different bodies share the skeleton of the first pose')
     return rig
+
+def fit_rig(
+    joints:np.ndarray,   # (n, 22, 3), metres, canonical
+    faces=None,          # (n, 3), where each face looks; NaN or None: as neck and shoulders point
+    one_body:bool=True,  # all poses on the skeleton of the first; otherwise each on its own
+)->Rig:
+    "The skeleton of some poses, and how it is turned in each."
+    x = rigid_poses(joints)
+    return _rig(x, _checked_faces(faces, len(x)), one_body)
 
 # %% ../nbs/02d_export.ipynb #5761c1e9
 # what lies beyond the last joints at rest: toes, crown, finger tips; metres on the reference body
@@ -664,7 +667,7 @@ def _smpl_turns(x, faces):
     "global_orient (n, 3) and body_pose (n, 21, 3) of rigid poses: `smpl_pose`, with the head turned to the face."
     import torch
     from text2pose.skeleton import matrix_to_axis_angle
-    rig = fit_rig(x, faces, one_body=False)
+    rig = _rig(x, faces, one_body=False)
     v = y_up_from_z_up(matrix_to_axis_angle(torch.from_numpy(rig.rotations)).numpy())  # an axis turns with the frame
     return v[:,0], v[:,1:]
 
@@ -710,9 +713,10 @@ def _write_json(path, given, meta):
     poses = []
     for i,prompt in enumerate(given.prompts):
         score = None if given.scores is None else round(float(given.scores[i]), 4)
-        poses.append(dict(prompt=prompt, score=score, joints=_rounded(given.joints[i], 5),
-                          face=None if faces[i] is None else _rounded(faces[i], 6), bone_lengths=_rounded(lengths[i], 6),
-                          global_orient=_rounded(orient[i], 6), body_pose=_rounded(body[i], 6)))
+        face = None if faces[i] is None else _rounded(faces[i], 6)
+        poses.append(dict(prompt=prompt, score=score, joints=_rounded(given.joints[i], 5), face=face,
+                          bone_lengths=_rounded(lengths[i], 6), global_orient=_rounded(orient[i], 6),
+                          body_pose=_rounded(body[i], 6)))
     path.write_text(_json(dict(**_about(meta), poses=poses))+'\n', encoding='utf-8')
 
 def _write_npz(path, given, meta):
