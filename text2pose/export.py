@@ -18,7 +18,7 @@ from . import __version__
 from .core import asset, atomic_folder, atomic_path, check_array, check_count, read_array, read_json
 from .data import (
     JOINT_NAMES, LEFT_COLOR, N_JOINTS, PARENTS, RIGHT_COLOR, TRUNK_COLOR, _NECK_TILT, _axes, _joint_axes, bone_lengths,
-    canonical, joint_idx, plot_bodies, project, y_up_from_z_up, z_up_from_y_up)
+    canonical, check_faces, joint_idx, plot_bodies, project, y_up_from_z_up, z_up_from_y_up)
 from .mocap import guess_unit, joint_map_for, joints_22, metric_joints, read_bvh
 
 # %% ../nbs/02d_export.ipynb #ea3407c0
@@ -35,27 +35,10 @@ def _checked(joints, where='joints', limit=_MAX_METRES):
                          'Are they in another unit?')
     return x
 
-_NO_FACE = [np.nan]*3
-
 def _checked_faces(faces, n):
-    "Directions as unit vectors (n, 3) float64, NaN where unknown."
-    if faces is None: return np.full((n,3), np.nan)
-    try: faces = np.array([_NO_FACE if face is None else face for face in faces], dtype=np.float64)
-    except (TypeError, ValueError): faces = np.array('none')
-    if faces.shape==(3,) and n==1: faces = faces[None]
-    if faces.shape!=(n,3):
-        raise ValueError(f'faces must be {n} directions of 3 numbers, one for each pose, NaN or None where unknown')
-    known = ~np.isnan(faces).all(1)
-    length = np.linalg.norm(faces[known], axis=1)
-    if not ((length>1e-6)&(length<1e6)).all():
-        i = np.flatnonzero(known)[~((length>1e-6)&(length<1e6))][0]
-        raise ValueError(f'face {i} must be a direction, a unit vector, or NaN as a whole; found {faces[i].tolist()}')
-    faces[known] /= length[:,None]
-    return faces
-
-def _faces_or_none(faces):
-    "Unit vectors as a list, None for NaN."
-    return [None if np.isnan(face).any() else face for face in faces]
+    "Directions as unit vectors (n, 3) float64, NaN where unknown; (3,) will do for one pose."
+    if n==1 and np.shape(faces)==(3,): faces = [faces]
+    return np.array([[np.nan]*3 if face is None else face for face in check_faces(faces, n)]).reshape(n, 3)
 
 # %% ../nbs/02d_export.ipynb #2b7242cb
 COCO18 = ('nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee '
@@ -96,7 +79,7 @@ def body_points(
     x = np.asarray(joints, dtype=np.float64)
     flat = x.reshape(-1,N_JOINTS,3)
     if faces is not None and x.ndim>3: faces = np.reshape(faces, (-1,3))
-    faces = _faces_or_none(_checked_faces(faces, len(flat)))
+    faces = check_faces(_checked_faces(faces, len(flat)), len(flat))
     every = [_pose_points(pose, face) for pose,face in zip(flat, faces)]
     return {n:np.reshape([points[n] for points in every], (*x.shape[:-2],3)) for n in BODY25}
 
@@ -154,7 +137,7 @@ def _photograph(xyz, azim, elev, distance, nearest):
 def _visible(joints, faces, names, to_camera):
     "1 where a point can be seen, 0 where the face turns it away from the camera; (n, points)."
     seen = np.ones(to_camera.shape[:2])
-    for i,(x,face) in enumerate(zip(joints, _faces_or_none(faces))):
+    for i,(x,face) in enumerate(zip(joints, check_faces(faces, len(joints)))):
         left,forward,_ = _joint_axes(dict(zip(JOINT_NAMES, x)), face)['head']
         for name,(side,front) in _OUTWARD.items():
             k = names.index(name)
@@ -709,7 +692,7 @@ class _Poses:
 
 def _write_json(path, given, meta):
     orient,body = _smpl_turns(given.rigid, given.faces)
-    lengths,faces = bone_lengths(given.rigid),_faces_or_none(given.faces)
+    lengths,faces = bone_lengths(given.rigid),check_faces(given.faces, len(given.faces))
     poses = []
     for i,prompt in enumerate(given.prompts):
         score = None if given.scores is None else round(float(given.scores[i]), 4)
@@ -750,7 +733,7 @@ def plot_sheet(
 ):                     # the figure
     "Bodies from two sides, or from one where there are more than 64 of them."
     views = ('three-quarter','side')[:2 if len(joints)<=64 else 1]
-    return plot_bodies(joints, titles, views, n_cols, faces=_faces_or_none(_checked_faces(faces, len(joints))))
+    return plot_bodies(joints, titles, views, n_cols, faces=_checked_faces(faces, len(joints)))
 
 def _write_png(path, given, meta):
     import matplotlib
@@ -891,17 +874,19 @@ def _bvh_unit(joints, rig, path):
         if rig!='text2pose': raise
         return 'm'
 
+def _bvh_faces(motion, joints):
+    "Where the faces of a file of ours look, told by the End Sites of the heads."
+    if 'head_end' not in motion.names: return None
+    head,crown = (motion.positions[:,motion.names.index(name)].astype(np.float64) for name in ('head','head_end'))
+    return _faces_seen(_world(_rotations(joints-joints[:,:1])[0], _NECK), z_up_from_y_up(crown-head))
+
 def _bvh_poses(path):
     motion = read_bvh(path)
     joint_map,rig = joint_map_for(motion, where=path)
     unit = _bvh_unit(joints_22(motion, joint_map), rig, path)
     x = metric_joints(motion, joint_map, rig, unit, where=path)
     is_ours = rig=='text2pose' and np.abs(x[:,0,:2]).max()<1e-6  # each pelvis above the origin
-    if not is_ours: return canonical(x), None, None
-    x = x-x[:,:1]
-    if 'head_end' not in motion.names: return x, None, None
-    way = motion.positions[:,motion.names.index('head_end')]-motion.positions[:,motion.names.index('head')]
-    return x, None, _faces_seen(_world(_rotations(x)[0], _NECK), z_up_from_y_up(way.astype(np.float64)))
+    return (x-x[:,:1], None, _bvh_faces(motion, x)) if is_ours else (canonical(x), None, None)
 
 def _glb_poses(path):
     try: x,extras,faces = from_glb(path.read_bytes())
