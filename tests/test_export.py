@@ -641,6 +641,15 @@ def test_left_is_left(tmp_path):
     back = dict(zip(COCO18, openpose_people(POSE[None], azim=180, faces=[[0,1.,0]])[0]))
     assert back['nose'][2]==1
 
+def test_faces_of_the_atlas(tmp_path):
+    "What an author says of a neck is about its axis, so BVH and GLB give the very direction."
+    from text2pose.atlas import atlas_face, atlas_joints
+    names = ['warrior_two','archery_full_draw','archery_full_draw_mirrored','frisbee_backhand_windup']
+    x,faces = np.concatenate([atlas_joints(n) for n in names]),np.stack([atlas_face(n) for n in names])
+    for format in ('bvh','glb','json','npz'):
+        export(x, tmp_path/f'a.{format}', faces=faces)
+        assert np.abs(load_faces(tmp_path/f'a.{format}')-faces).max()<1e-3
+
 @pytest.mark.parametrize('format', ['png','openpose'])
 def test_faces_in_pictures(tmp_path, format):
     for name,faces in (('a',None), ('b',[None]), ('c',[[0,-1.,0]]), ('d',[[1.,0,0]])):
@@ -651,8 +660,9 @@ def test_faces_in_pictures(tmp_path, format):
 @pytest.mark.parametrize('format', FORMATS)
 @pytest.mark.parametrize('faces,says', [
     ([[0,0,0]], 'face 0 must be a direction'), ([[0,np.nan,1]], 'face 0 must be a direction'),
-    ([[0,np.inf,1]], 'face 0 must be a direction'), ([[0,-1,0]]*2, 'faces must be 1 directions'),
-    ([0,1], 'faces must be'), ('left', 'faces must be'), (3, 'faces must be'), ([[0,1]], 'faces must be')])
+    ([[0,np.inf,1]], 'face 0 must be a direction'), ([[0,-1,0]]*2, 'faces must be one per pose: 1 poses, got 2'),
+    ([0,1], 'one per pose'), ('left', 'one per pose'), (['l'], 'face 0 must be'), (3, 'one per pose'),
+    ([[0,1]], 'face 0 must be')])
 def test_bad_faces(tmp_path, format, faces, says):
     with pytest.raises(ValueError, match=says): export(POSE, tmp_path/f'a.{format}', faces=faces)
     assert list(tmp_path.iterdir())==[]

@@ -564,6 +564,7 @@ def _varied(
     held = np.zeros(len(idx), np.float32)
     todo = np.arange(len(idx))
     for i,share in enumerate(TRIES):
+        if len(todo)==0: break
         t = base[todo]
         if share:
             shaken = t+share*noise[todo,i]*solved.spread[idx[todo]]
@@ -572,7 +573,6 @@ def _varied(
         x = _joints(t, lengths[todo])
         out[todo],held[todo] = x, share
         todo = todo[~_is_good(x, left, [poses[names[i]].expects for i in todo])]
-        if len(todo)==0: break
     return out, held
 
 def _lengths_for(lengths, n, rng):
