@@ -59,6 +59,16 @@ def validate(
     assert r.returncode==0, r.stderr
     return json.loads(r.stdout)['issues']['messages']
 
+def three_nodes(
+    path:Path, # a .bvh or .glb file
+    times,     # seconds
+)->list:       # for each time, name of a node → its position, three numbers in the file's axes
+    "Where three.js' loaders, run by Node, have the nodes of a file."
+    command = [program('node'), WEB/'nodes.mjs', node_modules(), path, *map(str, times)]
+    r = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert r.returncode==0, r.stderr
+    return json.loads(r.stdout)
+
 @contextmanager
 def chromium(
     width:int=400,  # of the page, pixels

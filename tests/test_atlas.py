@@ -7,8 +7,10 @@ from hypothesis import given, settings, strategies as st
 
 from text2pose import atlas as A
 from text2pose.core import asset
-from text2pose.data import JOINT_NAMES, bone_lengths, joint_idx, mirror, own_poses
-from text2pose.skeleton import bone_lengths_for, joint_angles, pose_from_angles, reference_bone_lengths
+from text2pose.data import JOINT_NAMES, bone_lengths, heading, joint_idx, mirror, own_poses
+from text2pose.describe import looks_aside
+from text2pose.skeleton import (
+    bone_lengths_for, forward_kinematics, joint_angles, joint_rotations, reference_bone_lengths, rest_offsets)
 from text2pose.posecodes import POSECODES, satisfies
 
 POSES = A.atlas()
@@ -20,6 +22,44 @@ def folder_of(tmp_path, **files):
     for name,text in files.items():
         (tmp_path/f'{name}.yaml').write_bytes(text if isinstance(text, bytes) else text.encode())
     return tmp_path
+
+# ---- faces
+
+TURNED = """- name: turned_left
+  phrases: [a, b, c]
+  contact: none
+  angles:
+    pelvis: {twist: 20, flexion: 10}
+    trunk: {twist: 15, flexion: 30, bend: 5}
+    neck: {twist: 60, flexion: 20, bend: 10}
+"""
+
+def test_face_is_where_the_neck_turns_it(tmp_path):
+    "Forward kinematics by hand, then the heading; the mirrored twin looks to the other side."
+    folder = folder_of(tmp_path, a=TURNED)
+    angles = A.atlas(folder=folder)['turned_left'].angles
+    R = joint_rotations(angles).double().numpy()
+    x = forward_kinematics(R, rest_offsets().double())
+    face = R[0]@R[3]@R[6]@R[9]@R[12]@[0,-1,0]
+    turn = -heading(x)
+    c,s = np.cos(turn),np.sin(turn)
+    face = np.array([c*face[0]-s*face[1], s*face[0]+c*face[1], face[2]])
+    assert np.abs(A.atlas_face('turned_left', folder=folder)-face).max()<1e-5 and face[0]>.7
+    assert (A.atlas_face('turned_right', folder=folder)==A.atlas_face('turned_left', folder=folder)*[-1,1,1]).all()
+    larger = A.atlas_face('turned_left', bone_lengths_for(1.9), folder)
+    assert np.abs(larger-face).max()<1e-5
+    assert 'looks: over the left shoulder' in A.describe_pose('turned_left', folder)
+    assert 'looks: over the right shoulder' in A.describe_pose('turned_right', folder)
+
+def test_faces_of_all_poses():
+    "Unit vectors; only who has a twisted neck looks over a shoulder, and to the side of the twist."
+    faces = np.stack([A.atlas_face(n) for n in POSES])
+    assert np.abs(np.linalg.norm(faces, axis=1)-1).max()<1e-5
+    sides = looks_aside(np.stack([EVERY[n] for n in POSES]), faces)
+    twist = np.array([p.angles.get('neck', {}).get('twist', 0) for p in POSES.values()])
+    assert all(side==('left' if t>0 else 'right') for side,t in zip(sides, twist) if side or abs(t)>45)
+    assert .005<np.mean([bool(s) for s in sides])<.1
+    with pytest.raises(ValueError, match='no pose of the atlas'): A.atlas_face('nowhere')
 
 # ---- files
 

@@ -259,6 +259,8 @@ def test_grid_of_bodies(plt):
     boxes = [ax.get_window_extent() for ax in fig.axes]
     assert all(abs(b.width-160)<.5 and abs(b.height-100)<.5 for b in boxes)  # a pixel for a pixel
     assert boxes[3].y1<boxes[0].y0 and boxes[0].x1<boxes[1].x0
+    def picture(faces): return plot_bodies(POSES[:1], faces=faces).axes[0].images[0].get_array()
+    assert (picture([[np.nan]*3])==picture(None)).all() and (picture([[1,0,0]])!=picture(None)).any()
     assert len(plot_bodies(POSES[:0]).axes)==1  # no pose, an empty picture
     assert plot_bodies(POSES[:1], views=['front']).axes[0].images[0].get_array().shape==(200,160,3)
 
@@ -266,7 +268,10 @@ def test_grid_of_bodies(plt):
     (dict(joints=STAND), r'plot_bodies draws poses of shape \(n, 22, 3\)'),
     (dict(views=['left']), "no view is called 'left'"),
     (dict(views=[]), 'at least one view'), (dict(titles=['a']), 'titles must be one per pose: 2 poses, got 1'),
-    (dict(faces=np.zeros((1,3))), 'faces must be one per pose'), (dict(joints=POSES[:2]*np.nan), '66 NaN')])
+    (dict(faces=np.zeros((1,3))), 'faces must be one per pose'),
+    (dict(faces=[[0,0,0]]*2), 'face 0 must be a direction'),
+    (dict(faces=[None,[0,np.nan,1]]), 'face 1 must be a direction'), (dict(faces=3), 'faces must be one per pose'),
+    (dict(joints=POSES[:2]*np.nan), '66 NaN')])
 def test_grid_of_bodies_bad_input(plt, change, says):
     with pytest.raises(ValueError, match=says): plot_bodies(**{'joints':POSES[:2], **change})
 

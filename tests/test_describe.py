@@ -5,7 +5,7 @@ import numpy as np, pytest
 from text2pose.atlas import atlas, atlas_joints
 from text2pose.captions import mirror_words
 from text2pose.data import mirror, own_poses
-from text2pose.describe import STYLES, Description, summarize_poses
+from text2pose.describe import STYLES, Description, describe, looks_aside, summarize_poses
 from text2pose.posecodes import mirror_statement, satisfies
 
 OWN = {p['name']:p['joints'] for p in own_poses()}
@@ -115,3 +115,18 @@ def test_bad_requests():
         with pytest.raises(ValueError, match=message): summarize_poses(X, **kwargs)
     with pytest.raises(ValueError, match='joints'): summarize_poses(X[0])
     assert summarize_poses(X[:0])==[]
+
+def test_faces():
+    "Who looks aside may be said to, on that side and no other; nothing else changes, and no code is claimed for it."
+    faces = np.tile([1.,-.3,0], (len(X),1))
+    left,right = describe(X, 4, faces=faces), describe(X, 4, faces=faces*[-1,1,1])
+    plain = {re.sub(r'\W+', ' ', d.text) for ds in describe(X, 4) for d in ds}
+    words = r'looking over the {0} shoulder|looking to the {0}\b|with the head turned to the {0}\b'
+    assert not any(re.search(words.format('(left|right)'), text) for text in plain)
+    told = [[bool(re.search(words.format(side), d.text.lower())) for ds in captions for d in ds]
+            for side,captions in (('left',left),('right',right))]
+    assert min(np.mean(t) for t in told)>.4
+    assert not any(re.search(words.format('right'), d.text.lower()) for ds in left for d in ds)
+    assert looks_aside(X, [None]*len(X))==['']*len(X)
+    for wrong,says in ((faces[:1],'one per pose'), (faces*0,'face 0 must be'), (3,'one per pose')):
+        with pytest.raises(ValueError, match=says): describe(X, faces=wrong)

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['CONTACTS', 'N_PHRASES', 'FLAT', 'FURNITURE', 'SUNK', 'STATURES', 'TRIES', 'LEVEL', 'LEAST', 'BOUND', 'POSTURES',
            'VAL_PAIRS', 'MOST_TURNED', 'LEAST_SPREAD', 'MOST_OVERLAP', 'AtlasPose', 'atlas', 'atlas_joints',
-           'vary_pose', 'atlas_rows', 'compose', 'pair_split', 'compositions', 'composition_rows', 'check_atlas',
-           'describe_pose', 'new_pose']
+           'atlas_face', 'vary_pose', 'atlas_rows', 'compose', 'pair_split', 'compositions', 'composition_rows',
+           'check_atlas', 'describe_pose', 'new_pose']
 
 # %% ../nbs/02c_atlas.ipynb #14270cba
 import difflib, re, zlib
@@ -18,14 +18,15 @@ from statistics import NormalDist
 import numpy as np
 import torch
 from .core import asset, atomic_path, check_count
-from .data import JOINT_NAMES, N_JOINTS, PARENTS, bone_lengths, canonical, joint_idx, mirror
+from .data import (
+    JOINT_NAMES, N_JOINTS, PARENTS, bone_lengths, canonical, heading, joint_idx, mirror, rotate_z)
 from .captions import mirror_words
 from .skeleton import (
     ANGLE_JOINTS, GIVES, _CLASHES, _MIRROR_BONES, _STATURE, _THICKNESS_OF, _contacts, axis_rotation, body_height,
     check_bone_lengths, forward_kinematics, inverse_kinematics, joint_rotations, plausibility, plausibility_report,
     reference_bone_lengths, rest_offsets, self_intersection)
 from .posecodes import POSECODES, _alternatives, check_statements, mirror_statement, posecodes, satisfies
-from .describe import describe
+from .describe import describe, looks_aside
 
 # %% ../nbs/02c_atlas.ipynb #36a2042a
 @dataclass(frozen=True)
@@ -473,6 +474,18 @@ def _find(name, where):
         raise ValueError(f'no pose of the atlas is called {name!r}{hint}')
     return poses[name]
 
+def _on_floor(name, lengths, where):
+    "A pose, and the written pose's angles (1, 31) and bone lengths, solved for the floor."
+    pose = _find(name, where)
+    solved = _solved(where)
+    i = solved.rows[pose.twin_of or pose.name]
+    theta = solved.theta[[i]]
+    if lengths is not None:
+        lengths = check_bone_lengths(lengths)
+        lengths = lengths[_MIRROR_BONES] if pose.twin_of else lengths
+        theta = _settle(theta, lengths, solved.bears[[i]])[0]
+    return pose, theta, lengths
+
 def atlas_joints(
     name,         # name of a pose, or an AtlasPose
     n:int=1,      # how many
@@ -483,18 +496,22 @@ def atlas_joints(
 )->np.ndarray:    # (n, 22, 3) float32, canonical
     "A pose of the atlas on the floor."
     if vary: return vary_pose(name, n, seed, lengths, folder)
-    where = _where(folder)
-    pose = _find(name, where)
-    solved = _solved(where)
-    i = solved.rows[pose.twin_of or pose.name]
-    theta = solved.theta[[i]]
     check_count('n', n, 0)
-    if lengths is not None:
-        lengths = check_bone_lengths(lengths)
-        lengths = lengths[_MIRROR_BONES] if pose.twin_of else lengths
-        theta = _settle(theta, lengths, solved.bears[[i]])[0]
+    pose,theta,lengths = _on_floor(name, lengths, _where(folder))
     x = np.repeat(_joints(theta, lengths), n, 0)
     return mirror(x) if pose.twin_of else x
+
+def atlas_face(
+    name,         # name of a pose, or an AtlasPose
+    lengths=None, # (21,) metres; by default the reference body
+    folder=None,  # of YAML files; by default the package's own
+)->np.ndarray:    # (3,) float32, unit vector, in the axes of `atlas_joints`
+    "Where the face of a pose looks: its joints do not show how the neck is twisted, its angles do."
+    pose,theta,lengths = _on_floor(name, lengths, _where(folder))
+    turned,x = (v.numpy() for v in _pose_points(theta, lengths))
+    face = turned[:,joint_idx('head')]@[0,-1,0]
+    face = rotate_z(face[:,None], -heading(x[:,:N_JOINTS]))[0,0].astype(np.float32)
+    return face*np.float32([-1,1,1]) if pose.twin_of else face
 
 # %% ../nbs/02c_atlas.ipynb #d3a989cb
 STATURES = (5,95)  # percentiles of adult stature between which bodies vary
@@ -933,6 +950,8 @@ def describe_pose(
     if p.upper: lines.append(f'  its arms: {"; ".join(p.upper)}')
     if p.lower: lines.append(f'  its legs: {"; ".join(p.lower)}')
     lines.append(f'  bears on: {", ".join(p.contact)}')
+    side = looks_aside(x, [atlas_face(p, folder=folder)])[0]
+    if side: lines.append(f'  looks: over the {side} shoulder')
     lines.append(f'  expects: {", ".join(p.expects) or "nothing"}')
     for part,angles in p.angles.items():
         lines.append(f'  {part}: ' + ', '.join(f'{k} {v:g}' for k,v in angles.items()))

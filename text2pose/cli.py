@@ -666,13 +666,13 @@ def atlas_show(
     with _usage_errors():
         if out is not None: _check_picture(out)
     with _file_errors():
-        from text2pose.atlas import atlas_joints, describe_pose
+        from text2pose.atlas import atlas_face, atlas_joints, describe_pose
         from text2pose.data import plot_bodies
         typer.echo(describe_pose(name, folder))
         if out is None: return
         views = ('three-quarter','side','behind','above')
-        joints = atlas_joints(name, folder=folder)
-        _save_picture(lambda: plot_bodies(joints, [name], views, size=3.), _check_output(out))
+        joints,faces = atlas_joints(name, folder=folder), [atlas_face(name, folder=folder)]
+        _save_picture(lambda: plot_bodies(joints, [name], views, size=3., faces=faces), _check_output(out))
 
 @atlas_app.command('check')
 def atlas_check(

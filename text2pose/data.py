@@ -6,10 +6,11 @@
 __all__ = ['JOINT_NAMES', 'PARENTS', 'N_JOINTS', 'POSE_DIM', 'KINEMATIC_TREE', 'MIRROR_IDX', 'LEFT_COLOR', 'RIGHT_COLOR',
            'TRUNK_COLOR', 'GHOST_COLOR', 'VIEWS', 'RULES', 'CAPTION_KINDS', 'POSE_COLUMNS', 'joint_idx',
            'z_up_from_y_up', 'y_up_from_z_up', 'own_poses', 'unit_vectors', 'bone_lengths', 'mirror', 'project',
-           'plot_pose', 'plot_poses', 'plot_views', 'plot_sequence', 'draw_body', 'plot_bodies', 'body_axes', 'heading',
-           'rotate_z', 'canonical', 'pose_faults', 'Caption', 'Clip', 'own_clips', 'Report', 'is_t_pose',
-           'frame_faults', 'good_frames', 'distinct_frames', 'chain_integrity', 'pose_schema', 'with_report',
-           'table_report', 'pose_table', 'table_joints', 'own_rows', 'write_pose_table', 'read_pose_table']
+           'plot_pose', 'plot_poses', 'plot_views', 'plot_sequence', 'draw_body', 'check_faces', 'plot_bodies',
+           'body_axes', 'heading', 'rotate_z', 'canonical', 'pose_faults', 'Caption', 'Clip', 'own_clips', 'Report',
+           'is_t_pose', 'frame_faults', 'good_frames', 'distinct_frames', 'chain_integrity', 'pose_schema',
+           'with_report', 'table_report', 'pose_table', 'table_joints', 'own_rows', 'write_pose_table',
+           'read_pose_table']
 
 # %% ../nbs/00_data.ipynb #1a9d9b7a
 import json, textwrap
@@ -464,6 +465,24 @@ def draw_body(
     return (picture.clip(0, 1)*255+.5).astype(np.uint8)
 
 # %% ../nbs/00_data.ipynb #2555baec
+def check_faces(
+    faces,  # (n, 3), where each face looks; NaN or None where unknown, None for all of them
+    n:int,  # poses
+)->list:    # of n unit vectors (3,), or None where unknown
+    "Directions of faces, one for each pose, or one sentence."
+    try: faces = [None]*n if faces is None else list(faces)
+    except TypeError: faces = [faces]*(n+1)
+    if len(faces)!=n: raise ValueError(f'faces must be one per pose: {n} poses, got {len(faces)}')
+    for i,face in enumerate(faces):
+        try: face = np.full(3, np.nan) if face is None else np.asarray(face, dtype=np.float64)
+        except (TypeError, ValueError): face = np.zeros(0)
+        length = np.linalg.norm(face)
+        known = not (face.shape==(3,) and np.isnan(face).all())
+        if known and not (face.shape==(3,) and 1e-6<length<1e6):
+            raise ValueError(f'face {i} must be a direction of 3 numbers, or NaN as a whole, got {faces[i]!r}')
+        faces[i] = face/length if known else None
+    return faces
+
 def plot_bodies(
     joints,              # (n, 22, 3), canonical, metres
     titles:list=None,    # one per pose
@@ -472,15 +491,15 @@ def plot_bodies(
     size:float=2.,       # height of one picture, inches
     dpi:int=100,         # resolution
     suptitle:str=None,   # text above the grid
-    faces:np.ndarray=None, # (n, 3), where each face looks to; by default as neck and shoulders tell
+    faces=None,          # (n, 3), where each face looks to; NaN or None: as neck and shoulders tell
     **kwargs,            # for draw_body: extent, floor
 ):                       # the figure
     "Draw a grid of poses as bodies, row by row."
     import matplotlib.pyplot as plt
     joints,n_cols,n_rows = _pose_grid(joints, n_cols, 'plot_bodies')
-    for name,given in (('titles',titles),('faces',faces)):
-        if given is not None and len(given)!=len(joints):
-            raise ValueError(f'{name} must be one per pose: {len(joints)} poses, got {len(given)}')
+    if titles is not None and len(titles)!=len(joints):
+        raise ValueError(f'titles must be one per pose: {len(joints)} poses, got {len(titles)}')
+    faces = check_faces(faces, len(joints))
     cameras = [_camera(view) for view in views]
     if not cameras: raise ValueError('plot_bodies needs at least one view')
     w,h = round(.8*size*dpi),round(size*dpi)
@@ -496,8 +515,7 @@ def plot_bodies(
         ax = fig.add_axes([x/width, y/height, wide/width, h/height])  # the axes have the pixels of the picture
         ax.axis('off')
         if len(joints)==0: break                                      # no pose, an empty picture
-        face = None if faces is None else faces[i]
-        ax.imshow(np.hstack([draw_body(joints[i], *c, (w,h), face, **kwargs) for c in cameras]), aspect='auto')
+        ax.imshow(np.hstack([draw_body(joints[i], *c, (w,h), faces[i], **kwargs) for c in cameras]), aspect='auto')
         if titles: _set_title(ax, titles[i], per_line)
     if suptitle: fig.suptitle(suptitle, fontsize=10, y=1-.08*dpi/height)
     return fig

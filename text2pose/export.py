@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['COCO18', 'BODY25', 'KEYPOINTS', 'OPENPOSE_LIMBS', 'COLORS', 'FORMATS', 'FRAME', 'SHEET_COLUMNS', 'SHEET_CELLS',
-           'body_points', 'place_side_by_side', 'on_floor', 'openpose_people', 'draw_openpose', 'Rig', 'fit_rig',
-           'to_bvh', 'to_glb', 'from_glb', 'plot_sheet', 'export', 'load_poses']
+           'body_points', 'place_side_by_side', 'on_floor', 'openpose_people', 'draw_openpose', 'rigid_poses', 'Rig',
+           'fit_rig', 'to_bvh', 'to_glb', 'from_glb', 'plot_sheet', 'export', 'load_poses', 'load_faces']
 
 # %% ../nbs/02d_export.ipynb #ee82835e
-import inspect, itertools, json, os, re, zipfile
+import inspect, itertools, json, os, re, warnings, zipfile
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,17 +17,11 @@ import numpy as np
 from . import __version__
 from .core import asset, atomic_folder, atomic_path, check_array, check_count, read_array, read_json
 from .data import (
-    JOINT_NAMES, LEFT_COLOR, N_JOINTS, PARENTS, RIGHT_COLOR, TRUNK_COLOR, bone_lengths, canonical, joint_idx,
-    plot_bodies, project, y_up_from_z_up, z_up_from_y_up)
+    JOINT_NAMES, LEFT_COLOR, N_JOINTS, PARENTS, RIGHT_COLOR, TRUNK_COLOR, _NECK_TILT, _axes, _joint_axes, bone_lengths,
+    canonical, check_faces, joint_idx, plot_bodies, project, y_up_from_z_up, z_up_from_y_up)
 from .mocap import metric_joints, read_bvh, read_rig
 
-# %% ../nbs/02d_export.ipynb #2b7242cb
-COCO18 = ('nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee '
-          'right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear').split()
-_FEET = [f'{side}_{part}' for side in ('left','right') for part in ('big_toe','small_toe','heel')]
-BODY25 = COCO18[:8] + ['mid_hip'] + COCO18[8:] + _FEET
-KEYPOINTS = dict(coco18=COCO18, body25=BODY25)
-
+# %% ../nbs/02d_export.ipynb #ea3407c0
 _MAX_METRES = 100. # of a joint from the pelvis: beyond it the unit is not the metre
 
 def _checked(joints, where='joints', limit=_MAX_METRES):
@@ -41,69 +35,53 @@ def _checked(joints, where='joints', limit=_MAX_METRES):
                          'Are they in another unit?')
     return x
 
-def _size(joints):
-    "How large bodies are, the reference body being 1; (...)."
-    return bone_lengths(joints).sum(-1)/sum(read_json(asset('bone_lengths.json'))['reference'])
+def _checked_faces(faces, n):
+    "Directions as unit vectors (n, 3) float64, NaN where unknown; (3,) will do for one pose."
+    if n==1 and np.shape(faces)==(3,): faces = [faces]
+    return np.array([[np.nan]*3 if face is None else face for face in check_faces(faces, n)]).reshape(n, 3)
 
-def _normalized(v, *fallbacks):
-    "Vectors (..., 3) of length one; where one has no length, the first of the others that has."
-    for other in fallbacks: v = np.where(np.linalg.norm(v, axis=-1, keepdims=True)>1e-9, v, other)
-    return v/np.linalg.norm(v, axis=-1, keepdims=True)
+# %% ../nbs/02d_export.ipynb #2b7242cb
+COCO18 = ('nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee '
+          'right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear').split()
+_FEET = [f'{side}_{part}' for side in ('left','right') for part in ('big_toe','small_toe','heel')]
+BODY25 = COCO18[:8] + ['mid_hip'] + COCO18[8:] + _FEET
+KEYPOINTS = dict(coco18=COCO18, body25=BODY25)
 
-def _across(v, axis):
-    "What of vectors (..., 3) is at right angles to a unit vector."
-    return v-(v*axis).sum(-1, keepdims=True)*axis
-
-def _frame(up, left, tilt=0.):
-    "Left, forward and up (..., 3), at right angles, of a bone at rest `tilt` radians forward of up; `left` is a hint."
-    up = _normalized(up, (0.,0,1))
-    across = _across(left, up)
-    usable = np.linalg.norm(across, axis=-1, keepdims=True)>1e-3*np.linalg.norm(left, axis=-1, keepdims=True)
-    left = _normalized(np.where(usable, across, 0), _across(np.array([1.,0,0]), up), _across(np.array([0.,1,0]), up))
-    forward = np.cross(left, up)
-    c,s = np.cos(tilt),np.sin(tilt)
-    return left, c*forward+s*up, c*up-s*forward
-
-# %% ../nbs/02d_export.ipynb #65ee18e1
 # place of a point in the frame of the head: to the left, forward and up of the head joint, metres
 _FACE = dict(nose=(0,.115,.035), right_eye=(-.033,.085,.075), left_eye=(.033,.085,.075), right_ear=(-.075,.01,.05), left_ear=(.075,.01,.05))
 # place of a point in the frame of a foot: from a joint, outward, forward and up, metres
 _FOOT = dict(big_toe=('foot',-.02,.05,0.), small_toe=('foot',.045,.025,0.), heel=('ankle',0.,-.05,-.06))
-_NECK_TILT = np.arctan2(.2,.98)  # how far the neck leans forward at rest, see chapter 02
-_FOOT_TILT = np.arctan2(.42,.9)  # how far a foot slopes down from ankle to ball at rest
 
-def _joint(joints, name): return joints[...,joint_idx(name),:]
+def _size(joints):
+    "How large bodies are, the reference body being 1; (...)."
+    return bone_lengths(joints).sum(-1)/sum(read_json(asset('bone_lengths.json'))['reference'])
 
-def _head_frame(joints):
-    "Left, forward and up of heads, (..., 3) each."
-    neck = _joint(joints, 'head')-_joint(joints, 'neck')
-    shoulders = _joint(joints, 'left_shoulder')-_joint(joints, 'right_shoulder')
-    return _frame(neck, shoulders, _NECK_TILT)
-
-def _foot_points(joints, size, side):
-    "Big toe, small toe and heel of one foot."
-    ankle = _joint(joints, f'{side}_ankle')
-    sole = _joint(joints, f'{side}_foot')-ankle
-    to_left = np.cross(_joint(joints, f'{side}_knee')-ankle, sole)
-    left,forward,up = _frame(np.cross(sole, to_left), to_left, _FOOT_TILT)
-    outward = left if side=='left' else -left
-    return {f'{side}_{name}':_joint(joints, f'{side}_{joint}') + size*(out*outward+front*forward+high*up)
-            for name,(joint,out,front,high) in _FOOT.items()}
+def _pose_points(x, face):
+    "Name → (3,) of one pose."
+    at = dict(zip(JOINT_NAMES, x))
+    axes = _joint_axes(at, face)
+    size = _size(x)
+    points = {n:at[n] for n in COCO18 if n in at}
+    points['neck'] = (at['left_shoulder']+at['right_shoulder'])/2
+    points['mid_hip'] = (at['left_hip']+at['right_hip'])/2
+    for name,place in _FACE.items(): points[name] = at['head']+size*np.array(place)@axes['head']
+    for side,outward in (('left',1),('right',-1)):
+        for name,(joint,out,*rest) in _FOOT.items():
+            place = np.array([outward*out,*rest])
+            points[f'{side}_{name}'] = at[f'{side}_{joint}']+size*place@axes[f'{side}_foot']
+    return points
 
 def body_points(
     joints:np.ndarray, # (..., 22, 3), metres, Z up
+    faces=None,        # (..., 3), where each face looks; NaN or None: as neck and shoulders point
 )->dict:               # name of COCO18 or BODY25 → (..., 3), metres
     "The points that OpenPose looks for: joints, and points of face and feet derived from them."
     x = np.asarray(joints, dtype=np.float64)
-    size = _size(x)[...,None]
-    points = {n:_joint(x, n) for n in COCO18 if n in JOINT_NAMES}
-    points['neck'] = (_joint(x, 'left_shoulder')+_joint(x, 'right_shoulder'))/2
-    points['mid_hip'] = (_joint(x, 'left_hip')+_joint(x, 'right_hip'))/2
-    head = _head_frame(x)
-    for name,offset in _FACE.items():
-        points[name] = _joint(x, 'head') + size*sum(metres*axis for metres,axis in zip(offset, head))
-    for side in ('left','right'): points |= _foot_points(x, size, side)
-    return points
+    flat = x.reshape(-1,N_JOINTS,3)
+    if faces is not None and x.ndim>3: faces = np.reshape(faces, (-1,3))
+    faces = check_faces(_checked_faces(faces, len(flat)), len(flat))
+    every = [_pose_points(pose, face) for pose,face in zip(flat, faces)]
+    return {n:np.reshape([points[n] for points in every], (*x.shape[:-2],3)) for n in BODY25}
 
 # %% ../nbs/02d_export.ipynb #aac9db29
 def place_side_by_side(
@@ -156,13 +134,14 @@ def _photograph(xyz, azim, elev, distance, nearest):
     to_camera = camera*distance-xyz
     return flat*(distance/(distance+depth))[...,None], to_camera/np.linalg.norm(to_camera, axis=-1, keepdims=True)
 
-def _visible(joints, names, to_camera):
+def _visible(joints, faces, names, to_camera):
     "1 where a point can be seen, 0 where the face turns it away from the camera; (n, points)."
     seen = np.ones(to_camera.shape[:2])
-    left,forward,_ = _head_frame(joints)
-    for name,(side,front) in _OUTWARD.items():
-        i = names.index(name)
-        seen[:,i] = ((side*left+front*forward)*to_camera[:,i]).sum(-1)>_HIDDEN[name]
+    for i,(x,face) in enumerate(zip(joints, check_faces(faces, len(joints)))):
+        left,forward,_ = _joint_axes(dict(zip(JOINT_NAMES, x)), face)['head']
+        for name,(side,front) in _OUTWARD.items():
+            k = names.index(name)
+            seen[i,k] = (side*left+front*forward)@to_camera[i,k]>_HIDDEN[name]
     return seen
 
 def _fit_canvas(flat, width, height, margin):
@@ -183,9 +162,11 @@ def openpose_people(
     keypoints:str='coco18',  # or 'body25'
     margin:float=.08,        # of the shorter side, left free all around
     places=None,             # (n, 2) metres, where each stands; side by side by default
+    faces=None,              # (n, 3), where each face looks; NaN or None: as neck and shoulders point
 )->np.ndarray:               # (n, 18 or 25, 3): pixels to the right, pixels down, confidence; 0, 0, 0 where hidden
     "Where OpenPose would find the points of some people."
     joints = _checked(joints)
+    faces = _checked_faces(faces, len(joints))
     if keypoints not in KEYPOINTS:
         raise ValueError(f'unknown keypoints {keypoints!r}; expected one of {", ".join(KEYPOINTS)}')
     _check_canvas(width, height)
@@ -195,12 +176,12 @@ def openpose_people(
     if places is None and len(joints)>1: places = place_side_by_side(joints, azim)
     x = on_floor(joints, places)
     names = KEYPOINTS[keypoints]
-    points = body_points(x)
+    points = body_points(x, faces)
     xyz = np.stack([points[n] for n in names], 1)
     xyz = xyz-(xyz.min((0,1))+xyz.max((0,1)))/2
     flat,to_camera = _photograph(xyz, azim, elev, distance, .1*_size(x).max())
     pixels = _fit_canvas(flat, width, height, margin)
-    seen = _visible(x, names, to_camera)
+    seen = _visible(x, faces, names, to_camera)
     return np.concatenate([pixels, np.ones_like(pixels[...,:1])], -1)*seen[...,None]
 
 # %% ../nbs/02d_export.ipynb #86aa4f31
@@ -244,64 +225,127 @@ def draw_openpose(
     return canvas
 
 # %% ../nbs/02d_export.ipynb #a31c0b1c
-@dataclass
-class Rig:
-    "Poses as one skeleton and its rotations; canonical axes, metres."
-    offsets:np.ndarray   # (22, 3) from the parent, at rest
-    rotations:np.ndarray # (n, 22, 3, 3) against the parent
-    moved:np.ndarray     # (n, 22, 3) from the parent, in its own axes: what `offsets` is the mean of
-    residual:np.ndarray  # (n, 22) metres between a joint and where offsets and rotations put it
+_RIGID = 1e-4       # metres between a joint and where rotations put it, up to which a body counts as rigid
+_WORTH_SAYING = .01 # metres by which a joint may move without a word
+_LEAST_BONE = 1e-6  # metres, in place of a bone without length
 
-def _world(rotations):
-    "Rotations against the parent → against the world."
-    out = [rotations[:,0]]
-    for j in range(1,N_JOINTS): out.append(out[PARENTS[j]]@rotations[:,j])
-    return np.stack(out, 1)
+def _rotations(x):
+    "Rotations (n, 22, 3, 3) of poses against the T-pose of their bone lengths, and its offsets (n, 22, 3)."
+    import torch
+    from text2pose.skeleton import inverse_kinematics, rest_offsets
+    offsets = rest_offsets(torch.from_numpy(bone_lengths(x)), 't_pose')
+    return inverse_kinematics(x, offsets), offsets.numpy()
 
-def _posed(world, moved):
-    "Positions (n, 22, 3) from world rotations and offsets, pelvis at the origin."
-    out = [np.zeros((len(world),3))]
-    for j in range(1,N_JOINTS):
-        p = PARENTS[j]
-        out.append(out[p]+(world[:,p]@moved[...,j,:,None])[...,0])
-    return np.stack(out, 1)
+def _place(rotations, offsets):
+    "Forward kinematics: positions (n, 22, 3), pelvis at the origin."
+    from text2pose.skeleton import forward_kinematics
+    return forward_kinematics(rotations, np.broadcast_to(offsets, rotations.shape[:-1]).copy())
 
 def _at_rest(offsets):
     "Positions (22, 3) of a skeleton that is not turned."
-    return _posed(np.broadcast_to(np.eye(3), (1,N_JOINTS,3,3)), offsets)[0]
+    return _place(np.broadcast_to(np.eye(3), (1,N_JOINTS,3,3)).copy(), offsets)[0]
+
+def _world(rotations, joint):
+    "Rotation (n, 3, 3) of a joint against the world."
+    R,p = rotations[:,joint],PARENTS[joint]
+    while p>=0: R,p = rotations[:,p]@R,PARENTS[p]
+    return R
+
+def _warn_moved(moved, why):
+    "One warning about the poses of which a joint moved, (n,) metres."
+    n,i = int((moved>_WORTH_SAYING).sum()),int(moved.argmax())
+    if n==0: return
+    warnings.warn(f'{why} ({n} of {len(moved)} poses); a joint of pose {i}, counted from 0, moved by '
+                  f'{100*moved[i]:.1f} cm', stacklevel=4)
+
+def _made_rigid(x):
+    "Poses (n, 22, 3) as rigid bodies, float64, pelvis at the origin."
+    from text2pose.skeleton import enforce_skeleton
+    x = x.astype(np.float64)
+    x = x-x[:,:1]
+    off = np.abs(_place(*_rotations(x))-x).max((1,2))
+    loose = off>_RIGID*np.maximum(np.abs(x).max((1,2)), 1)
+    if not loose.any(): return x
+    rigid = x.copy()
+    rigid[loose] = enforce_skeleton(x[loose], np.maximum(bone_lengths(x[loose]), _LEAST_BONE), limits=False)
+    moved = np.linalg.norm(rigid-x, axis=-1).max(1)
+    _warn_moved(moved, 'no rigid skeleton fits the joints, so rotations are those of the nearest one')
+    return rigid
+
+def rigid_poses(
+    joints:np.ndarray, # (n, 22, 3), metres, canonical
+)->np.ndarray:         # (n, 22, 3) float64, pelvis at the origin
+    "Poses that rotations of a skeleton make: those that are rigid as they are, others as the nearest rigid body."
+    return _made_rigid(_checked(joints))
+
+# %% ../nbs/02d_export.ipynb #36ff35ef
+_NECK,_HEAD = joint_idx('neck'),joint_idx('head')
+_FORWARD = np.array([0.,-1,0])
+_HEAD_AXIS = np.array([0,-np.sin(_NECK_TILT),np.cos(_NECK_TILT)]) # from neck to head, at rest
+_HEAD_UP = np.array([0.,0,1])                                      # from head to crown, at rest
+_STRAIGHT = np.radians(.1)                                         # a head turned by less looks straight ahead
+
+def _head_turn(v, w):
+    "Radians about the axis of the head at rest from v to w, (n, 3) each; 0 where one of them lies along it."
+    v,w = (p-(p@_HEAD_AXIS)[...,None]*_HEAD_AXIS for p in (v,w))
+    return np.arctan2(np.cross(v, w)@_HEAD_AXIS, (v*w).sum(-1))
+
+def _about_head_axis(radians):
+    "Rotations (n, 3, 3)."
+    import torch
+    from text2pose.skeleton import axis_angle_to_matrix
+    return axis_angle_to_matrix(torch.from_numpy(radians[:,None]*_HEAD_AXIS)).numpy()
+
+def _faces_seen(neck, crown):
+    "Where faces look (n, 3), from the neck's rotation (n, 3, 3) and the way from head to crown; NaN if not turned."
+    turn = _head_turn(_HEAD_UP, (crown[:,None]@neck)[:,0])
+    faces = (neck@_about_head_axis(turn)@_FORWARD[:,None])[...,0]
+    return np.where(np.abs(turn)[:,None]>_STRAIGHT, faces, np.nan).astype(np.float32)
+
+@dataclass
+class Rig:
+    "Poses as a skeleton and its rotations; canonical axes, metres."
+    offsets:np.ndarray   # (22, 3) from the parent, in the T-pose; (n, 22, 3) where every pose has its own body
+    rotations:np.ndarray # (n, 22, 3, 3) against the parent
+
+    @property
+    def joints(self): return _place(self.rotations, self.offsets)
+
+def _rig(x, faces, one_body):
+    "`fit_rig` of rigid poses (n, 22, 3), float64, and unit vectors (n, 3), NaN where unknown."
+    rotations,offsets = _rotations(x)
+    local = (faces[:,None]@_world(rotations, _NECK))[:,0]
+    rotations[:,_HEAD] = _about_head_axis(np.nan_to_num(_head_turn(_FORWARD, local)))
+    if not one_body: return Rig(offsets, rotations)
+    rig = Rig(offsets[0], rotations)
+    moved = np.linalg.norm(rig.joints-x, axis=-1).max(1)
+    _warn_moved(moved, 'poses of different bodies share the skeleton of the first pose')
+    return rig
 
 def fit_rig(
-    joints:np.ndarray, # (n, 22, 3), metres, canonical
+    joints:np.ndarray,   # (n, 22, 3), metres, canonical
+    faces=None,          # (n, 3), where each face looks; NaN or None: as neck and shoulders point
+    one_body:bool=True,  # all poses on the skeleton of the first; otherwise each on its own
 )->Rig:
     "The skeleton of some poses, and how it is turned in each."
-    from text2pose.skeleton import inverse_kinematics, own_offsets
-    x = _checked(joints).astype(np.float64)
-    x = x-x[:,:1]
-    rotations = inverse_kinematics(x, own_offsets(x, 't_pose').mean(0))
-    world = _world(rotations)
-    parents = PARENTS[1:]
-    moved = np.zeros_like(x)
-    moved[:,1:] = (world[:,parents].swapaxes(-1,-2)@(x[:,1:]-x[:,parents])[...,None])[...,0]
-    offsets = moved.mean(0)
-    rigid = _posed(world, np.broadcast_to(offsets, x.shape))
-    return Rig(offsets, rotations, moved, np.linalg.norm(rigid-x, axis=-1))
+    x = rigid_poses(joints)
+    return _rig(x, _checked_faces(faces, len(x)), one_body)
 
 # %% ../nbs/02d_export.ipynb #5761c1e9
 # what lies beyond the last joints at rest: toes, crown, finger tips; metres on the reference body
 _TIPS = {10:(0,-.06,0), 11:(0,-.06,0), 15:(0,0,.18), 20:(.17,0,0), 21:(-.17,0,0)}
 _TO_Y_UP = y_up_from_z_up(np.eye(3)).T # our axes → those of the file
-_MOVES = 1e-4                          # metres by which an offset may differ from the mean and still count as rigid
 
 def _number_text(values):
     "Numbers with six decimals; a rounded minus zero is zero."
     return ' '.join(f'{round(float(v), 6)+0.:.6f}' for v in np.ravel(values))
 
-def _bvh_hierarchy(offsets, has_position, size):
+def _bvh_hierarchy(offsets, size):
     "Lines of the HIERARCHY part, and the joints in their order."
     lines,order = ['HIERARCHY'],[]
     def write(j, tab):
         order.append(j)
-        position = '6 Xposition Yposition Zposition' if has_position[j] else '3'
+        position = '3' if j else '6 Xposition Yposition Zposition'
         lines.extend([
             f'{tab}{"JOINT" if j else "ROOT"} {JOINT_NAMES[j]}',
             f'{tab}{{',
@@ -319,24 +363,18 @@ def _bvh_hierarchy(offsets, has_position, size):
 def to_bvh(
     joints:np.ndarray, # (n, 22, 3), metres, canonical; each pose a frame
     fps:float=20.,     # frames per second
-    rigid:bool=False,  # rotations only: what one skeleton cannot follow is lost, see `fit_rig`
+    faces=None,        # (n, 3), where each face looks; NaN or None: as neck and shoulders point
 )->str:
-    "Poses as the text of a BVH file: Y up, facing +Z, metres."
+    "Poses as the text of a BVH file: Y up, facing +Z, metres; all on the skeleton of the first."
     import torch
     from text2pose.skeleton import matrix_to_euler
     if not 1<=fps<=1000: raise ValueError(f'fps must be between 1 and 1000, got {fps!r}')
-    x = _checked(joints)
-    rig = fit_rig(x)
-    offsets,moved = y_up_from_z_up(rig.offsets),y_up_from_z_up(rig.moved)
-    moved[:,0] = y_up_from_z_up(on_floor(x)[:,0])
-    moves = np.abs(moved-offsets).max((0,2))>_MOVES
-    has_position = [j==0 or (moves[j] and not rigid) for j in range(N_JOINTS)]
+    rig = fit_rig(joints, faces)
+    pelvis = y_up_from_z_up(on_floor(rig.joints)[:,0])
     angles = matrix_to_euler(torch.from_numpy(_TO_Y_UP@rig.rotations@_TO_Y_UP.T), 'ZXY').numpy()
-    lines,order = _bvh_hierarchy(offsets, has_position, _size(x).mean())
-    lines += ['MOTION', f'Frames: {len(x)}', f'Frame Time: {1/fps:.8f}']
-    for positions,turns in zip(moved, angles):
-        frame = [[*positions[j],*turns[j]] if has_position[j] else turns[j] for j in order]
-        lines.append(' '.join(_number_text(values) for values in frame))
+    lines,order = _bvh_hierarchy(y_up_from_z_up(rig.offsets), _size(_at_rest(rig.offsets)))
+    lines += ['MOTION', f'Frames: {len(pelvis)}', f'Frame Time: {1/fps:.8f}']
+    lines += [f'{_number_text(place)} {_number_text(turns[order])}' for place,turns in zip(pelvis, angles)]
     return '\n'.join(lines)+'\n'
 
 # %% ../nbs/02d_export.ipynb #46c1b551
@@ -358,7 +396,7 @@ def _ellipsoid(a, b, radii, left=(1.,0,0)):
     radii = np.array([*radii, max(np.linalg.norm(b-a)/2, 1e-9)])
     normals = ball/radii
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
-    axes = np.stack(_frame(b-a, np.array(left)))  # left, forward, along the ellipsoid
+    axes = _axes(b-a, np.array(left))  # left, forward, along the ellipsoid
     points = (a+b)/2+(ball*radii)@axes
     return points.reshape(-1,3), (normals@axes).reshape(-1,3), _ball_triangles()
 
@@ -367,7 +405,6 @@ def _ellipsoid(a, b, radii, left=(1.,0,0)):
 _THICK = dict(hip=(.06,.06), knee=(.066,.066), ankle=(.05,.05), foot=(.04,.035), spine1=(.135,.09), spine2=(.125,.09), spine3=(.135,.1), neck=(.11,.08),
     head=(.045,.045), collar=(.045,.045), shoulder=(.05,.05), elbow=(.044,.044), wrist=(.036,.036))
 _MATERIALS = dict(trunk=TRUNK_COLOR, left=LEFT_COLOR, right=RIGHT_COLOR)
-_HEAD = joint_idx('head')
 
 def _material(joint):
     return next((side for side in ('left','right') if JOINT_NAMES[joint].startswith(side)), 'trunk')
@@ -385,8 +422,8 @@ def _bone_shapes(rest, size):
         if name.endswith('foot'): yield j, j, rest[j], tip, size*np.array([.04,.025]), (1.,0,0)
 
 def _head_shapes(rest, size):
-    "The same for head and nose."
-    left,forward,up = _head_frame(rest)
+    "The same for head and nose, at rest."
+    left,forward,up = np.diag([1.,-1,1])  # upright
     def at(ahead, high): return rest[_HEAD]+size*(ahead*forward+high*up)
     yield _HEAD, _HEAD, at(.02,-.05), at(.02,.18), size*np.array([.08,.095]), left
     yield _HEAD, _HEAD, at(.05,.06), at(.14,.03), size*np.array([.02,.03]), left
@@ -462,15 +499,19 @@ class _Glb:
             JOINTS_0=self.put(bones, 'VEC4', g.ARRAY_BUFFER),
             WEIGHTS_0=self.put(weights, 'VEC4', g.ARRAY_BUFFER, normalized=True))
 
+    def materials(self):
+        "One for each side."
+        g = self.g
+        for name,color in _MATERIALS.items():
+            look = g.PbrMetallicRoughness(baseColorFactor=_linear(color), metallicFactor=0., roughnessFactor=.8)
+            self.doc.materials.append(g.Material(name=name, pbrMetallicRoughness=look))
+
     def body(self, offsets):
-        "The mesh, a material for each side, and the joints' bind pose."
+        "The mesh, and the joints' bind pose."
         g = self.g
         mesh = g.Mesh(name='body', primitives=[])
         self.doc.meshes.append(mesh)
-        for i,(name,(points,normals,joints,triangles)) in enumerate(_body_mesh(offsets).items()):
-            look = g.PbrMetallicRoughness(baseColorFactor=_linear(_MATERIALS[name]), metallicFactor=0.,
-                                          roughnessFactor=.8)
-            self.doc.materials.append(g.Material(name=name, pbrMetallicRoughness=look))
+        for i,(points,normals,joints,triangles) in enumerate(_body_mesh(offsets).values()):
             attributes = self.attributes(points, normals, joints)
             corners = self.put(triangles.astype(np.uint16).ravel(), 'SCALAR', g.ELEMENT_ARRAY_BUFFER)
             mesh.primitives.append(g.Primitive(attributes=attributes, indices=corners, material=i))
@@ -478,13 +519,15 @@ class _Glb:
         inverse[:,3,:3] = -y_up_from_z_up(_at_rest(offsets))
         self.bind = self.put(inverse.reshape(N_JOINTS,16), 'MAT4')  # column after column
 
-    def person(self, moved, turns):
-        "A body with 22 nodes; the names of a second one end in _2."
+    def person(self, pelvis, offsets, turns):
+        "The body with 22 nodes of its own; the names of a second one end in _2."
         g,doc = self.g,self.doc
         first = len(doc.nodes)+1
         mark = f'_{len(doc.skins)+1}' if doc.skins else ''
-        doc.nodes.append(g.Node(name='body'+mark, mesh=0, skin=len(doc.skins)))
+        doc.nodes.append(g.Node(name='body'+mark, mesh=len(doc.meshes)-1, skin=len(doc.skins)))
         doc.scenes[0].nodes += [first-1,first]
+        moved = y_up_from_z_up(offsets).astype(np.float32)
+        moved[0] = pelvis
         for j,name in enumerate(JOINT_NAMES):
             children = [first+c for c in range(N_JOINTS) if PARENTS[c]==j]
             doc.nodes.append(g.Node(name=name+mark, translation=moved[j].tolist(), rotation=turns[j].tolist(),
@@ -492,7 +535,7 @@ class _Glb:
         joints = list(range(first,first+N_JOINTS))
         doc.skins.append(g.Skin(inverseBindMatrices=self.bind, joints=joints, skeleton=first))
 
-    def animate(self, moved, turns, still, seconds, interpolation):
+    def animate(self, pelvis, turns, seconds, interpolation):
         "Poses as keys of the first person; held ones need a key at the end, or the last would have no time."
         g = self.g
         n = len(turns)
@@ -502,12 +545,12 @@ class _Glb:
         times = self.put((keys*seconds).astype(np.float32), 'SCALAR', limits=True)
         keys = np.minimum(keys, n-1)
         def channel(path, j, values, kind):
-            target = g.AnimationChannelTarget(node=1+int(j), path=path)
+            target = g.AnimationChannelTarget(node=1+j, path=path)
             animation.channels.append(g.AnimationChannel(sampler=len(animation.samplers), target=target))
-            output = self.put(values[keys,j], kind)
+            output = self.put(values[keys], kind)
             animation.samplers.append(g.AnimationSampler(input=times, output=output, interpolation=interpolation))
-        for j in range(N_JOINTS): channel('rotation', j, turns, 'VEC4')
-        for j in np.flatnonzero(~still): channel('translation', j, moved, 'VEC3')
+        for j in range(N_JOINTS): channel('rotation', j, turns[:,j], 'VEC4')
+        channel('translation', 0, pelvis, 'VEC3')
 
     def to_bytes(self):
         self.doc.buffers.append(self.g.Buffer(byteLength=len(self.blob)))
@@ -520,6 +563,7 @@ def to_glb(
     seconds:float=1.,           # that each pose of an animation lasts
     interpolation:str='STEP',   # from pose to pose: 'STEP' holds each, 'LINEAR' moves
     extras:dict=None,           # to note in the file: prompts, seed, …
+    faces=None,                 # (n, 3), where each face looks; NaN or None: as neck and shoulders point
 )->bytes:
     "Poses as a GLB file: skeleton, skin and a body of bones; Y up, facing +Z, on the floor, metres."
     if arrange not in ('animation','row'): raise ValueError(f"arrange must be 'animation' or 'row', got {arrange!r}")
@@ -527,18 +571,18 @@ def to_glb(
         raise ValueError(f"interpolation must be 'STEP' or 'LINEAR', got {interpolation!r}")
     if not 1e-3<=seconds<=3600: raise ValueError(f'seconds must be between 0.001 and 3600, got {seconds!r}')
     x = _checked(joints)
-    rig = fit_rig(x)
     row = arrange=='row' and len(x)>1
-    still = np.abs(rig.moved-rig.offsets).max((0,2))<_MOVES  # (22,)
-    moved = np.where(still[:,None], rig.offsets, rig.moved)
-    moved[:,0] = on_floor(x, place_side_by_side(x) if row else None)[:,0]
-    still[0] = np.ptp(moved[:,0], axis=0).max()<1e-6
-    moved = y_up_from_z_up(moved).astype(np.float32)
+    rig = fit_rig(x, faces, one_body=not row)
+    pelvis = on_floor(rig.joints, place_side_by_side(rig.joints) if row else None)[:,0]
+    pelvis = y_up_from_z_up(pelvis).astype(np.float32)
     turns = _quaternions(_TO_Y_UP@rig.rotations@_TO_Y_UP.T).astype(np.float32)
     glb = _Glb(extras)
-    glb.body(rig.offsets)
-    for i in range(len(x) if row else 1): glb.person(moved[i], turns[i])
-    if len(x)>1 and not row: glb.animate(moved, turns, still, seconds, interpolation)
+    glb.materials()
+    bodies = rig.offsets if row else [rig.offsets]
+    for i,offsets in enumerate(bodies):
+        if i==0 or np.abs(offsets-bodies[i-1]).max()>_RIGID: glb.body(offsets)
+        glb.person(pelvis[i], offsets, turns[i])
+    if len(x)>1 and not row: glb.animate(pelvis, turns, seconds, interpolation)
     return glb.to_bytes()
 
 # %% ../nbs/02d_export.ipynb #8f5cb0dd
@@ -568,8 +612,8 @@ def _animated(doc, blob):
             values[target['node'],target['path']] = keys[:-1] if sampler['interpolation']=='STEP' else keys
     return values
 
-def _skin_positions(doc, joints, mark, animated, n):
-    "Positions (n, 22, 3) of the nodes of one skeleton, in the file's axes."
+def _skin_poses(doc, joints, mark, animated, n):
+    "Joints (n, 22, 3) of one skeleton as they stand in the scene, and where its faces look (n, 3); Z up."
     import torch
     from text2pose.skeleton import quaternion_to_matrix
     nodes = [doc['nodes'][i] for i in joints]
@@ -580,24 +624,35 @@ def _skin_positions(doc, joints, mark, animated, n):
         fixed = [np.broadcast_to(node[path], (n,len(node[path]))) for node in nodes]
         return np.stack([animated.get((i,path), v) for i,v in zip(joints, fixed)], 1).astype(np.float64)
     rotations = quaternion_to_matrix(torch.from_numpy(np.roll(values('rotation'), 1, axis=-1))).numpy()
-    moved = values('translation')
-    return moved[:,:1]+_posed(_world(rotations), moved)
+    rotations = _TO_Y_UP.T@rotations@_TO_Y_UP
+    moved = z_up_from_y_up(values('translation'))
+    crown = _world(rotations, _HEAD)@_HEAD_UP
+    return moved[:,:1]+_place(rotations, moved), _faces_seen(_world(rotations, _NECK), crown)
 
 @np.errstate(over='ignore', invalid='ignore')
 def from_glb(
     data:bytes, # a GLB file that `to_glb` wrote
-)->tuple:       # (n, 22, 3) float32, metres, Z up, as they stand in the scene; the file's extras, a dict
+)->tuple:       # (n, 22, 3) float32, metres, Z up, as they stand; extras, a dict; faces (n, 3), NaN where not turned
     "The poses of a GLB file: a key of the animation each, or a body of the row."
     try:
         doc,blob = _glb_parts(data)
         animated = _animated(doc, blob)
         n = len(next(iter(animated.values()))) if animated else 1
         marks = ['']+[f'_{i}' for i in range(2, len(doc['skins'])+1)]
-        people = [_skin_positions(doc, s['joints'], mark, animated, n) for s,mark in zip(doc['skins'], marks)]
-        joints = z_up_from_y_up(np.concatenate(people)).astype(np.float32)
+        people = [_skin_poses(doc, s['joints'], mark, animated, n) for s,mark in zip(doc['skins'], marks)]
+        joints,faces = (np.concatenate(parts).astype(np.float32) for parts in zip(*people))
         extras = dict(doc.get('extras', {}))
     except Exception: raise ValueError(_NOT_OURS) from None
-    return check_array(joints, (None,N_JOINTS,3), 'the scene'), extras
+    return check_array(joints, (None,N_JOINTS,3), 'the scene'), extras, faces
+
+# %% ../nbs/02d_export.ipynb #4085f560
+def _smpl_turns(x, faces):
+    "global_orient (n, 3) and body_pose (n, 21, 3) of rigid poses: `smpl_pose`, with the head turned to the face."
+    import torch
+    from text2pose.skeleton import matrix_to_axis_angle
+    rig = _rig(x, faces, one_body=False)
+    v = y_up_from_z_up(matrix_to_axis_angle(torch.from_numpy(rig.rotations)).numpy())  # an axis turns with the frame
+    return v[:,0], v[:,1:]
 
 # %% ../nbs/02d_export.ipynb #7dee2916
 FORMATS = ('png','json','npz','bvh','glb','openpose')
@@ -623,22 +678,37 @@ def _rounded(values, digits):
 
 def _about(meta): return dict(format='text2pose poses/1', version=__version__, **FRAME, **meta)
 
-def _write_json(path, joints, prompts, scores, meta):
-    from text2pose.skeleton import smpl_pose
-    orient,body = smpl_pose(joints)
+@dataclass
+class _Poses:
+    "What a file is written from."
+    joints:np.ndarray # (n, 22, 3) float32
+    rigid:np.ndarray  # (n, 22, 3) float64, the same as rigid bodies
+    prompts:list      # n str
+    scores:np.ndarray # (n,) or None
+    faces:np.ndarray  # (n, 3), NaN where unknown
+
+    def __getitem__(self, some):
+        return _Poses(**{k:None if v is None else v[some] for k,v in vars(self).items()})
+
+def _write_json(path, given, meta):
+    orient,body = _smpl_turns(given.rigid, given.faces)
+    lengths,faces = bone_lengths(given.rigid),check_faces(given.faces, len(given.faces))
     poses = []
-    for i,prompt in enumerate(prompts):
-        score = None if scores is None else round(float(scores[i]), 4)
-        poses.append(dict(prompt=prompt, score=score, joints=_rounded(joints[i], 5),
-                          global_orient=_rounded(orient[i], 5), body_pose=_rounded(body[i], 5)))
+    for i,prompt in enumerate(given.prompts):
+        score = None if given.scores is None else round(float(given.scores[i]), 4)
+        face = None if faces[i] is None else _rounded(faces[i], 6)
+        poses.append(dict(prompt=prompt, score=score, joints=_rounded(given.joints[i], 5), face=face,
+                          bone_lengths=_rounded(lengths[i], 6), global_orient=_rounded(orient[i], 6),
+                          body_pose=_rounded(body[i], 6)))
     path.write_text(_json(dict(**_about(meta), poses=poses))+'\n', encoding='utf-8')
 
-def _write_npz(path, joints, prompts, scores, meta):
-    from text2pose.skeleton import smpl_pose
-    orient,body = smpl_pose(joints)
-    arrays = dict(joints=joints, prompts=np.array(prompts, dtype=str), joint_names=np.array(JOINT_NAMES),
-                  about=np.array(_json(_about(meta))), global_orient=orient, body_pose=body)
-    if scores is not None: arrays['scores'] = np.asarray(scores, dtype=np.float32)
+def _write_npz(path, given, meta):
+    orient,body = _smpl_turns(given.rigid, given.faces)
+    arrays = dict(faces=given.faces, bone_lengths=bone_lengths(given.rigid), global_orient=orient, body_pose=body)
+    arrays = {k:v.astype(np.float32) for k,v in dict(joints=given.joints, **arrays).items()}
+    arrays |= dict(prompts=np.array(given.prompts, dtype=str), joint_names=np.array(JOINT_NAMES),
+                   about=np.array(_json(_about(meta))))
+    if given.scores is not None: arrays['scores'] = np.asarray(given.scores, dtype=np.float32)
     with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as z:  # np.savez would write the time of day into the file
         for name,array in arrays.items():
             info = zipfile.ZipInfo(f'{name}.npy', date_time=(1980,1,1,0,0,0))
@@ -659,37 +729,47 @@ def plot_sheet(
     joints:np.ndarray, # (n, 22, 3), metres, canonical
     titles:list,       # one per pose
     n_cols:int=4,      # poses in a row
+    faces=None,        # (n, 3), where each face looks; NaN or None: as neck and shoulders point
 ):                     # the figure
     "Bodies from two sides, or from one where there are more than 64 of them."
     views = ('three-quarter','side')[:2 if len(joints)<=64 else 1]
-    return plot_bodies(joints, titles, views, n_cols)
+    return plot_bodies(joints, titles, views, n_cols, faces=_checked_faces(faces, len(joints)))
 
-def _write_png(path, joints, prompts, scores, meta):
+def _write_png(path, given, meta):
     import matplotlib
     import matplotlib.pyplot as plt
-    keep,n_cols = _sheet(prompts)
+    keep,n_cols = _sheet(given.prompts)
     with matplotlib.rc_context({'backend':'agg'}):
-        fig = plot_sheet(joints[keep], [prompts[i] for i in keep], n_cols)
+        fig = plot_sheet(given.joints[keep], [given.prompts[i] for i in keep], n_cols, given.faces[keep])
         try: fig.savefig(path, format='png', metadata={'Software':None})
         finally: plt.close(fig)
 
-def _write_bvh(path, joints, prompts, scores, meta, **options):
-    path.write_text(to_bvh(joints, **options), encoding='ascii')
+def _write_bvh(path, given, meta, **options):
+    path.write_text(to_bvh(given.rigid, faces=given.faces, **options), encoding='ascii')
 
-def _write_glb(path, joints, prompts, scores, meta, **options):
-    rounded = None if scores is None else _rounded(scores, 4)
-    extras = dict(format='text2pose poses/1', version=__version__, prompts=prompts, scores=rounded, **meta)
-    path.write_bytes(to_glb(joints, extras=json.loads(_json(extras)), **options))
+def _write_glb(path, given, meta, **options):
+    rounded = None if given.scores is None else _rounded(given.scores, 4)
+    extras = dict(format='text2pose poses/1', version=__version__, prompts=given.prompts, scores=rounded, **meta)
+    path.write_bytes(to_glb(given.rigid, extras=json.loads(_json(extras)), faces=given.faces, **options))
 
-def _write_openpose(path, joints, prompts, scores, meta, stick=4., keypoints='coco18', **view):
+_OPENPOSE_LISTS = ('pose_keypoints_2d','face_keypoints_2d','hand_left_keypoints_2d','hand_right_keypoints_2d',
+                   'pose_keypoints_3d','face_keypoints_3d','hand_left_keypoints_3d','hand_right_keypoints_3d')
+
+def _openpose_person(points):
+    "A person of OpenPose's JSON, version 1.3, from (18 or 25, 3) points."
+    unknown = {name:[] for name in _OPENPOSE_LISTS}
+    return {'person_id':[-1], **unknown, 'pose_keypoints_2d':_rounded(points.ravel(), 2)}
+
+def _write_openpose(path, given, meta, stick=4., keypoints='coco18', **view):
     "A picture and the points of people on one canvas."
     from PIL import Image
     width,height = view.get('width', 512),view.get('height', 768)
-    people = openpose_people(joints, keypoints=keypoints, **view)
-    drawn = people if keypoints=='coco18' else openpose_people(joints, **view)
+    view['faces'] = given.faces
+    people = openpose_people(given.joints, keypoints=keypoints, **view)
+    drawn = people if keypoints=='coco18' else openpose_people(given.joints, **view)
     picture = draw_openpose(drawn, width, height, stick)
     Image.fromarray(picture).save(path.with_suffix('.png'), format='PNG')
-    found = [dict(person_id=[-1], pose_keypoints_2d=_rounded(p.ravel(), 2)) for p in people]
+    found = [_openpose_person(p) for p in people]
     content = dict(version=1.3, canvas_width=width, canvas_height=height, people=found)
     path.with_suffix('.json').write_text(_json(content)+'\n', encoding='utf-8')
 
@@ -701,7 +781,7 @@ _OPTIONS = dict(bvh=(to_bvh,), glb=(to_glb,), openpose=(openpose_people,draw_ope
 def _option_names(format):
     "The options of a format, in the order of the arguments."
     arguments = [a for function in _OPTIONS.get(format, ()) for a in inspect.signature(function).parameters]
-    return [a for a in dict.fromkeys(arguments) if a not in ('joints','extras','people')]
+    return [a for a in dict.fromkeys(arguments) if a not in ('joints','extras','people','faces')]
 
 def _check_options(format, options):
     "Every option must be one of the format."
@@ -738,6 +818,7 @@ def export(
     scores=None,   # (n,) plausibility
     separate:bool=None, # one file for each pose, 000, 001, … in a folder of that name; by default only for openpose
     options:dict=None,  # of the format: what `to_bvh`, `to_glb`, or `openpose_people` and `draw_openpose` take
+    faces=None,    # (n, 3), where each face looks, canonical axes; NaN or None: as neck and shoulders point
     **meta,        # more to note in JSON, NPZ and GLB: seed, guidance_scale, …
 ):
     "Write poses to a file, or a folder of files, whole or not at all."
@@ -749,39 +830,42 @@ def export(
     prompts = ['']*len(joints) if prompts is None else list(prompts)
     if len(prompts)!=len(joints): raise ValueError(f'{len(prompts)} prompts for {len(joints)} poses; expected one each')
     if scores is not None: scores = check_array(np.asarray(scores), (len(joints),), 'scores')
+    faces = _checked_faces(faces, len(joints))
     options = options or {}
     _check_options(format, options)
     as_folder = bool(separate) or format=='openpose'
     _check_path(path, as_folder)
     write = _WRITERS[format]
+    rigid = joints if format in ('png','openpose') else _made_rigid(joints)
+    given = _Poses(joints, rigid, prompts, scores, faces)
     if not as_folder:
-        with atomic_path(path) as tmp: write(tmp, joints, prompts, scores, meta, **options)
+        with atomic_path(path) as tmp: write(tmp, given, meta, **options)
         return
     each = separate is None or separate
     groups = [slice(i,i+1) for i in range(len(joints))] if each else [slice(None)]
     ending = 'png' if format=='openpose' else format
     with _numbered_folder(path) as tmp:
-        for i,group in enumerate(groups):
-            some_scores = None if scores is None else scores[group]
-            write(tmp/f'{i:03}.{ending}', joints[group], prompts[group], some_scores, meta, **options)
+        for i,group in enumerate(groups): write(tmp/f'{i:03}.{ending}', given[group], meta, **options)
 
 # %% ../nbs/02d_export.ipynb #14dba0e7
 def _json_poses(path):
     poses = read_json(path).get('poses')
     try:
         joints = np.array([p['joints'] for p in poses], dtype=np.float32)
-        return joints, [str(p.get('prompt','')) for p in poses]
+        faces = [p.get('face') for p in poses]
+        return joints, [str(p.get('prompt','')) for p in poses], faces
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise ValueError(f'{path} is not a pose file: expected "poses", each with "joints" of 22 × 3 numbers') from None
 
 def _npz_poses(path):
     try:
         with np.load(path, allow_pickle=False) as z:
-            return z['joints'], [str(p) for p in z['prompts']] if 'prompts' in z else None
+            prompts = [str(p) for p in z['prompts']] if 'prompts' in z else None
+            return z['joints'], prompts, z['faces'] if 'faces' in z else None
     except Exception as e:
         raise ValueError(f'{path} is not a readable .npz of poses (pickled objects are refused): {e}') from None
 
-def _npy_poses(path): return read_array(path, (None,N_JOINTS,3)), None
+def _npy_poses(path): return read_array(path, (None,N_JOINTS,3)), None, None
 
 def _is_ours(motion):
     "Whether a BVH file is one of `to_bvh`: our joint names, and each pelvis above the origin."
@@ -793,21 +877,38 @@ def _our_unit(motion, path):
     try: return read_rig(motion, up='y', where=path).unit
     except ValueError: return 'm'
 
+def _bvh_faces(motion, joints):
+    "Where the faces of a file of ours look, told by the End Sites of the heads."
+    if 'head_end' not in motion.names: return None
+    head,crown = (motion.positions[:,motion.names.index(name)].astype(np.float64) for name in ('head','head_end'))
+    return _faces_seen(_world(_rotations(joints-joints[:,:1])[0], _NECK), z_up_from_y_up(crown-head))
+
 def _bvh_poses(path, **rig):
     motion = read_bvh(path)
     is_ours = _is_ours(motion) and not any(rig.values())
     if is_ours: rig = dict(up='y', unit=_our_unit(motion, path))
     x = metric_joints(motion, read_rig(motion, where=path, **rig))
-    return x-x[:,:1] if is_ours else canonical(x), None
+    return (x-x[:,:1], None, _bvh_faces(motion, x)) if is_ours else (canonical(x), None, None)
 
 def _glb_poses(path):
-    try: x,extras = from_glb(path.read_bytes())
+    try: x,extras,faces = from_glb(path.read_bytes())
     except ValueError as e: raise ValueError(f'{path} cannot be read: {e}') from None
     prompts = extras.get('prompts')
     has_prompts = isinstance(prompts, list) and len(prompts)==len(x)
-    return x-x[:,:1], [str(p) for p in prompts] if has_prompts else None
+    return x-x[:,:1], [str(p) for p in prompts] if has_prompts else None, faces
 
 _READERS = {'.json':_json_poses, '.npz':_npz_poses, '.npy':_npy_poses, '.bvh':_bvh_poses, '.glb':_glb_poses}
+
+def _read(path, **rig):
+    "Joints, prompts and faces of a file."
+    path = Path(path)
+    kind = path.suffix.lower()
+    if kind not in _READERS:
+        raise ValueError(f'{path} has an unknown ending {path.suffix!r}; poses are read from {", ".join(_READERS)}')
+    if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected a {kind} file of poses')
+    joints,prompts,faces = _READERS[kind](path, **(rig if kind=='.bvh' else {}))
+    joints = check_array(joints, (None,N_JOINTS,3), f'{path}, joints').astype(np.float32)
+    return joints, ['']*len(joints) if prompts is None else prompts, faces
 
 def load_poses(
     path, # .json, .npz, .bvh or .glb written by `export`; any .npy of shape (n, 22, 3); any .bvh of a person
@@ -816,12 +917,12 @@ def load_poses(
     up:str=None,    # of a .bvh file, where it cannot be decided
 ):        # (n, 22, 3) float32 joints, metres, Z up; n prompts ('' where the file has none)
     "Read poses back, checked."
-    path = Path(path)
-    kind = path.suffix.lower()
-    if kind not in _READERS:
-        raise ValueError(f'{path} has an unknown ending {path.suffix!r}; poses are read from {", ".join(_READERS)}')
-    if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected a {kind} file of poses')
-    rig = dict(joint_map=joint_map, unit=unit, up=up) if kind=='.bvh' else {}
-    joints,prompts = _READERS[kind](path, **rig)
-    joints = check_array(joints, (None,N_JOINTS,3), f'{path}, joints').astype(np.float32)
-    return joints, ['']*len(joints) if prompts is None else prompts
+    return _read(path, joint_map=joint_map, unit=unit, up=up)[:2]
+
+def load_faces(
+    path,         # as for `load_poses`
+)->np.ndarray:    # (n, 3) float32 unit vectors, in the axes of the poses; NaN where the file does not say
+    "Where the faces of the poses in a file look."
+    joints,_,faces = _read(path)
+    try: return _checked_faces(faces, len(joints)).astype(np.float32)
+    except ValueError as e: raise ValueError(f'{path}: {e}') from None

@@ -13,15 +13,14 @@ import numpy as np
 def write(
     folder, # for the files and what is in them
 ):
-    "Own poses, and the same with every joint moved by 2 cm, as BVH and GLB."
+    "Own poses, and the same on a smaller body with heads turned, as BVH and GLB."
     from text2pose.data import JOINT_NAMES, own_poses
     from text2pose.export import export, on_floor
     folder.mkdir(parents=True, exist_ok=True)
     own = np.stack([p['joints'] for p in own_poses()])
-    moved = own+np.random.default_rng(0).normal(0, .02, own.shape)
-    moved -= moved[:,:1]
-    for name,x in dict(own=own, moved=moved).items():
-        for f in ('bvh','glb'): export(x, folder/f'{name}.{f}')
+    faces = np.random.default_rng(0).normal(size=(len(own),3))
+    for name,(x,looking) in dict(own=(own,None), small=(.8*own,faces)).items():
+        for f in ('bvh','glb'): export(x, folder/f'{name}.{f}', faces=looking)
         placed = on_floor(x.astype(np.float32)).tolist()
         (folder/f'{name}.json').write_text(json.dumps(dict(names=JOINT_NAMES, joints=placed)))
 
