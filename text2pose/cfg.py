@@ -314,7 +314,8 @@ class PoseOutput:
     joints:np.ndarray           # (n, 22, 3) float32, metres, canonical
     scores:np.ndarray           # (n,) float32, plausibility from 0 to 1
     prompts:list                # n str
-    raw_scores:np.ndarray=None  # (n,) float32, plausibility before enforcement; without it the same as scores
+    raw_joints:np.ndarray=None  # (n, 22, 3) joints before enforcement; without it the same as joints
+    raw_scores:np.ndarray=None  # (n,) plausibility of raw_joints
     attentions:list=None        # on request: n arrays (22, tokens), weights of joints on tokens, mean over steps
     tokens:list=None            # on request: n lists of str, the tokens behind `attentions`
 
@@ -487,12 +488,12 @@ class Text2PosePipeline:
 
         # 5. Enforce the skeleton, score
         raw = torch.cat([x for x,_ in parts])
-        joints = canonical(raw.numpy())
-        scores = raw_scores = plausibility(joints)
+        joints = raw_joints = canonical(raw.numpy())
+        scores = raw_scores = plausibility(raw_joints)
         if enforce_skeleton:
             joints = canonical(on_skeleton(raw).numpy())
             scores = plausibility(joints)
-        out = PoseOutput(joints, scores, [prompts[i] for i in prompt_idx], raw_scores)
+        out = PoseOutput(joints, scores, [prompts[i] for i in prompt_idx], raw_joints, raw_scores)
         if output_attentions:
             out.tokens = [text.words[i] for i in prompt_idx]
             maps = torch.cat([F.pad(m, (0,text.mask.shape[1]-m.shape[2])) for _,m in parts])
