@@ -4,9 +4,9 @@
         [--guidance FIRST LAST] [--steps N] [--code-guidance N] [--sheet FILE.png] [--out FILE]
 
 Captions are made of held-out poses: of the captures where TEXT2POSE_DATA is set, of the atlas always. A file that
-exists keeps what it holds under other names. benchmarks/follow.json, all with --captions 500, has `default`, and
-beside it `code_guidance`, made with --code-guidance 3, and `ramp`, made with --guidance 2 7. Prompts are checked once
-more after enforcement, as `enforced`.
+exists keeps what it holds under other names. With --captions 0 only prompts are asked. benchmarks/follow.json has
+`default` and `code_guidance`, made with --captions 500 and --captions 500 --code-guidance 3, and `ramp`, made with
+--captions 0 --guidance 2 7. Prompts are checked once more after enforcement, as `enforced`.
 """
 import argparse, json
 from pathlib import Path
@@ -40,7 +40,8 @@ def capture_val_poses():
     return table_joints(table.filter((split=='val')&(source!='atlas')))
 
 def val_poses(n):
-    "Set → (m, 22, 3) poses that no weights were trained on."
+    "Set → up to n poses that no weights were trained on, (m, 22, 3)."
+    if n==0: return {}
     sets = {}
     if available('realmocap22'): sets['captures'] = capture_val_poses()
     sets['atlas'] = joints_of_rows(atlas_rows(4, split='val'))
