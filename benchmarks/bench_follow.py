@@ -4,20 +4,22 @@
         [--guidance FIRST LAST] [--steps N] [--code-guidance N] [--sheet FILE.png] [--out FILE]
 
 Captions are made of held-out poses: of the captures where TEXT2POSE_DATA is set, of the atlas always. A file that
-exists keeps what it holds under other names. benchmarks/follow.json has `default`, and `no_code_guidance`, made with
---name no_code_guidance --code-guidance 0.
+exists keeps what it holds under other names. With --captions 0 only prompts are asked. benchmarks/follow.json has
+`default` and `code_guidance`, made with --captions 500 and --captions 500 --code-guidance 3, and `ramp`, made with
+--captions 0 --guidance 2 7. Prompts are checked once more after enforcement, as `enforced`.
 """
 import argparse, json
 from pathlib import Path
 import numpy as np
 from text2pose.core import atomic_path, available, read_json
 from text2pose.data import plot_poses, table_joints
+from text2pose.skeleton import enforce_skeleton
 from text2pose.posecodes import satisfies
 from text2pose.atlas import atlas_rows, composition_rows
 from text2pose.cfg import Text2PosePipeline
 from text2pose.dataset import build_table
 from text2pose.eval import (
-    bone_length_error, caption_adherence, prompt_adherence, read_prompts, reading_accuracy, side_accuracy,
+    bone_length_error, caption_adherence, prompt_adherence, rate, read_prompts, reading_accuracy, side_accuracy,
     story_effects)
 
 SPLITS = ('dev','val')
@@ -38,7 +40,8 @@ def capture_val_poses():
     return table_joints(table.filter((split=='val')&(source!='atlas')))
 
 def val_poses(n):
-    "Set → (m, 22, 3) poses that no weights were trained on."
+    "Set → up to n poses that no weights were trained on, (m, 22, 3)."
+    if n==0: return {}
     sets = {}
     if available('realmocap22'): sets['captures'] = capture_val_poses()
     sets['atlas'] = joints_of_rows(atlas_rows(4, split='val'))
@@ -49,6 +52,11 @@ def mean_of(results):
     "How many prompts, the share followed and its chance."
     followed,chance = ([r[k] for r in results] for k in ('followed','chance'))
     return dict(prompts=len(results), followed=float(np.mean(followed)), chance=float(np.mean(chance)))
+
+def enforced(results):
+    "The same results, of poses whose skeleton was enforced afterwards."
+    joints = enforce_skeleton(np.concatenate([r['joints'] for r in results])).reshape(len(results), -1, 22, 3)
+    return [{**r, 'followed':rate(satisfies(r['statements'], x))} for r,x in zip(results, joints)]
 
 def by_group(results):
     "`mean_of` for all prompts and for every group of them."
@@ -63,6 +71,7 @@ def measure_all(pipe, n_captions, n_poses, seed, **kwargs):
         res['reading'] = {k:reading_accuracy(pipe, x, seed) for k,x in sets.items()}
     made = {s:prompt_adherence(pipe, read_prompts(s), n_poses, seed=seed, **kwargs) for s in SPLITS}
     res['prompts'] = {s:by_group(rs) for s,rs in made.items()}
+    res['enforced'] = {s:mean_of(enforced(rs)) for s,rs in made.items()}
     sides = {s:side_accuracy(rs) for s,rs in made.items()}
     res['sides'] = {s:dict(side_asked_for=one, both_twins_right=both) for s,(one,both) in sides.items()}
     res['story'] = story_effects(pipe, seed=seed, **kwargs)
@@ -109,6 +118,7 @@ def print_measures(res):
     for s,groups in res['prompts'].items():
         for g,v in groups.items():
             print(f"prompts, {s:4} {g:10} {percent(v['followed'])} of {v['prompts']:2} (chance {percent(v['chance'])})")
+        print(f"prompts, {s:4} after enforcement {percent(res['enforced'][s]['followed'])}")
         sides = res['sides'][s]
         print(f"sides, {s}: the side asked for {percent(sides['side_asked_for'])}, "
               f"both twins right {percent(sides['both_twins_right'])}")
@@ -141,16 +151,23 @@ def pipeline_arguments(a):
     if a.guidance: kwargs['guidance_scale'] = tuple(a.guidance)
     return {k:v for k,v in kwargs.items() if v is not None}
 
+def command(a):
+    "The command line again, without paths."
+    line = f'python benchmarks/bench_follow.py --name {a.name} --captions {a.captions}'
+    if a.guidance: line += ' --guidance '+' '.join(f'{g:g}' for g in a.guidance)
+    for option in ('steps','code_guidance'):
+        value = getattr(a, option)
+        if value is not None: line += f' --{option.replace("_","-")} {value}'
+    return line
+
 def main():
     a = arguments()
     pipe = Text2PosePipeline.from_pretrained(a.weights)
     res,made = measure_all(pipe, a.captions, a.poses, a.seed, **pipeline_arguments(a))
     print_measures(res)
     if a.sheet: save_sheets(made, a.sheet)
-    command = f'python benchmarks/bench_follow.py --name {a.name} --captions {a.captions}'
-    if a.code_guidance is not None: command += f' --code-guidance {a.code_guidance}'
     settings = dict(
-        command=command, weights=a.weights and Path(a.weights).name, guidance=a.guidance,
+        command=command(a), weights=a.weights and Path(a.weights).name, guidance=a.guidance, steps=a.steps,
         code_guidance=a.code_guidance, samples=pipe.training.get('samples'))
     old = read_json(a.out) if a.out.is_file() else {}
     with atomic_path(a.out) as tmp:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from text2pose import cfg
-from text2pose.core import available
+from text2pose.core import asset, available
 from text2pose.data import own_poses
+from text2pose.skeleton import plausibility
 from text2pose.posecodes import POSECODES, holds, posecode_margins
 from text2pose.text import TextStates
 from text2pose.cfg import (
@@ -62,7 +63,7 @@ def logits_for(**wanted):
     return logits
 
 def raw(pipe, prompts, n=4, **kwargs):
-    return pipe(prompts, n, **{'num_inference_steps':10, 'enforce_skeleton':False, **kwargs}).joints
+    return pipe(prompts, n, **{'num_inference_steps':10, 'enforce_skeleton':False, 'code_guidance':3, **kwargs}).joints
 
 # guidance by posecodes
 
@@ -135,9 +136,9 @@ def test_alone_and_among_320(pipe):
 @pytest.mark.parametrize('size', [1,3,5])
 def test_batches_may_be_cut_anywhere(pipe, monkeypatch, size):
     prompts = ['arms raised','a golf swing with feeling']
-    whole = pipe(prompts, 3, num_inference_steps=3, output_attentions=True)
+    whole = pipe(prompts, 3, num_inference_steps=3, code_guidance=3, output_attentions=True)
     monkeypatch.setattr(cfg, 'MAX_BATCH', size)
-    parts = pipe(prompts, 3, num_inference_steps=3, output_attentions=True)
+    parts = pipe(prompts, 3, num_inference_steps=3, code_guidance=3, output_attentions=True)
     assert np.abs(parts.joints-whole.joints).max()<1e-4
     for a,b in zip(parts.attentions, whole.attentions): np.testing.assert_allclose(a, b, atol=1e-4)
 
@@ -187,6 +188,25 @@ def test_weights_with_other_posecodes_are_refused(tmp_path, pipe):
     save_model(pipe.model, tmp_path, torch.float32)
     state = load_model(tmp_path).state_dict()
     for k,v in pipe.model.state_dict().items(): assert (state[k]==v).all()
+
+def test_defaults(pipe):
+    "A constant scale of 3, without guidance by posecodes, in the recommended number of steps; a ramp is an argument."
+    recommended = pipe.model.config['num_inference_steps']
+    assert recommended==10
+    spelled_out = dict(guidance_scale=(3.,3.), code_guidance=0, num_inference_steps=recommended)
+    default = pipe('golf', 2, enforce_skeleton=False).joints
+    np.testing.assert_array_equal(default, raw(pipe, 'golf', 2, **spelled_out))
+    for other in (dict(guidance_scale=(2.,7.)), dict(code_guidance=3), dict(num_inference_steps=20)):
+        assert np.abs(default-raw(pipe, 'golf', 2, **{**spelled_out, **other})).max()>1e-3, other
+    assert load_model(asset('weights')).config['num_inference_steps']==recommended
+
+def test_raw_poses_are_those_without_enforcement(pipe):
+    on,off = (pipe(['golf','wave'], 3, num_inference_steps=3, enforce_skeleton=e) for e in (True,False))
+    np.testing.assert_array_equal(on.raw_joints, off.joints)
+    np.testing.assert_array_equal(on.raw_scores, plausibility(off.joints))
+    np.testing.assert_array_equal(off.raw_joints, off.joints)
+    np.testing.assert_array_equal(off.raw_scores, off.scores)
+    assert np.abs(on.joints-on.raw_joints).max()>.01 and (on.scores>on.raw_scores).all()
 
 def test_a_reader_is_optional():
     model = Text2PoseModel({**TINY, 'posecodes':[]}).eval()

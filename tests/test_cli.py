@@ -1,16 +1,18 @@
 "What the command line does when all is well: devices, prompts from elsewhere, pictures, files that are there, shells."
-import json, os, subprocess, sys
+import inspect, json, os, subprocess, sys
 from pathlib import Path
 
 import numpy as np, pytest
 from typer.testing import CliRunner
 
-from text2pose.cli import app
+from text2pose.cfg import Text2PosePipeline
+from text2pose.cli import _failed_rules, app
 from text2pose.data import (
     bone_lengths, own_poses, own_rows, pose_table, read_pose_table, table_joints, write_pose_table)
 from text2pose.export import FORMATS, export, load_poses
+from text2pose.skeleton import plausibility, pose_from_angles
 
-FAST = ('-n','1', '--steps','2', '--code-guidance','0')
+FAST = ('-n','1', '--steps','2')
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch, tmp_path):
@@ -141,6 +143,39 @@ def test_code_guidance_is_passed_and_noted():
         poses.append(json.loads(Path('out/poses.json').read_text()))
     assert [p['code_guidance'] for p in poses]==[0,5]
     assert poses[0]['poses'][0]['joints']!=poses[1]['poses'][0]['joints']
+
+def test_defaults_of_the_command_are_those_of_the_pipeline():
+    signature = inspect.signature(Text2PosePipeline.__call__)
+    run('generate', 'wave', '-n', '1', '--format', 'json')
+    about = json.loads(Path('out/poses.json').read_text())
+    for k in ('guidance_scale','code_guidance','negative_prompt','seed','enforce_skeleton'):
+        assert about[k]==signature.parameters[k].default, k
+    assert about['num_inference_steps']==10
+
+def test_what_was_wrong_with_a_pose():
+    "The JSON file names the rules behind a low score, before enforcement and after."
+    said = run('generate', 'wave', 'golf', '-n', '2', '--steps', '2', '--format', 'json').stdout
+    about = json.loads(Path('out/poses.json').read_text())
+    assert 'before enforcement' in said and len(about['raw_scores'])==4
+    scores = [p['score'] for p in about['poses']]
+    for values,failed in ((about['raw_scores'],about['raw_failed_rules']), (scores,about['failed_rules'])):
+        assert [bool(rules) for rules in failed]==[s<.9 for s in values]
+    assert min(about['raw_scores'])<.9
+    said = run('generate', 'wave', 'golf', '-n', '2', '--steps', '2', '--format', 'json', '--no-enforce').stdout
+    raw = json.loads(Path('out/poses.json').read_text())
+    assert 'before enforcement' not in said
+    assert [p['score'] for p in raw['poses']]==raw['raw_scores']==about['raw_scores']
+    assert raw['failed_rules']==raw['raw_failed_rules']==about['raw_failed_rules']
+
+def test_rules_are_those_of_the_report():
+    bent = pose_from_angles({'left_knee':{'flexion':-50}})
+    joints = np.stack([own_poses()[0]['joints'], bent]).astype(np.float32)
+    assert _failed_rules(joints, plausibility(joints))==[[], ['limits']]
+
+def test_many_poses_are_not_explained_one_by_one():
+    run('generate', 'wave', '-n', '65', '--steps', '2', '--format', 'json')
+    about = json.loads(Path('out/poses.json').read_text())
+    assert len(about['raw_scores'])==65 and 'failed_rules' not in about
 
 def test_device():
     run('generate', 'wave', *FAST, '--format', 'json', '--out', 'a')

@@ -202,7 +202,7 @@ class Text2PoseModel(nn.Module):
         super().__init__()
         from text2pose.unet import ConditionedUNet
         T = check_count('num_train_timesteps', config['num_train_timesteps'])
-        n_steps = check_count('num_inference_steps', config.get('num_inference_steps', 20), high=T)
+        n_steps = check_count('num_inference_steps', config.get('num_inference_steps', 10), high=T)
         alphas_cumprod(config['schedule'], T)  # raises for an unknown schedule
         _check_prediction_type(config['prediction_type'])
         if config.get('posecodes') not in (None, [], list(POSECODES)):
@@ -314,6 +314,8 @@ class PoseOutput:
     joints:np.ndarray           # (n, 22, 3) float32, metres, canonical
     scores:np.ndarray           # (n,) float32, plausibility from 0 to 1
     prompts:list                # n str
+    raw_joints:np.ndarray=None  # (n, 22, 3) joints before enforcement; without it the same as joints
+    raw_scores:np.ndarray=None  # (n,) plausibility of raw_joints
     attentions:list=None        # on request: n arrays (22, tokens), weights of joints on tokens, mean over steps
     tokens:list=None            # on request: n lists of str, the tokens behind `attentions`
 
@@ -450,8 +452,8 @@ class Text2PosePipeline:
         prompt,                       # str or list of str
         num_poses_per_prompt:int=4,   # 1 to 100,000
         num_inference_steps:int=None, # by default what the weights recommend
-        guidance_scale=(2.,7.),       # a float, a ramp (start, end), or a list with one per prompt; 1 is no guidance
-        code_guidance:int=3,          # corrections of each late estimate by posecodes; 0 for none
+        guidance_scale=3.,            # a float, a ramp (start, end), or a list with one per prompt; 1 is no guidance
+        code_guidance:int=0,          # corrections of each late estimate by posecodes, for example 3; 0 for none
         negative_prompt=None,         # str, or a list with one per prompt: steer away from it, not from "no words"
         seed:int=0,                   # 0 or more; same seed, same poses
         enforce_skeleton:bool=True,   # reference bone lengths and joint limits, hands and feet where they were
@@ -485,10 +487,13 @@ class Text2PosePipeline:
                 noise[start:start+MAX_BATCH], condition, guidance[idx], code_guidance, output_attentions, callback))
 
         # 5. Enforce the skeleton, score
-        joints = torch.cat([x for x,_ in parts])
-        if enforce_skeleton: joints = on_skeleton(joints)
-        joints = canonical(joints.numpy())
-        out = PoseOutput(joints, plausibility(joints), [prompts[i] for i in prompt_idx])
+        raw = torch.cat([x for x,_ in parts])
+        joints = raw_joints = canonical(raw.numpy())
+        scores = raw_scores = plausibility(raw_joints)
+        if enforce_skeleton:
+            joints = canonical(on_skeleton(raw).numpy())
+            scores = plausibility(joints)
+        out = PoseOutput(joints, scores, [prompts[i] for i in prompt_idx], raw_joints, raw_scores)
         if output_attentions:
             out.tokens = [text.words[i] for i in prompt_idx]
             maps = torch.cat([F.pad(m, (0,text.mask.shape[1]-m.shape[2])) for _,m in parts])

@@ -242,16 +242,42 @@ def _note_stale(folder, formats):
     if stale:=_existing(folder/f'poses.{f}' for f in FORMATS if f not in formats):
         typer.echo(f'from an earlier run, left as it was: {", ".join(map(str, stale))}', err=True)
 
+_MAX_EXPLAINED = 64 # poses of which a file says what is wrong with them: the explanation is made pose by pose
+
+def _failed_rules(joints, scores, low=.9):
+    "For each pose the rules that put its plausibility below `low`, the worst first; none where it is not below."
+    from text2pose.skeleton import plausibility_report
+    def rules(x):
+        faults = plausibility_report(x)
+        # where only all faults together are too much, the worst stands for them
+        return list(dict.fromkeys(f['rule'] for f in faults if f['score']<low or f is faults[0]))
+    return [rules(x) if s<low else [] for x,s in zip(joints, scores)]
+
+def _judgement(result):
+    "What the JSON file says about plausibility besides the scores: lists with one entry per pose."
+    raw_scores = dict(raw_scores=[round(float(s), 4) for s in result.raw_scores])
+    if len(result.joints)>_MAX_EXPLAINED: return raw_scores
+    return dict(**raw_scores, failed_rules=_failed_rules(result.joints, result.scores),
+        raw_failed_rules=_failed_rules(result.raw_joints, result.raw_scores))
+
+def _plausibility_span(result, enforced):
+    "The range of plausibility in words, with what it was before enforcement."
+    def span(scores): return f'{scores.min():.2f} to {scores.max():.2f}'
+    before = f' ({span(result.raw_scores)} before enforcement)' if enforced else ''
+    return f'plausibility {span(result.scores)}{before}'
+
 def _write_poses(result, files, openpose, **about):
     "Export poses in every format, and say where they are."
     from text2pose.export import SHEET_CELLS, SHEET_COLUMNS, export
     replaced = _existing(files.values())
     for f,path in files.items():
+        judgement = _judgement(result) if f=='json' else {}
         export(result.joints, path, prompts=result.prompts, scores=result.scores,
-            options=openpose if f=='openpose' else None, **about)
+            options=openpose if f=='openpose' else None, **about, **judgement)
     n_poses,n_prompts = len(result.joints),len(set(result.prompts))
-    typer.echo(f'{_count(n_poses, "pose")} for {_count(n_prompts, "prompt")}, plausibility '
-               f'{result.scores.min():.2f} to {result.scores.max():.2f}: {", ".join(map(str, files.values()))}')
+    typer.echo(f'{_count(n_poses, "pose")} for {_count(n_prompts, "prompt")}, '
+               f'{_plausibility_span(result, about["enforce_skeleton"])}: '
+               f'{", ".join(map(str, files.values()))}')
     if 'png' in files and (n_poses//n_prompts>SHEET_COLUMNS or n_poses>SHEET_CELLS):
         typer.echo(f'The sheet shows at most {SHEET_COLUMNS} poses of a prompt and {SHEET_CELLS} in all.')
     _say_replaced(replaced)
@@ -278,12 +304,12 @@ def generate(
     n:int = _option(4, '-n', help='Poses for each prompt.'),
     steps:int|None = _option(None, '--steps',
         help='Denoising steps; more is slower and finer. By default what the weights recommend.'),
-    guidance:str = _option('2:7', '--guidance',
-        help='How strictly to follow the words: a number, or start:end for a ramp, which may rise or fall (7:2). 1 '
-            'is no guidance.'),
-    code_guidance:int = _option(3, '--code-guidance',
-        help='Corrections of each late step towards the posecodes that the words are sure of; 0 for none, which is '
-            'faster.'),
+    guidance:str = _option('3', '--guidance',
+        help='How strictly to follow the words: a number, or start:end for a ramp, which may rise (2:7) or fall (7:2). '
+            '1 is no guidance; large numbers exaggerate.'),
+    code_guidance:int = _option(0, '--code-guidance',
+        help='Corrections of each late step towards the posecodes that the words are sure of, for example 3; it makes '
+            'generating slower. 0 for none.'),
     negative:str|None = _option(None, '--negative', help='Steer away from these words.'),
     seed:int = _option(0, '--seed', help='Same seed, same poses.'),
     out:Path = _option(Path('out'), '--out',
