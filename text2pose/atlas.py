@@ -56,7 +56,7 @@ _PAIRS = dict(  # short for both sides
     feet=('left_foot','right_foot'), knees=('left_knee','right_knee'),
     hands=('left_hand','right_hand'), elbows=('left_elbow','right_elbow'))
 _IN_THE_AIR = ('none','hanging')
-N_PHRASES = (3,8)  # fewest and most phrases of a pose
+N_PHRASES = (3,30)  # fewest and most phrases of a pose
 
 _SIDE = re.compile(r'(?<![a-z])(left|right)(?![a-z]|_angle)')
 
@@ -564,6 +564,7 @@ def _varied(
     held = np.zeros(len(idx), np.float32)
     todo = np.arange(len(idx))
     for i,share in enumerate(TRIES):
+        if len(todo)==0: break
         t = base[todo]
         if share:
             shaken = t+share*noise[todo,i]*solved.spread[idx[todo]]
@@ -572,7 +573,6 @@ def _varied(
         x = _joints(t, lengths[todo])
         out[todo],held[todo] = x, share
         todo = todo[~_is_good(x, left, [poses[names[i]].expects for i in todo])]
-        if len(todo)==0: break
     return out, held
 
 def _lengths_for(lengths, n, rng):
@@ -964,7 +964,7 @@ def describe_pose(
 
 # %% ../nbs/02c_atlas.ipynb #61678295
 _TEMPLATE = '''- name: {name}
-  phrases: []  # three to eight, the way different people would ask for it
+  phrases: []  # three to thirty, the way different people would ask for it
   contact: feet  # what bears the weight: feet, left_foot, knees, hands, seat, back, front, …; none in the air, hanging from the hands
   angles: {{left_shoulder: {{flexion: 90}}, left_elbow: {{flexion: 20}}}}  # degrees, only what differs from standing at rest
   expects: [left_hand_in_front]  # posecodes that make it this pose
