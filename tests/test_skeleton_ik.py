@@ -152,7 +152,7 @@ def test_no_flips_round_the_arm():
         upper = np.cos(tilt)*axis+np.sin(tilt)*side
         e1 = -np.sin(tilt)*axis+np.cos(tilt)*side
         e2 = torch.linalg.cross(upper, e1)
-        for flexion,spin in product(np.radians([0,10,30,90]), np.radians(np.arange(0,360,60))):
+        for flexion,spin in [(0.,0.), *product(np.radians([10,30,90]), np.radians(np.arange(0,360,90)))]:
             lower = np.cos(flexion)*upper+np.sin(flexion)*(np.cos(spin)*e1+np.sin(spin)*e2)
             x = rest.clone()
             x[:,18] = x[:,16]+.3*upper
@@ -222,7 +222,7 @@ def test_kinds_and_empty_batches():
     assert inverse_kinematics(OWN[0].tolist()).shape==(22,3,3)
 
 @quick
-@given(st.dictionaries(st.sampled_from(JOINT_NAMES[1:]), st.one_of(st.floats(), st.text(max_size=3), st.none())))
+@given(st.dictionaries(st.sampled_from(JOINT_NAMES[1:]), st.one_of(st.floats(), st.sampled_from(['','.4','long']), st.none())))
 def test_own_lengths_are_checked(lengths):
     try: l = check_bone_lengths(lengths)
     except ValueError as e: assert str(e) and '\n' not in str(e)
