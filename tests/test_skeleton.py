@@ -72,7 +72,8 @@ def assert_body(y, lengths=LENGTHS):
     assert np.isfinite(y).all() and not y[...,0,:].any()
     eps = 1e-5 if y.dtype==np.float32 else 1e-9
     assert np.abs(bone_lengths(y)-lengths).max()<eps
-    rest = forward_kinematics(torch.eye(3).double().expand(N_JOINTS,3,3), rest_offsets(torch.tensor(lengths).double())).numpy()
+    unturned = torch.eye(3).double().expand(N_JOINTS,3,3)
+    rest = forward_kinematics(unturned, rest_offsets(torch.tensor(lengths).double())).numpy()
     for a,b in ((1,2), (13,14), (12,13), (3,1), (9,12)):
         between = np.linalg.norm(y[...,a,:]-y[...,b,:], axis=-1)
         assert np.abs(between-np.linalg.norm(rest[a]-rest[b])).max()<1e-5, (JOINT_NAMES[a], JOINT_NAMES[b])
@@ -106,7 +107,9 @@ def test_knees_and_ankles_of_wild_noise_end_inside_together():
     rows = [2994,6323,*range(200)]
     assert worst(enforce_skeleton(x[rows]))<.1
 
-@pytest.mark.parametrize('sigma, middle, high', [(0,.001,.01), (.01,.003,.03), (.04,.012,.08), (.2,.01,.08), (1.,.01,.08)])
+NOISES = [(0,.001,.01), (.01,.003,.03), (.04,.012,.08), (.2,.01,.08), (1.,.01,.08)]
+
+@pytest.mark.parametrize('sigma, middle, high', NOISES)
 def test_twice_is_nearly_once(sigma, middle, high):
     y = enforce_skeleton(with_noise(sigma, 243))
     moved = np.linalg.norm(enforce_skeleton(y)-y, axis=-1)
@@ -332,7 +335,8 @@ def test_feet_that_stand_are_flat():
     x = np.tile(own('standing'), (40,1,1))
     rng = np.random.default_rng(0)
     x[:,[10,11],2] += rng.uniform(-.02, .02, (40,2))  # tipped soles
-    before,after = (np.array([[sole(pose, side).max() for side in SIDES] for pose in z]) for z in (x,enforce_skeleton(x)))
+    def soles(poses): return np.array([[sole(pose, side).max() for side in SIDES] for pose in poses])
+    before,after = soles(x), soles(enforce_skeleton(x))
     assert after.max()<.006 and before.mean()>.012
 
 def hands_through_the_trunk():

@@ -222,7 +222,8 @@ def test_kinds_and_empty_batches():
     assert inverse_kinematics(OWN[0].tolist()).shape==(22,3,3)
 
 @quick
-@given(st.dictionaries(st.sampled_from(JOINT_NAMES[1:]), st.one_of(st.floats(), st.sampled_from(['','.4','long']), st.none())))
+@given(st.dictionaries(
+    st.sampled_from(JOINT_NAMES[1:]), st.one_of(st.floats(), st.sampled_from(['','.4','long']), st.none())))
 def test_own_lengths_are_checked(lengths):
     try: l = check_bone_lengths(lengths)
     except ValueError as e: assert str(e) and '\n' not in str(e)

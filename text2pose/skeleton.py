@@ -332,7 +332,8 @@ def _lengths_of(x, lengths):
         raise ValueError(f'lengths must be 21 positive numbers of metres, got shape {tuple(lengths.shape)}')
     try: return lengths.expand(*x.shape[:-2], N_JOINTS-1)
     except RuntimeError:
-        raise ValueError(f'lengths of shape {tuple(lengths.shape)} do not fit joints of shape {tuple(x.shape)}') from None
+        found = f'{tuple(lengths.shape)} do not fit joints of shape {tuple(x.shape)}'
+        raise ValueError(f'lengths of shape {found}') from None
 
 def _chain(root, bones):
     "Positions (..., 22, 3) from the pelvis' (..., 3) and the bones as vectors (..., 21, 3)."
