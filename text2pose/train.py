@@ -148,7 +148,7 @@ def losses(
     r = len(batch.x_0)//len(batch)
     def for_poses(v): return v.repeat_interleave(r, 0)
     logits = logits.float()
-    conditioned = (~batch.drop).float()  # who was not told anything cannot follow
+    conditioned = (~batch.drop).float()  # a dropped caption states nothing to follow
     code_loss = posecode_bce_loss(logits, batch.margins>0, batch.stated)
     follow_loss = posecode_margin_loss(joints, for_poses(batch.margins), for_poses(logits.detach()))
     return {**out, 'code':for_poses(code_loss), 'follow':for_poses(conditioned)*follow_loss}
