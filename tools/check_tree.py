@@ -8,6 +8,7 @@ one statement a line, at most 120 characters (tables and word lists may be longe
 first, and cells that run everywhere need nothing that it defined.
 """
 import ast, io, re, subprocess, sys, tempfile, tokenize
+from functools import lru_cache
 from pathlib import Path
 
 from make_readme import readme_differences
@@ -105,6 +106,7 @@ def _own_imports(node):
     else: names = []
     return {n.split('.')[1] for n in names if n.startswith('text2pose.')}
 
+@lru_cache
 def imports(
 )->dict: # module → set of modules of this package that it imports anywhere, functions included
     "Who imports whom."

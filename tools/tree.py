@@ -1,5 +1,6 @@
 "What tests and tools share: where the project is, its chapters in order, a copy to work in, a bare environment."
 import json, os, re, shutil
+from functools import lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -13,6 +14,7 @@ def read_cells(
     cells = json.loads(path.read_text(encoding='utf-8'))['cells']
     return [(c['cell_type'], ''.join(c['source'])) for c in cells]
 
+@lru_cache
 def chapters(
 )->dict: # module → its notebook, in the order of the book
     "Every notebook that exports a module, by name: 00_core, 00_data, 00a_captions …"
