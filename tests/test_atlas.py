@@ -17,6 +17,7 @@ POSES = A.atlas()
 OWN = {n:p for n,p in POSES.items() if not p.twin_of}
 EVERY = {n:A.atlas_joints(n)[0] for n in OWN}
 EVERY.update({n:mirror(EVERY[p.twin_of]) for n,p in POSES.items() if p.twin_of})  # that twins are this is a test below
+EVERY = {n:EVERY[n] for n in POSES}
 GOOD = '- name: hand_up\n  phrases: [hand up, raise a hand, one hand in the air]\n  angles: {left_shoulder: {flexion: 170}}\n  expects: [left_hand_overhead]\n'
 
 def folder_of(tmp_path, **files):
