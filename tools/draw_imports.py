@@ -1,4 +1,4 @@
-"""Draw who imports whom: figures/imports.png. A dot above the diagonal, a chapter that imports a later one, would be red.
+"""Draw who imports whom: figures/imports.png. A chapter that imports a later one would be a red dot above the diagonal.
 
     python tools/draw_imports.py
 """
