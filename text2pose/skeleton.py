@@ -816,9 +816,11 @@ def capture_poses(
     own_body:bool=False, # as the rig has them; by default on the reference body
 )->np.ndarray:   # (n, 22, 3), canonical; glitches and near duplicates left out
     "Poses of a capture, as limits and scores are measured on."
-    rests = {} if own_body else measure_rigs(read_realmocap22(folder, (source,)))
+    clips = list(read_realmocap22(folder, (source,)))
+    rests = {} if own_body else measure_rigs(clips)
     poses = []
-    for clip in read_realmocap22(folder, (source,), split=split):
+    for clip in clips:
+        if split and clip.split!=split: continue
         frames = _capture_frames(clip, stride)
         if len(frames) and not own_body: frames = retarget(frames, rests[rig_name(clip)])
         poses.append(frames[distinct_frames(frames)])
