@@ -204,7 +204,8 @@ def forward_kinematics(
 ):             # (..., 22, 3) of the same kind, metres, pelvis at the origin
     "Joint rotations to joint positions; differentiable."
     if isinstance(rotations, np.ndarray):
-        return forward_kinematics(torch.tensor(rotations), torch.as_tensor(offsets)).numpy()
+        rotations = torch.tensor(rotations)
+        return forward_kinematics(rotations, torch.as_tensor(offsets).to(rotations)).numpy()
     if rotations.shape[-3:]!=(N_JOINTS,3,3):
         raise ValueError(f'rotations must have shape (..., 22, 3, 3), got {tuple(rotations.shape)}')
     world,positions = [rotations[...,0,:,:]], [torch.zeros_like(rotations[...,0,:,0])]
@@ -325,11 +326,21 @@ def _check_joints(joints):
     if n:=int((~x.isfinite()).sum()): raise ValueError(f'joints hold {n} NaN or infinite values')
     return x
 
+_LENGTHS = (.001,3)  # metres: bones that are shorter or longer are in another unit
+
 def _lengths_of(x, lengths):
     "Bone lengths (..., 21) for poses (..., 22, 3), the reference body's by default; or one clear sentence."
-    lengths = torch.as_tensor(reference_bone_lengths() if lengths is None else lengths).to(x)
-    if lengths.shape[-1:]!=(N_JOINTS-1,) or not bool((lengths.isfinite()&(lengths>0)).all()):
+    if lengths is None: lengths = reference_bone_lengths()
+    if isinstance(lengths, dict): lengths = check_bone_lengths(lengths)
+    try: lengths = torch.as_tensor(lengths).detach().to(x)
+    except (TypeError, ValueError, RuntimeError):
+        found = type(lengths).__name__
+        raise ValueError(f'lengths must be 21 positive numbers of metres, found {found}') from None
+    if lengths.shape[-1:]!=(N_JOINTS-1,):
         raise ValueError(f'lengths must be 21 positive numbers of metres, got shape {tuple(lengths.shape)}')
+    low,high = _LENGTHS
+    if bad := lengths[~((low<=lengths)&(lengths<=high))].tolist():
+        raise ValueError(f'lengths must be 21 positive numbers of metres, {low:g} to {high:g}; found {bad[0]:g}')
     try: return lengths.expand(*x.shape[:-2], N_JOINTS-1)
     except RuntimeError:
         found = f'{tuple(lengths.shape)} do not fit joints of shape {tuple(x.shape)}'
@@ -676,7 +687,7 @@ def _up_from(x):
 
 def _check_poses(joints):
     "Poses (n, 22, 3) in float64, or one clear sentence."
-    x = _check_joints(joints).double()
+    x = _check_joints(joints).detach().double()
     if x.ndim!=3: raise ValueError(f'poses of a rig must have shape (n, 22, 3), got {tuple(x.shape)}')
     return x
 
@@ -759,6 +770,8 @@ def retarget(
 )->np.ndarray:     # (n, 22, 3) float32, canonical: exactly this body
     "Poses of a rig on our body, standing still where the rig stands still."
     x = _check_poses(joints)
+    if not isinstance(rig, RigRest):
+        raise ValueError(f'rig must be a RigRest of measure_rig, found {type(rig).__name__}')
     x = x-x[:,:1]
     lengths = _lengths_of(x, lengths)
     rest = torch.from_numpy(rig.bones).to(x)
@@ -1092,11 +1105,9 @@ def enforce_bone_lengths(
     lengths=None, # (21,) or (..., 21) metres; the reference body by default
 ):                # (..., 22, 3) of the same kind, with exactly these bone lengths
     "Keep every bone's direction, set its length, and rebuild from the pelvis outwards."
-    if isinstance(joints, np.ndarray): return enforce_bone_lengths(torch.tensor(joints), lengths).numpy()
-    if joints.shape[-2:]!=(N_JOINTS,3):
-        raise ValueError(f'joints must have shape (..., 22, 3), got {tuple(joints.shape)}')
-    if lengths is None: lengths = reference_bone_lengths()
-    lengths = torch.as_tensor(lengths, dtype=joints.dtype, device=joints.device)
+    if isinstance(joints, np.ndarray): return enforce_bone_lengths(_check_joints(joints), lengths).numpy()
+    joints = _check_joints(joints)
+    lengths = _lengths_of(joints, lengths)
     bones = _bones(joints)
     norm = bones.norm(dim=-1, keepdim=True)
     rest = rest_offsets().to(bones)[1:]
@@ -1306,7 +1317,10 @@ def _reach(aims, trunk, lengths, limits):
     x = _share_error(aims, lengths, _WEIGHTS_BEYOND_TRUNK, 2)
     x[:,_TRUNK_JOINTS] = trunk[:,_TRUNK_JOINTS]
     if not limits: return _walk(x, lengths)
-    for _ in range(_WALKS): x = _turn_knees(_walk_into_cones(x, lengths))
+    for _ in range(_WALKS):
+        walked = _walk_into_cones(x, lengths)
+        x = _turn_knees(walked)
+        if torch.equal(x, walked): break  # no knee was turned
     return x
 
 _WALKS = 2
@@ -1378,7 +1392,8 @@ def self_intersection(
 ):          # (n,) metres, of the same kind: the deepest overlap of two body parts; up to GIVES it is a touch
     "How far arms, legs, head and trunk go through each other; hands are left out, they may touch the body."
     if isinstance(joints, np.ndarray):
-        return self_intersection(torch.from_numpy(np.asarray(joints, np.float32))).numpy()
+        return self_intersection(_check_joints(joints)).numpy()
+    joints = _check_joints(joints)
     clearance = _contacts(joints.reshape(-1,N_JOINTS,3))[-1]
     return (-clearance.amin(1)).clamp(min=0).reshape(joints.shape[:-2])
 
@@ -1495,14 +1510,20 @@ def _settled(x):
 _CHUNK = 8192  # poses at a time, to bound memory
 _APART_ROUNDS,_FLOOR_ROUNDS = 3,2
 
+def _follow(x, moved, lengths):
+    "Poses whose limbs reach for where a step has moved them; one that was not moved stays."
+    rows = ((moved-x).abs()>1e-9).flatten(1).any(-1)
+    if not rows.any(): return x
+    return x.index_put((rows,), _reach(moved[rows], x[rows], lengths[rows], True))
+
 def _enforce(x, lengths, limits):
     "`enforce_skeleton` for (n, 22, 3) and (n, 21), both float64."
     x = _attach(_to_size(x-x[:,:1], lengths), lengths)
     x = _place_trunk(_share_error(x, lengths, _WEIGHTS, 3), lengths, limits)
     x = _reach(x, x, lengths, limits)
     if not limits: return x
-    for _ in range(_APART_ROUNDS): x = _reach(_pushed_apart(x), x, lengths, limits)
-    for _ in range(_FLOOR_ROUNDS): x = _reach(_settled(x), x, lengths, limits)
+    for _ in range(_APART_ROUNDS): x = _follow(x, _pushed_apart(x), lengths)
+    for _ in range(_FLOOR_ROUNDS): x = _follow(x, _settled(x), lengths)
     return _walked_on(x, lengths)
 
 def enforce_skeleton(
@@ -1518,7 +1539,9 @@ def enforce_skeleton(
     x = raw.detach().reshape(-1, N_JOINTS, 3).double()
     lengths = _lengths_of(raw.detach().double(), lengths).reshape(-1, N_JOINTS-1)
     parts = [_enforce(x[i:i+_CHUNK], lengths[i:i+_CHUNK], limits) for i in range(0, len(x), _CHUNK)]
-    return torch.cat(parts or [x]).reshape(raw.shape).to(joints.dtype if joints.is_floating_point() else raw.dtype)
+    out = torch.cat(parts or [x]).reshape(raw.shape)
+    is_tensor = isinstance(joints, torch.Tensor) and joints.is_floating_point()
+    return out.to(joints.dtype) if is_tensor else out.to(raw.dtype)
 
 # %% ../nbs/02_skeleton.ipynb #3cc76975
 def _squared_lengths(joints):
