@@ -149,7 +149,7 @@ def test_the_atlas_is_large_and_whole():
     assert len(OWN)>=300
     assert sum('yoga' in p.tags for p in OWN.values())>=40
     assert any('golf' in p.tags for p in OWN.values())
-    assert all(3<=len(p.phrases)<=8 and len(p.expects)>=2 and p.tags for p in OWN.values())
+    assert all(20<=len(p.phrases)<=30 and len(p.expects)>=2 and p.tags for p in OWN.values())
     assert .02<np.mean([p.split=='val' for p in OWN.values()])<.2
     assert sum(bool(p.upper) for p in OWN.values())>=60 and sum(bool(p.lower) for p in OWN.values())>=25
 

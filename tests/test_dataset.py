@@ -54,7 +54,7 @@ def test_build_from_humanml3d(humanml3d):
     joints = dict(zip(rows['clip'].to_pylist(), table_joints(rows)))
     assert len(joints)==len(own_poses())
     # the same poses come back
-    assert max(np.abs(joints[f'own_{p["name"]}']-p['joints']).max() for p in own_poses())<1e-3
+    assert max(np.abs(joints[f'own_{p["name"]}']-p['joints']).max() for p in own_poses())<.03  # retargeted
     assert set(column(rows, 'split'))=={'train','val'}
     own = column(rows, 'caption')[column(rows, 'caption_kind')!='words']
     assert set(own)=={c for p in own_poses() for c in p['captions']}

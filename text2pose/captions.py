@@ -845,7 +845,7 @@ def clip_rows(
     good,dropped = good_frames(clip.joints)
     poses = place(clip.joints)
     is_pose = np.isfinite(poses).all((1,2))
-    dropped['no pose of our body'] += int((good&~is_pose).sum())
+    if (good&~is_pose).any(): dropped['no pose of our body'] += int((good&~is_pose).sum())
     good = good&is_pose
     if n_key_frames is None:
         frames,n_duplicates = _sample_frames(poses, good, stride, min_move)

@@ -326,7 +326,7 @@ def _check_joints(joints):
     if n:=int((~x.isfinite()).sum()): raise ValueError(f'joints hold {n} NaN or infinite values')
     return x
 
-_LENGTHS = (.001,3)  # metres: bones that are shorter or longer are in another unit
+_LENGTHS = (1e-7,30)  # metres: bones that are shorter or longer are none, or in another unit
 
 def _lengths_of(x, lengths):
     "Bone lengths (..., 21) for poses (..., 22, 3), the reference body's by default; or one clear sentence."
