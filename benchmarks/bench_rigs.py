@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from text2pose.core import data_dir
-from text2pose.data import bone_lengths, canonical, distinct_frames, good_frames, plot_bodies
+from text2pose.data import PARENTS, bone_lengths, canonical, distinct_frames, good_frames, plot_bodies
 from text2pose.humanml3d import ALL_SOURCES, OPEN_SOURCES, read_realmocap22
 from text2pose.posecodes import posecodes
 from text2pose.skeleton import (
@@ -47,7 +47,7 @@ def figures_of(x):
 
 def directions(x):
     "Unit bones (n, 63)."
-    bones = np.concatenate([x[:,[1,2,3]], x[:,4:]-x[:,[1,2,3,4,5,6,7,8,9,9,9,12,13,14,16,17,18,19]]], 1)
+    bones = x[:,1:]-x[:,PARENTS[1:]]
     return (bones/np.linalg.norm(bones, axis=-1, keepdims=True)).reshape(len(x), -1)
 
 def rig_accuracy(features, rig, clip, seed=0, per_rig=400):

@@ -608,11 +608,13 @@ def _axes(left, up):
     back = _unit(torch.linalg.cross(up, left))
     return torch.stack([torch.linalg.cross(back, up), back, up], -2)
 
-def _pelvis_axes(x):
-    return _axes(x[...,1,:]-x[...,2,:], x[...,3,:]-(x[...,1,:]+x[...,2,:])/2)
+def _pelvis_axes(x, top=3):
+    "Axes of the pelvis; up is from between the hips to the joint `top`."
+    return _axes(x[...,1,:]-x[...,2,:], x[...,top,:]-(x[...,1,:]+x[...,2,:])/2)
 
-def _chest_axes(x):
-    return _axes(x[...,13,:]-x[...,14,:], x[...,[12,13,14],:].mean(-2)-x[...,9,:])
+def _chest_axes(x, bottom=9):
+    "Axes of the chest; up is from the joint `bottom` to between neck and collars."
+    return _axes(x[...,13,:]-x[...,14,:], x[...,[12,13,14],:].mean(-2)-x[...,bottom,:])
 
 _CARRIER = {1:0, 2:0, 3:0, 6:1, 9:2, 12:3, 13:3, 14:3}  # bone of the trunk → which of pelvis, spine1, spine2, chest turns it
 _TRUNK_JOINTS = [0,*_CARRIER]
@@ -671,13 +673,6 @@ def _unrest(x):
     thighs = torch.stack([lean(h, k) for h,k,*_ in _LEGS]).amax(0)
     return knees+2*lean(12, 0)+thighs
 
-def _rig_pelvis_axes(x, up_from):
-    middle = (x[...,1,:]+x[...,2,:])/2
-    return _axes(x[...,1,:]-x[...,2,:], x[...,up_from[0],:]-middle)
-
-def _rig_chest_axes(x, up_from):
-    return _axes(x[...,13,:]-x[...,14,:], x[...,[12,13,14],:].mean(-2)-x[...,up_from[1],:])
-
 def _up_from(x):
     "Which joints tell the up of pelvis and chest on a rig: in some, neck and collars or spine1 turn by themselves."
     hips = (x[:,1]+x[:,2])/2-x[:,0]
@@ -717,8 +712,8 @@ _REST_PITCH = math.degrees(math.asin(REST_DIRECTIONS['left_foot'][2]/math.dist((
 
 def _retarget_trunk(x, rest, up_from, lengths):
     "Trunk of the reference body (n, 22, 3) with the limbs still missing, and the axes of the chest."
-    def turned(axes): return axes(rest, up_from).transpose(-1,-2)@axes(x, up_from)
-    pelvis,chest = turned(_rig_pelvis_axes), turned(_rig_chest_axes)
+    def turned(axes, joint): return axes(rest, joint).transpose(-1,-2)@axes(x, joint)
+    pelvis,chest = (turned(axes, joint) for axes,joint in zip((_pelvis_axes,_chest_axes), up_from))
     y = torch.zeros_like(x)
     for j,bone in _trunk_bones(_even_spine(pelvis, chest), lengths).items(): y[:,j] = y[:,PARENTS[j]]+bone
     ours = _rest_directions('hanging').to(x)
