@@ -17,6 +17,7 @@ from text2pose.core import data_dir
 from text2pose.data import JOINT_NAMES, canonical, own_poses
 from text2pose.describe import STYLES, describe, summarize_poses
 from text2pose.humanml3d import ALL_SOURCES, read_realmocap22
+from text2pose.posecodes import mirror_statement, satisfies
 
 J = {n:i for i,n in enumerate(JOINT_NAMES)}
 OTHER = dict(left='right', right='left')
@@ -48,6 +49,8 @@ class Body:
         return a*d-b*c
     @property
     def spine(self): return self('neck')-(self('left_hip')+self('right_hip'))/2
+    @property
+    def forward_tilt(self): return np.degrees(np.arctan2(-self.spine[1], self.spine[2]))
     @property
     def hips(self): return (self('left_hip')+self('right_hip'))[2]/2
     @property
@@ -161,6 +164,15 @@ HARMLESS = {'right angle':'square angle', 'about to sit':'about', 'over straight
 TOGETHER = re.compile(r'together|crossed|clasped|apart|joined|folded|opposite|same|other than|in a v\b|symmetr|equally|mirror|higher than _ other|than the (left|right) one|(above|below|ahead of|in front of) (_ other|the (left|right) one)|standing|sitting|squatting|kneeling')
 SECOND_PART = re.compile(r'(_|the) (left|right)? ?(knees?|feet|foot|elbows?)\b')
 
+DEGREES = re.compile(r'(\d+) ?(degrees|°)')
+BENDS = dict(arm=Body.elbow, elbow=Body.elbow, knee=Body.knee, leg=Body.knee)
+LEANS = re.compile(r'(lean|bend|tilt|inclin|flex)\w*.*\b(\d+) ?(degrees|°)')
+
+def within(measure, degrees):
+    "(measure, least, most) of an angle that is told in degrees; a right angle is said of what is near one, too."
+    def closeness(*args): return -abs(measure(*args)-degrees)
+    return closeness, (-35 if degrees==90 else -15), 0
+
 def clauses(text):
     "Pieces of a caption, determiners of body parts written as _."
     text = text.lower()
@@ -199,6 +211,10 @@ def read(text):
         negative = bool(NOT.search(piece))
         if not negative: whole += [(words,f,low) for words,f,low in WHOLE if re.search(words, piece)]
         limb = limb_of(piece, last)
+        told = None if limb or re.search('hip|thigh|ankle', piece) else LEANS.search(piece)
+        if told and not negative:
+            measure,low,_ = within(lambda b: b.forward_tilt, int(told[2]))
+            whole.append((told[0], measure, low))
         if limb is None:
             if forgets(piece): last = None
             continue
@@ -207,6 +223,10 @@ def read(text):
         last = side,noun
         on_foot = noun in ('foot','feet')
         negative = negative or (not on_foot and noun!='leg' and bool(OFF.search(piece)))
+        told = DEGREES.search(rest)
+        if told and noun in BENDS:
+            limbs.append((side, noun, *within(BENDS[noun], int(told[1])), negative))
+            continue
         rule = next((r for r in LIMBS[noun] if re.search(r[0], rest)), None)
         if rule and (on_foot or not TOGETHER.search(rest)): limbs.append((side,noun,*rule[1:],negative))
     return limbs,whole
@@ -251,6 +271,20 @@ def survey(joints, descriptions, show=0):
                 c['caught when sides are exchanged'] += bool(contradictions(mirror_words(d.text), x)[1])
     return c
 
+def one_sided(d):
+    "Codes that a description states or denies of one side and not of the other."
+    return [c for c in d.codes if '|' not in c and mirror_statement(c)!=c and mirror_statement(c) not in d.codes]
+
+def others_differ(joints, descriptions):
+    """(captions that name one side, those in which the other side does not do the same).
+
+    What relates a side to the other one, as further forward or a straight leg's standing, is a statement about both."""
+    poses = [(x,d,one_sided(d)) for x,ds in zip(joints, descriptions) for d in ds]
+    poses = [(x,d,codes) for x,d,codes in poses if codes]
+    x = np.stack([x for x,_,_ in poses])
+    true = {c:satisfies([mirror_statement(c)], x) for c in {c for *_,codes in poses for c in codes}}
+    return len(poses), sum(not any(true[c][i] for c in codes) for i,(*_,codes) in enumerate(poses))
+
 def real_poses(count, seed=0):
     "Frames of all sources, the same number of each where there are enough."
     g = np.random.default_rng(seed)
@@ -291,6 +325,17 @@ def test_own_poses():
     assert c['contradictions']==0 and c['captions read']>.7*c['captions'], c
     assert c['caught when sides are exchanged']>.3*c['one-sided captions'], c
 
+def test_angles_are_read():
+    joints = next(p['joints'] for p in own_poses() if p['name']=='left_arm_raised')
+    bend = round(float(Body(joints).elbow('left')))
+    assert not contradictions(f'bend your left elbow about {bend+5} degrees', joints)[1]
+    assert contradictions(f'bend your left elbow about {bend+40} degrees', joints)[1]
+    assert contradictions('lean forward about 40 degrees', joints)[1]
+
+def test_who_names_one_side_means_the_other_does_not():
+    n,differ = others_differ(OWN, describe(OWN, 30))
+    assert n>200 and differ>=.995*n, (n,differ)
+
 @pytest.mark.parametrize('style', STYLES)
 def test_summaries_of_own_poses(style):
     c = survey(OWN, summarize_poses(OWN, 4, style))
@@ -303,9 +348,12 @@ def test_real_poses():
     for descriptions in (describe(x, 2), summarize_poses(x, 2)):
         c = survey(x, descriptions)
         assert c['contradictions']==0, c
+    n,differ = others_differ(x, describe(x, 2))
+    assert differ>=.995*n, (n,differ)
 
 if __name__=='__main__':
     x = real_poses(int(sys.argv[1]) if len(sys.argv)>1 else 50_000)
     for make in (describe, summarize_poses):
         print(make.__name__)
         for k,v in survey(x, make(x), show=100).items(): print(f'    {k:40} {v}')
+    print('captions that name one side {}, the other side does not do it in {}'.format(*others_differ(x, describe(x))))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CONTACTS', 'N_PHRASES', 'FLAT', 'FURNITURE', 'SUNK', 'STATURES', 'TRIES', 'LEVEL', 'LEAST', 'BOUND', 'POSTURES',
-           'VAL_PAIRS', 'MOST_TURNED', 'LEAST_SPREAD', 'MOST_OVERLAP', 'AtlasPose', 'atlas', 'atlas_joints',
+           'VAL_PAIRS', 'MOST_TURNED', 'LEAST_SPREAD', 'MOST_OVERLAP', 'UNLIKE', 'AtlasPose', 'atlas', 'atlas_joints',
            'atlas_face', 'vary_pose', 'atlas_rows', 'compose', 'pair_split', 'compositions', 'composition_rows',
            'check_atlas', 'describe_pose', 'new_pose']
 
@@ -25,8 +25,8 @@ from .skeleton import (
     ANGLE_JOINTS, GIVES, _CLASHES, _MIRROR_BONES, _STATURE, _THICKNESS_OF, _contacts, axis_rotation, body_height,
     check_bone_lengths, forward_kinematics, inverse_kinematics, joint_rotations, plausibility, plausibility_report,
     reference_bone_lengths, rest_offsets, self_intersection)
-from .posecodes import POSECODES, _alternatives, check_statements, mirror_statement, posecodes, satisfies
-from .describe import describe, looks_aside
+from .posecodes import POSECODES, _alternatives, check_statements, mirror_statement, posecodes, satisfies, scores
+from .describe import describe, looks_aside, stated_codes
 
 # %% ../nbs/02c_atlas.ipynb #36a2042a
 @dataclass(frozen=True)
@@ -863,6 +863,8 @@ MOST_TURNED = 20.    # degrees that the floor may turn one angle
 LEAST_SPREAD = .4    # share of its spread that a pose must keep on average
 MOST_OVERLAP = .06   # metres, for limbs that an author wound around each other
 _CHECKED = 16        # variations of each pose that a check draws
+UNLIKE = .1          # metres, mean over joints: poses further apart must not share a name
+_LOOSE_CODES = re.compile('head_|feet_|back_|.*(arm_hanging|toes_pointed|hand_below_hip)$')  # of words used in other senses
 
 def _word_faults(pose):
     "Sentences about the words of a pose."
@@ -870,6 +872,27 @@ def _word_faults(pose):
         if mirror_words(mirror_words(t))!=t:
             yield f'{t!r} does not come back when left and right are exchanged twice'
         if t.endswith(('.',',')): yield f'{t!r} ends with a stop'
+
+def _said_but_broken(pose, clearness):
+    "Sentences about what phrases of a pose state and the pose plainly does not do; clearness: code → 0 to 1."
+    for t in pose.phrases:
+        broken = [c for c in stated_codes(t) if clearness[c]==0 and not _LOOSE_CODES.match(c)]
+        if broken: yield f'{t!r} states {" and ".join(broken)}, which does not hold'
+
+def _same_words(text): return ' '.join(re.findall('[a-z0-9]+', text.lower()))
+
+def _shared_phrases(poses, x):
+    "Sentences about phrases that unlike poses share; x: joints of the written poses by name."
+    owners = {}
+    for p in poses.values():
+        if p.twin_of: continue
+        for t in p.phrases: owners.setdefault(_same_words(t), []).append((p,t))
+    for shared in owners.values():
+        (first,_),*others = shared
+        for p,t in others:
+            apart = min(np.linalg.norm(x[first.name]-y, axis=-1).mean() for y in (x[p.name], mirror(x[p.name])))
+            if p.name!=first.name and apart>UNLIKE:
+                yield f'{p.file}: pose {p.name!r}: {t!r} is a phrase of {first.name!r} too, a pose {100*apart:.0f} cm away'
 
 def _pose_faults(
     pose,    # AtlasPose, a written one
@@ -879,6 +902,7 @@ def _pose_faults(
     left,    # metres left to level
     held,    # share of the spread that its variations kept on average
     overlap, # metres
+    clearness, # code → how clearly it holds, 0 to 1
 ):           # yields one sentence per fault
     "What is wrong with one written pose."
     if left>LEVEL:
@@ -907,6 +931,7 @@ def _pose_faults(
     if pose.lower and set(pose.contact)&{'left_hand','right_hand','left_elbow','right_elbow','hanging'}:
         yield 'has lower, but its arms bear weight: another pose cannot lend them'
     yield from _word_faults(pose)
+    yield from _said_but_broken(pose, clearness)
 
 def _kept_spread(poses, solved, n):
     "Share of its spread that each written pose keeps, (k,), mean of n variations on the reference body."
@@ -927,10 +952,13 @@ def check_atlas(
     overlap = self_intersection(x)
     held = _kept_spread(poses, solved, _CHECKED)
     turned = solved.theta-written
+    clear = scores(x)
     for name,i in solved.rows.items():
-        faults = _pose_faults(poses[name], x[i], raw[i], turned[i], solved.left[i], float(held[i]), overlap[i])
+        clearness = dict(zip(POSECODES, clear[i].tolist()))
+        measured = turned[i], solved.left[i], float(held[i]), overlap[i], clearness
+        faults = _pose_faults(poses[name], x[i], raw[i], *measured)
         found += [f'{poses[name].file}: pose {name!r}: {f}' for f in faults]
-    return found
+    return found+[*_shared_phrases(poses, {name:x[i] for name,i in solved.rows.items()})]
 
 # %% ../nbs/02c_atlas.ipynb #b2c980fa
 def describe_pose(

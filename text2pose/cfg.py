@@ -9,7 +9,7 @@ __all__ = ['SCHEDULES', 'PREDICTION_TYPES', 'MAX_GUIDANCE', 'CODE_DAMPING', 'FOR
            'guide_by_posecodes', 'Text2PoseModel', 'save_model', 'load_model', 'PoseOutput', 'Text2PosePipeline']
 
 # %% ../nbs/04_cfg.ipynb #4641e21f
-import functools, json, math, re
+import functools, json, math, re, reprlib
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -17,9 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from .core import asset, atomic_path, check_count, read_json
-from .data import N_JOINTS, canonical
+from .data import MIRROR_IDX, N_JOINTS, canonical, mirror
+from .captions import mirror_words
 from .skeleton import enforce_skeleton as on_skeleton, plausibility
-from .posecodes import POSECODES, posecode_margins
+from .posecodes import POSECODES, mirror_code, posecode_margins
 from .text import TextEncoder, TextProjection, check_prompts, load_text_encoder
 
 # %% ../nbs/04_cfg.ipynb #f03909af
@@ -280,8 +281,8 @@ def _check_config(config, made_with, config_path, path):
     differ = [k for k in keys if made_with.get(k)!=config.get(k)]
     if differ:
         k = differ[0]
-        raise ValueError(f'{path} does not fit {config_path}: {k} is {config.get(k)!r} there, '
-                         f'the weights were made with {made_with.get(k)!r}')
+        raise ValueError(f'{path} does not fit {config_path}: {k} is {reprlib.repr(config.get(k))} there, '
+                         f'the weights were made with {reprlib.repr(made_with.get(k))}')
 
 def _check_tensors(state, model, config_path, path):
     "Names and shapes of the tensors must be the model's, and all numbers finite."
@@ -327,6 +328,14 @@ def _noise_of_pose(seed, j):
     "Noise that depends on seed and j alone, (22, 3)."
     state = np.random.SeedSequence([seed,j]).generate_state(1, np.uint64)[0]>>np.uint64(1)
     return torch.randn(N_JOINTS, 3, generator=torch.Generator().manual_seed(int(state)))
+
+def _is_mirrored(seed, j):
+    "Whether pose j of a prompt that names no side is turned into its mirror image: a coin of seed and j alone."
+    return bool(np.random.SeedSequence([seed,j,1]).generate_state(1)[0]&1)
+
+def _names_no_side(prompts):
+    "Which prompts stay the same when left and right are exchanged, (n,) bool."
+    return torch.tensor([mirror_words(p)==p for p in prompts])
 
 def _starting_noise(seed, n):
     "Noise of the first n poses of any prompt, (n, 22, 3)."
@@ -443,9 +452,13 @@ class Text2PosePipeline:
         "What a prompt means to the network, before there is any pose."
         codes = self.model.config.get('posecodes')
         if not codes: raise ValueError('these weights were not taught to read posecodes off the words')
-        text = self.text_encoder(check_prompts(prompt))
+        prompts = check_prompts(prompt)
+        text = self.text_encoder(prompts)
         _,logits = self.model.projection.reader(text.tokens.to(self.device, self.dtype), text.mask.to(self.device))
-        return [dict(zip(codes, row)) for row in logits.float().sigmoid().tolist()]
+        p = logits.float().sigmoid().cpu()
+        twins = p[:,[codes.index(mirror_code(c)) for c in codes]]
+        p = torch.where(_names_no_side(prompts)[:,None], (p+twins)/2, p)  # the side is left open
+        return [dict(zip(codes, row)) for row in p.tolist()]
 
     @torch.no_grad()
     def __call__(self,
@@ -477,14 +490,17 @@ class Text2PosePipeline:
         # 3. Prepare noise
         prompt_idx = torch.arange(len(prompts)).repeat_interleave(n)
         noise = _starting_noise(seed, n).repeat(len(prompts),1,1)
+        coins = torch.tensor([_is_mirrored(seed, j) for j in range(n)]).repeat(len(prompts))
+        mirrored = coins&self._has_free_side(prompts, negatives)[prompt_idx]
 
         # 4. Denoise, batch by batch
         parts = []
         for start in range(0, len(noise), MAX_BATCH):
             idx = prompt_idx[start:start+MAX_BATCH]
             condition = self._condition(text, negative, idx)
-            parts.append(self._denoise(
-                noise[start:start+MAX_BATCH], condition, guidance[idx], code_guidance, output_attentions, callback))
+            batch = slice(start, start+MAX_BATCH)
+            parts.append(self._denoise(noise[batch], condition, guidance[idx], mirrored[batch], code_guidance,
+                                       output_attentions, callback))
 
         # 5. Enforce the skeleton, score
         raw = torch.cat([x for x,_ in parts])
@@ -499,6 +515,11 @@ class Text2PosePipeline:
             maps = torch.cat([F.pad(m, (0,text.mask.shape[1]-m.shape[2])) for _,m in parts])
             out.attentions = [m[:,:len(words)].numpy() for m,words in zip(maps, out.tokens)]
         return out
+
+    def _has_free_side(self, prompts, negatives):
+        "Which prompts, with their negative prompts, leave the side open: (n,) bool."
+        free = _names_no_side(prompts)
+        return free if negatives is None else free&_names_no_side(negatives)
 
     def _check_steps(self, num_inference_steps):
         "The number of steps: as asked for, or as the weights recommend."
@@ -541,6 +562,7 @@ class Text2PosePipeline:
         noise,                   # (B, 22, 3)
         condition:_Condition,
         guidance,                # (B, steps) guidance scale of every pose at every step
+        mirrored,                # (B,) bool: which poses are returned as their mirror images
         code_guidance:int,       # corrections by posecodes at each late step
         output_attentions:bool,
         callback,
@@ -562,9 +584,11 @@ class Text2PosePipeline:
                 x_0 = self._follow_codes(x_0, logits, code_guidance)
                 eps = eps_from_x_0(x_0, x, t, self.alphas)
             x = ddim_step(x_0, eps, next_t, self.alphas)
-            if callback is not None: callback(i, t, self._metres(x_0).numpy())
-        return self._metres(x), maps.cpu() if output_attentions else None
+            if callback is not None: callback(i, t, self._metres(x_0, mirrored).numpy())
+        if output_attentions: maps = torch.where(mirrored[:,None,None], maps.cpu()[:,MIRROR_IDX], maps.cpu())
+        return self._metres(x, mirrored), maps if output_attentions else None
 
-    def _metres(self, x):
-        "z-scores as metres, on the CPU in float32."
-        return self.model.denormalize(x).float().cpu()
+    def _metres(self, x, mirrored):
+        "z-scores as metres, some of them mirrored, on the CPU in float32."
+        x = self.model.denormalize(x).float().cpu()
+        return torch.where(mirrored[:,None,None], mirror(x), x)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STYLES', 'CAPTION_WORDS', 'LOOKS_ASIDE', 'Description', 'expand', 'conjugate', 'lexicon', 'LabelWords',
-           'words_for_label', 'looks_aside', 'describe', 'summarize_poses']
+           'words_for_label', 'looks_aside', 'describe', 'stated_codes', 'summarize_poses']
 
 # %% ../nbs/02b_describe.ipynb #de3f1098
 import functools, re
@@ -15,7 +15,8 @@ from typing import Callable
 import numpy as np
 from .core import asset, check_array, check_count
 from .data import JOINT_NAMES, N_JOINTS, _joint_axes, check_faces
-from .posecodes import POSECODES, check_statements, code_rates, mirror_code, posecodes, scores
+from .posecodes import (
+    POSECODES, Comparison, check_statements, code_rates, measure, mirror_code, posecodes, scores)
 
 # %% ../nbs/02b_describe.ipynb #f1ae0bf2
 STYLES = ('command','sentence','clinical','athletic','list')
@@ -144,6 +145,23 @@ class _Saying:
         if self.side: return _with_side(texts, self.side)
         return [t for t in texts if '{s}' not in t and '{o}' not in t]
 
+_STEP,_TOLERANCE = 5,10  # degrees: told in such steps, and taken to mean so much more or less
+_SAME = 5.  # degrees by which two sides may differ that are told as one
+
+def _fill_degrees(v, degrees):
+    return [t.replace('{d}', str(degrees)) for t in v] if isinstance(v, list) else v
+
+def _implied_codes(angle, degrees):
+    "Codes that hold for every angle within the tolerance, as patterns with {s}."
+    feature = angle.replace('{s}', 'left')
+    out = []
+    for id,c in POSECODES.items():
+        if len(c.rule)!=1 or len(c.rule[0])!=1 or not isinstance(c.rule[0][0], Comparison): continue
+        rule = c.rule[0][0]
+        if rule.feature==feature and rule.low<=degrees-_TOLERANCE and degrees+_TOLERANCE<=rule.high:
+            out.append(id.replace('left_', '{s}_') if '{s}' in angle else id)
+    return out
+
 class _Fact:
     "An entry of the lexicon: when it may be said, what it is about, and its sayings."
     def __init__(self, name, entry, idx):
@@ -153,14 +171,17 @@ class _Fact:
         self.about = entry['about'].split()
         self.region = self.about[0].split('.')[0]
         self.negative = name.startswith('not_')
+        self.entry,self.angle = entry,entry.get('degrees')          # feature of `measure` whose value is told, if any
+        self.with_value = {}                                        # degrees → the fact that tells them
         self.often_untold = 'any' in entry                          # has wordings for a side that is not told
         codes = _as_list(entry['code'])
         conditions = codes+_as_list(entry.get('if'))
         self.sided = any('{s}' in c for c in conditions)
         self.pair = any(re.match('!?{o}_', c) for c in codes)       # one side does this, the other that
         self.conditions = self._conditions(conditions)
+        self.stated = {side:_with_side(codes, side) for side in _OTHER}
         self.sayings = {k:s for k,s in self._sayings(entry, codes).items() if s.words['general']}
-        if self.negative: self.sayings.pop('any', None)
+        if self.negative or self.angle: self.sayings.pop('any', None)
 
     def _conditions(self, conditions):
         if not self.sided: return dict(both=conditions)
@@ -181,6 +202,16 @@ class _Fact:
             both=_Saying(self, 'both', '', dict.fromkeys(left+right), lines('both')),
             any=_Saying(self, 'any', '', _either(left, right), lines('any')))
 
+    def telling(self, degrees):
+        "The same fact with its angle filled in; it states what follows from the angle, too."
+        if degrees not in self.with_value:
+            filled = {k:_fill_degrees(v, degrees) for k,v in self.entry.items()}
+            filled['code'] = [*_as_list(self.entry['code']), *_implied_codes(self.angle, degrees)]
+            fact = _Fact(self.name, {k:v for k,v in filled.items() if k!='degrees'}, self.idx)
+            fact.sayings.pop('any', None)
+            self.with_value[degrees] = fact
+        return self.with_value[degrees]
+
     def things(self, side):
         "What it speaks of, as (part, aspect, side)."
         sides = tuple(_OTHER) if self.pair or side=='both' else (side,)
@@ -195,6 +226,33 @@ _UNKNOWN_RATE = .2  # share of poses taken for a code without a rate
 
 def _rate_of(code, rates):
     return (rates.get(code, _UNKNOWN_RATE)+rates.get(mirror_code(code), _UNKNOWN_RATE))/2
+
+_CLEARLY_NOT = .25  # score below which a statement clearly does not hold
+
+class _Seen:
+    "What is known of n poses."
+    def __init__(self, codes, scores, features):
+        self.codes,self.scores,self.features = codes,scores,features
+        self.column = {c:i for i,c in enumerate(POSECODES)}
+        self._holds,self._score = functools.cache(self._evaluate_truth),functools.cache(self._evaluate_score)
+
+    def _evaluate_truth(self, statement):
+        alternatives = [self.codes[:,self.column[a.lstrip('!')]]^a.startswith('!') for a in statement.split('|')]
+        return functools.reduce(np.logical_or, alternatives)
+
+    def _evaluate_score(self, statement):
+        def score(a):
+            values = self.scores[:,self.column[a.lstrip('!')]]
+            return 1-values if a.startswith('!') else values
+        return functools.reduce(np.maximum, map(score, statement.split('|')))
+
+    def every(self, statements):
+        "Where all of some statements hold, (n,) bool."
+        return functools.reduce(np.logical_and, map(self._holds, statements))
+
+    def clearness(self, statements):
+        "How clearly all of some statements hold, (n,) 0 to 1, 0.5 at the threshold."
+        return functools.reduce(np.minimum, map(self._score, statements))
 
 class _Lexicon:
     "All facts, ready for use."
@@ -224,18 +282,28 @@ class _Lexicon:
         "Rate of the rarest code of a list; negations and alternatives do not count."
         return min((_rate_of(c, rates) for c in codes if c[0]!='!' and '|' not in c), default=.5)
 
-    def states(self, codes):
-        "Rows of codes, (n, n_codes) bool → rows of states, (n, n_facts)."
-        column = {c:i for i,c in enumerate(POSECODES)}
-        @functools.cache
-        def holds(statement):
-            alternatives = [codes[:,column[a.lstrip('!')]]^a.startswith('!') for a in statement.split('|')]
-            return functools.reduce(np.logical_or, alternatives)
-        def every(statements): return functools.reduce(np.logical_and, map(holds, statements)).astype(np.uint8)
-        def state(fact):
-            if not fact.sided: return 3*every(fact.conditions['both'])
-            return every(fact.conditions['left'])+2*every(fact.conditions['right'])
-        return np.stack([state(f) for f in self.facts], 1)
+    def states(self,
+        codes,         # (n, n_codes) bool
+        scores=None,   # (n, n_codes) 0 to 1: one side alone is told only where the other clearly differs
+        features=None, # as from `measure`: without them no angle is told
+    ):                 # (n, n_facts) states
+        "Which facts hold on which sides."
+        seen = _Seen(codes, scores, features)
+        return np.stack([self._state(fact, seen) for fact in self.facts], 1)
+
+    def _state(self, fact, seen):
+        if fact.angle and seen.features is None: return np.zeros(len(seen.codes), np.uint8)
+        if not fact.sided: return 3*seen.every(fact.conditions['both']).astype(np.uint8)
+        left,right = (seen.every(fact.conditions[side]) for side in _OTHER)
+        if seen.scores is not None and not fact.pair:
+            clear = [seen.clearness(fact.stated[side]) for side in _OTHER]
+            both = left&right
+            left,right = left&(both|(clear[1]<_CLEARLY_NOT)), right&(both|(clear[0]<_CLEARLY_NOT))
+        if fact.angle:
+            both = left&right
+            like = np.abs(np.subtract(*(seen.features[fact.angle.replace('{s}', side)] for side in _OTHER)))<=_SAME
+            left,right = left&(like|~both), right&(like|~both)
+        return left.astype(np.uint8)+2*right.astype(np.uint8)
 
     def held(self, states, r):
         "For each row the facts that hold, as (fact, side), keener ones tending to come first; r: (n, n_facts), 0 to 1."
@@ -286,15 +354,16 @@ _TELLING = 1.3           # keenness above which a posture is not plain
 
 class _Chosen:
     "Facts chosen so far, which neither clash nor repeat each other."
-    def __init__(self):
-        self.pairs = []   # (fact, side)
+    def __init__(self, split=False):
+        self.split = split  # whether of a fact about both sides one may be told, if the other has been spoken of
+        self.pairs = []     # (fact, side)
         self.spoken = self.hidden = self.told = 0    # bits: things spoken of, facts hidden, facts chosen
 
     def free_side(self, fact, side):
         "The side for which a fact may be said: this one, of both the one not spoken of, or None."
         if (self.hidden|self.told)>>fact.idx&1 or fact.hidden&self.told: return None
         if not self.spoken&fact.masks[side]: return side
-        if side!='both' or not fact.sided: return None
+        if side!='both' or not fact.sided or not self.split: return None
         free = [s for s in _OTHER if not self.spoken&fact.masks[s]]
         return free[0] if len(free)==1 else None
 
@@ -311,7 +380,7 @@ class _Chosen:
 def _choose(u, held, n_facts):
     "About n_facts facts for a caption, from (fact, side) in the order of the race."
     first = []
-    posture = next((pair for pair in held if pair[0].region=='posture'), None)
+    posture = next((pair for pair in held if pair[0].region=='posture' and not pair[0].negative), None)
     if posture:
         fact,side = posture
         telling = fact.keenness[side]>_TELLING
@@ -396,6 +465,7 @@ class _Scribe:
     style:str           # one of STYLES
     tense:str='present' # present, progressive, past, or part: no finite verb
     how:str=''          # manner that is still to be told
+    only:str=''         # only, just: said before the part of one side, once
     form:str=''         # form of the finite verb of the sentence; by default that of the voice
     def __post_init__(self): self.form = self.form or self.v.form
 
@@ -423,7 +493,9 @@ def _part_wheel(say, noun, p, negated):
 
 def _part(c, say, noun, p, negated=False):
     "The part of the body a saying is about: his left arm, both arms, one arm."
-    if say.number=='one': return f'{p}{say.side} {noun}'
+    if say.number=='one':
+        only,c.only = c.only and c.only+' ','' if not negated else c.only
+        return f'{only}{p}{say.side} {noun}'
     way = _spin(c.u, _part_wheel(say, noun, p, negated))
     return way.format(p=p, noun=noun, nouns=_plural(noun), a='an' if noun[0] in 'aeiou' else 'a')
 
@@ -642,7 +714,19 @@ def _finish(u, parts, sep, style):
     if text.lower().startswith('can you'): return text+'?'
     return text+'.' if style!='list' or sep=='. ' or r<.12 else text
 
-def _write_list(c, says, mood):
+# what is said of the other side, after all else: the first ones after a caption of one fact alone
+_NOT_THE_OTHER = _wheel((', not {part}',.3),(', but not {part}',.2),(' and not {part}',.1),('; {part} {is} not',.15),(', {part} {is} not',.25))
+_OTHER_IS_NOT = _wheel((', and {part} {is} not {state}',.3),(', but {part} {is} not {state}',.25),('; {part} {is} not {state}',.25),(', {part} not {state}',.2))
+
+def _contrast(c, say, alone):
+    "What the other side does not do, as the end of a text."
+    noun,part,state = _wording(c, say, 'state')
+    part,state = _fill(c, part, noun, say, c.v.p),_fill(c, state, noun, say, c.v.p)
+    part = part.replace(f'{say.side} {noun}', f'{say.side} one') if alone and c.u()<.25 and c.v.p else part
+    end = _spin(c.u, _NOT_THE_OTHER if alone and c.u()<.7 else _OTHER_IS_NOT)
+    return end.format(part=part, state=state, **{'is':'are' if _is_plural(part) else 'is'})
+
+def _write_list(c, says, mood, contrast=None):
     "The text of a caption that is a list."
     u,how = c.u,c.how
     if c.style!='list': c.v.p = '' if u()<.7 else 'the '
@@ -653,9 +737,10 @@ def _write_list(c, says, mood):
     if how and says[0].fact.region=='posture': items[0] += f' {how}'
     elif how or mood: items.append(how or mood)
     if c.style=='list' and form=='ing' and u()<.15: items[0] = _pick(u, _BEFORE_LIST)+items[0]
+    if contrast: items[-1] += _contrast(c, contrast, len(says)==1)
     return _finish(u, items, _spin(u, _SEPARATORS[c.style]), c.style)
 
-def _write_sentences(c, says, mood):
+def _write_sentences(c, says, mood, contrast=None):
     "The text of a caption made of sentences."
     u,voice = c.u,c.v
     if c.style=='sentence': c.tense = _spin(u, _TENSES)
@@ -666,13 +751,16 @@ def _write_sentences(c, says, mood):
     elif voice.form=='imp' and c.style=='command' and not says[0].fact.negative: before = _spin(u, _BEFORE_ORDER)
     if mood: voice.subject = _with_mood(voice.subject, mood)
     first,*others = _paragraph(c, says, not before)
-    return _finish(u, [before+first]+others, '. ', c.style)
+    sentences = [before+first]+others
+    if contrast: sentences[-1] += _contrast(c, contrast, len(says)==1)
+    return _finish(u, sentences, '. ', c.style)
 
-def _write(u, says, style, how='', mood=''):
-    "The text of a caption."
-    c = _Scribe(u, _voice(u, style), style, how=how)
+def _write(u, says, style, how='', mood='', contrast=None, only=''):
+    "The text of a caption; whether it says *only*."
+    c = _Scribe(u, _voice(u, style), style, how=how, only=only)
     is_list = style=='list' or (style in ('athletic','clinical') and u()<.45)
-    return (_write_list if is_list else _write_sentences)(c, says, mood)
+    text = (_write_list if is_list else _write_sentences)(c, says, mood, contrast)
+    return text, bool(only) and not c.only
 
 # %% ../nbs/02b_describe.ipynb #1ae53e84
 @dataclass(frozen=True)
@@ -741,7 +829,31 @@ def looks_aside(
 
 def _statements(says): return tuple(sorted({code for say in says for code in say.codes}))
 
-def _describe(held, u, style, words, label, side):
+_CONTRAST,_ONLY = .14,.1  # captions that tell one side which also tell that the other does not do it; that say only
+
+def _contrasts(u, says):
+    "Of the facts that one side alone does: what the other does not do, if that is told, or else the word only."
+    able = [s for s in says if s.number=='one' and len(s.codes)==1 and not s.fact.pair and not s.fact.negative]
+    able = [s for s in able if _OTHER[s.side] in s.fact.sayings]
+    if not able: return None, {}
+    say,r = _pick(u, able),u()
+    other = say.fact.sayings[_OTHER[say.side]]
+    if r<_CONTRAST and '!' not in other.codes[0] and '|' not in other.codes[0]:
+        plain = [w for pattern in other.words['general'].get('state', []) for w in pattern if w[1]=='@']
+        if plain: return other, dict(contrast=other)
+    if r>1-_ONLY and len(says)==1 and '|' not in other.codes[0]: return other, dict(only=_pick(u, ('only','just')))
+    return None, {}
+
+def _tell_angles(chosen, values):
+    "Chosen facts, those about an angle with its value."
+    def tell(fact, side):
+        if not fact.angle: return fact,side
+        sides = (side,) if side in _OTHER else tuple(_OTHER)
+        mean = sum(values(fact.angle.replace('{s}', s)) for s in sides)/len(sides)
+        return fact.telling(int(_STEP*round(mean/_STEP))),side
+    return [tell(*pair) for pair in chosen]
+
+def _describe(held, u, values, style, words, label, side):
     "A caption of one pose."
     style = style or _spin(u, _STYLE_SHARES)
     n_facts = _spin(u, _COUNTS)
@@ -751,13 +863,16 @@ def _describe(held, u, style, words, label, side):
         action,extra = _from_label(u, label) if label else ([],{})
         if side and u()<_LOOKS_TOLD: extra['how'] = _spin(u, _LOOKING).format(side)
         if action: chosen = [(f,s) for f,s in chosen if f.region!='posture'][:n_facts-1]
-        says = action+_order(u, chosen)
+        says = action+_order(u, _tell_angles(chosen, values))
         if not says: return Description('a person in a pose', (), style)
-        text = _write(u, says, style, **extra)
+        other,more = _contrasts(u, says)
+        text,only = _write(u, says, style, **extra, **more)
+        denied = ['!'+other.codes[0]] if only or 'contrast' in more else []
         size = text.count(' ')+1
         if fewest<=size<=most: break
         n_facts = max(1, n_facts+(1 if size<fewest else -1))
-    return Description(text if size>=fewest else 'a person: '+text, _statements(says), style)
+    codes = tuple(sorted({*_statements(says), *denied}))
+    return Description(text if size>=fewest else 'a person: '+text, codes, style)
 
 def _check_request(joints, n, style, seed, styles=STYLES):
     "Poses as an array, if the arguments are in order."
@@ -787,15 +902,75 @@ def describe(
     generators = [np.random.default_rng([seed,k]) for k in range(n)]   # one stream for the first captions, one for …
     out = []
     for i in range(0, len(joints), _CHUNK):
-        states = lex.states(posecodes(joints[i:i+_CHUNK]))
+        x = joints[i:i+_CHUNK]
+        features = measure(x)
+        states = lex.states(posecodes(x), scores(x), features)
         captions = []
         for g in generators:
             r = g.random((len(states), _DRAWS+len(lex.facts)))  # pose i takes row i, whatever else is in the batch
             race,draws = lex.held(states, r[:,_DRAWS:]), r[:,:_DRAWS].tolist()
             rows = zip(race, draws, labels[i:i+_CHUNK], sides[i:i+_CHUNK])
-            captions.append([_describe(held, cycle(d).__next__, style, words, *said) for held,d,*said in rows])
+            def value_of(row): return lambda feature: float(features[feature][row])
+            captions.append([_describe(held, cycle(d).__next__, value_of(k), style, words, *said)
+                             for k,(held,d,*said) in enumerate(rows)])
         out += [list(c) for c in zip(*captions)]
     return out
+
+# %% ../nbs/02b_describe.ipynb #040b3729
+_LOOSE = frozenset('the a an his her their its your my our both of own'.split())  # words that do not tell wordings apart
+_DENIALS = frozenset('not no without never neither nor instead rather avoid stop almost nearly like as than about from before after until or if lower unlike only once ready'.split())
+_CLAUSE = re.compile(r'[,;:.!?()]|\b(?:while|but|then)\b')
+
+def _plain_words(text):
+    "Words of a text in small letters, without determiners."
+    words = re.findall(r"[a-z0-9°']+", text.lower())
+    return tuple(w.removesuffix("'s") for w in words if w not in _LOOSE)
+
+def _noun_phrase(say, noun):
+    if say.number=='one': return f'{say.side} {noun}'
+    return _plural(noun)
+
+def _said_texts(say):
+    "Texts that say a saying: part and state in both orders, verb phrases in all forms."
+    for kind,patterns in say.words['general'].items():
+        for noun,*words in (wording for pattern in patterns for wording in pattern):
+            def fill(text): return text.replace('@', _noun_phrase(say, noun) if noun else '').replace('_ ', ' ')
+            if kind=='state':
+                part,state = map(fill, words)
+                yield from (f'{part} {state}', f'{part} is {state}', f'{part} are {state}')
+                if state.isalpha(): yield f'{state} {part}'
+            elif kind=='verb': yield from (fill(text) for form in ('base','s','ing') for text in words[0][form])
+
+@functools.cache
+def _phrase_book():
+    "Plain words → what they state, and the most words of an entry."
+    book = {}
+    for fact in lexicon().facts:
+        if fact.negative or fact.angle or fact.region in ('posture','lean','sym','weight','floor'): continue
+        for side,say in fact.sayings.items():
+            if side=='any' or any(c[0]=='!' or '|' in c for c in say.codes): continue
+            for text in _said_texts(say):
+                words = _plain_words(text)
+                if len(words)>1 and '{' not in text: book.setdefault(words, set()).add(say.codes)
+    certain = {words:next(iter(codes)) for words,codes in book.items() if len(codes)==1}
+    return certain, max(map(len, certain))
+
+def stated_codes(
+    text:str, # a name, a caption, a prompt
+)->tuple:     # codes that it states in words of the lexicon, sorted; denials, comparisons and what is unknown left out
+    "What a text says of arms, legs and head."
+    book,longest = _phrase_book()
+    found = set()
+    for clause in _CLAUSE.split(text):
+        words = _plain_words(clause)
+        if _DENIALS&set(re.findall(r"[a-z]+", clause.lower())) or "n't" in clause: continue
+        i = 0
+        while i<len(words):
+            sizes = (n for n in range(min(longest, len(words)-i), 1, -1) if words[i:i+n] in book)
+            n = next(sizes, 0)
+            if n: found.update(book[words[i:i+n]])
+            i += n or 1
+    return tuple(sorted(found))
 
 # %% ../nbs/02b_describe.ipynb #cd9611c2
 def _summary_lexicon(): return _load_lexicon('summary.yaml')
@@ -835,7 +1010,7 @@ def _limbs(fact, side):
 
 def _choose_salient(ranked, most):
     "(fact, side) of a summary, the most salient first: the posture, at most `most` others, and where the arms are."
-    chosen = _Chosen()
+    chosen = _Chosen(split=True)
     counts = {}
     for _,fact,side in ranked:
         if fact.region=='posture' and chosen.add(fact, side): break

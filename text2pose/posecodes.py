@@ -138,6 +138,7 @@ def _touch(b):
     own_knee = b.hand_to_line(.2*b.hip+.8*b.knee, b.knee)
     other_knee = b.hand_to_line(.2*b.other_hip+.8*b.other_knee, b.other_knee)
     own_foot,other_foot = b.hand_to_line(b.ankle, b.foot), b.hand_to_line(b.other_ankle, b.other_foot)
+    side_of_other_hip = b.other_hip-.08*b.left+.09*b.up
     return dict(
         own_hand_over_head = b.hand[2]-b.skull[2],
         own_hand_to_head = b.hand_to(b.skull),
@@ -150,8 +151,15 @@ def _touch(b):
         own_hand_to_other_elbow = b.hand_to(b.other_elbow),
         own_hand_to_other_arm = b.hand_to_line((b.other_shoulder+b.other_elbow)/2, b.other_elbow),
         own_hand_to_hip = _norm(b.wrist-side_of_hip),
+        own_hand_to_other_hip = _norm(b.wrist-side_of_other_hip),
         own_hand_to_knee = own_knee.minimum(other_knee),
-        own_hand_to_foot = own_foot.minimum(other_foot))
+        own_hand_to_own_knee = own_knee,
+        own_hand_to_other_knee = other_knee,
+        own_hand_to_foot = own_foot.minimum(other_foot),
+        own_hand_to_own_foot = own_foot,
+        own_hand_to_other_foot = other_foot,
+        own_elbow_to_own_knee = _distance_to_segment(b.elbow, .4*b.hip+.6*b.knee, b.knee),
+        own_elbow_to_other_knee = _distance_to_segment(b.elbow, .4*b.other_hip+.6*b.other_knee, b.other_knee))
 
 def _both_hands(b):
     "How the hands stand to each other."
@@ -377,6 +385,13 @@ hands at | {s}_hand_at_belly | .08<{s}_hand_level<.55 & 0m<{s}_hand_ahead<.24m &
 hands at | {s}_hand_at_hip | {s}_hand_to_hip<.16m & {s}_elbow>50° & {s}_elbow_out>.08m | the {s} hand is on the hip
 hands at | {s}_hand_at_knee | {s}_hand_to_knee<.15m & {s}_hand_over_knees<.17m | the {s} hand is at a knee
 hands at | {s}_hand_at_foot | {s}_hand_to_foot<.18m | the {s} hand is at a foot
+hands at | {s}_hand_at_other_hip | {s}_hand_to_other_hip<.16m | the {s} hand is on the {o} hip
+hands at | {s}_hand_at_own_knee | {s}_hand_to_own_knee<.15m & {s}_hand_over_knees<.17m | the {s} hand is at the {s} knee
+hands at | {s}_hand_at_other_knee | {s}_hand_to_other_knee<.15m & {s}_hand_over_knees<.17m | the {s} hand is at the {o} knee
+hands at | {s}_hand_at_own_foot | {s}_hand_to_own_foot<.18m | the {s} hand is at the {s} foot
+hands at | {s}_hand_at_other_foot | {s}_hand_to_other_foot<.18m | the {s} hand is at the {o} foot
+hands at | {s}_elbow_at_own_knee | {s}_elbow_to_own_knee<.14m | the {s} elbow is at the {s} knee
+hands at | {s}_elbow_at_other_knee | {s}_elbow_to_other_knee<.14m | the {s} elbow is at the {o} knee
 hands at | {s}_hand_at_own_shoulder | {s}_hand_to_own_shoulder<.19m & !{s}_hand_at_head | the {s} hand is at the {s} shoulder
 hands at | {s}_hand_at_other_shoulder | {s}_hand_to_other_shoulder<.16m | the {s} hand is at the {o} shoulder
 hands at | {s}_hand_at_other_elbow | {s}_hand_to_other_elbow<.14m | the {s} hand is at the {o} elbow
