@@ -297,7 +297,7 @@ def test_report():
 def table(): return pose_table(own_rows())
 
 @pytest.mark.parametrize('change,says', [
-    (dict(caption_kind='guess'), "caption_kind must be one of human, label, words, atlas, found 'guess'"),
+    (dict(caption_kind='guess'), "caption_kind must be one of human, label, words, atlas, detailed, found 'guess'"),
     (dict(joints=np.full(POSE_DIM, np.nan, np.float32)), 'joints of the pose table holds 66 NaN'),
     (dict(joints=np.zeros(POSE_DIM, complex)), 'joints of the pose table must hold an array of numbers'),
     (dict(joints=np.zeros((22,3), np.float32)), r'joints of the pose table must have shape \(n, 66\)')])

@@ -104,16 +104,16 @@ ARM = [
     (r'# (is |are )?lower\b', lambda b,s: b.hand(OTHER[s])[2]-b.hand(s)[2], .05, 9), (r'\b(down|low|lowered)\b|\blower(s|ing)? #', lambda b,s: max(b('neck')[2], b(f'{s}_shoulder')[2])-b.hand(s)[2], -.15, 1.5),
     (r'slightly|a little|a bit|softly|soft\b|slight\b', lambda b,s: 42-abs(b.elbow(s)-42), 15, 99),
     (r'square angle|90', lambda b,s: -abs(b.elbow(s)-90), -35, 0),
-    (r'fully bent|all the way|sharply|tightly|completely|maximal|folded up|fully flexed', lambda b,s: b.elbow(s), 105, 150),
+    (r'fully bent|all (the|_) way|sharply|tightly|completely|maximal|folded up|fully flexed', lambda b,s: b.elbow(s), 105, 150),
     (r'\bstraight\b(?! (up|down|out|forward|ahead|back))', lambda b,s: -b.elbow(s), -50, -5), (r'bent|flex|\bbend', lambda b,s: b.elbow(s), 38, 60),
     (r'straight|extend|locked|\blong\b', lambda b,s: -b.elbow(s), -50, -5),
 ]
-ELBOW = [(r'above|higher|high\b|up high', lambda b,s: b(f'{s}_elbow')[2]-b(f'{s}_shoulder')[2], -.1, .4), (r'shoulder (height|level)|level with', lambda b,s: -abs(b(f'{s}_elbow')[2]-b(f'{s}_shoulder')[2]), -.4, 0),
+ELBOW = [(r'above|higher|\bhigh\b|up high', lambda b,s: b(f'{s}_elbow')[2]-b(f'{s}_shoulder')[2], -.1, .4), (r'shoulder (height|level)|level with', lambda b,s: -abs(b(f'{s}_elbow')[2]-b(f'{s}_shoulder')[2]), -.4, 0),
     (r'pulled back|drawn back|behind|pointing back', lambda b,s: -b.ahead(b(f'{s}_elbow')), -.05, .4)] + [r for r in ARM if r[0].startswith(('\\bstraight','slightly','square angle','fully','bent','straight'))]
 KNEE = [
     (r'(floor|ground)(?! level)', lambda b,s: b.floor-b(f'{s}_knee')[2], -.4, .05), (r'hip (height|level)|as high as', lambda b,s: b(f'{s}_knee')[2]-b(f'{s}_hip')[2], -.6, .5),
     (r'slightly|a little|a bit|softly|soft\b|soften|slight\b|unlocked', lambda b,s: 34-abs(b.knee(s)-34), 8, 99), (r'square angle|90', lambda b,s: -abs(b.knee(s)-90), -35, 0),
-    (r'fully bent|all the way|sharply|tightly|completely|maximal|folded up|fully flexed|tucked', lambda b,s: b.knee(s), 100, 150),
+    (r'fully bent|all (the|_) way|sharply|tightly|completely|maximal|folded up|fully flexed|tucked', lambda b,s: b.knee(s), 100, 150),
     (r'\b(raised?|raising|raises|lift(s|ed|ing)?|pulled up|drawn up|drive|driving)\b', lambda b,s: b(f'{s}_knee')[2]-b(f'{s}_hip')[2]+.87*np.linalg.norm(b(f'{s}_knee')-b(f'{s}_hip')), .05, .6),
     (r'\bstraight\b', lambda b,s: -b.knee(s), -38, -2), (r'bent|flex|bend', lambda b,s: b.knee(s), 34, 55), (r'straight|extend|(?<!un)locked', lambda b,s: -b.knee(s), -38, -2)]
 FOOT = [
@@ -138,12 +138,12 @@ WHOLE = [
     (r'stand\w* on (only |just )?_ left (leg|foot)|balanc\w* on _ left|on _ left (leg|foot) (only|alone)', lambda b: b('right_ankle')[2]-b('left_ankle')[2], -.1),
     (r'stand\w* on (only |just )?_ right (leg|foot)|balanc\w* on _ right|on _ right (leg|foot) (only|alone)', lambda b: b('left_ankle')[2]-b('right_ankle')[2], -.1),
     (r'\blung\w*.*\bleft\b|left (leg|foot) (forward )?lunge', lambda b: b('right_ankle')[1]-b('left_ankle')[1], .4), (r'\blung\w*.*\bright\b|right (leg|foot) (forward )?lunge', lambda b: b('left_ankle')[1]-b('right_ankle')[1], .4),
-    (r'down on _ left knee|on _ left knee\b|kneel\w* (down )?on _ left knee', lambda b: b.floor-b('left_knee')[2], -.4), (r'down on _ right knee|kneel\w* (down )?on _ right knee', lambda b: b.floor-b('right_knee')[2], -.4),
+    (r'^(?!.*(hand|palm|elbow|arm|foot)).*(down on _ left knee|on _ left knee\b|kneel\w* (down )?on _ left knee)', lambda b: b.floor-b('left_knee')[2], -.4), (r'^(?!.*(hand|palm|elbow|arm|foot)).*(down on _ right knee|kneel\w* (down )?on _ right knee)', lambda b: b.floor-b('right_knee')[2], -.4),
     (r'\bbow(s|ing)?\b(?! (_ )?head)', lambda b: -b.spine[1], .2),
-    (r'(?<!head )(?<!head is )(?<!body )\b(?:lean|tilt|tip|inclin|bend|bent|hing|fold)\w* (?:over |slightly |a bit |far |deeply |all the way |_ (upper body|trunk|torso|chest|back) )?forwards?', lambda b: -b.spine[1], .12),
+    (r'(?<!head )(?<!head is )(?<!head was )(?<!body )\b(?:lean|tilt|tip|inclin|bend|bent|hing|fold)\w* (?:over |slightly |a bit |far |deeply |all the way |_ (upper body|trunk|torso|chest|back) )?forwards?', lambda b: -b.spine[1], .12),
     (r'lean\w* (slightly |a bit |_ (upper body|trunk|torso) )?back\w*|recline', lambda b: b.spine[1], .08),
-    (r'(trunk|torso|upper body|body)( is)? (leaning|tilted|inclined) (to the )?left|(?<!head )(?<!head is )\blean\w* (over |sideways |slightly |_ (upper body|trunk|torso|body) )?(to the |to _ )?left', lambda b: b.spine[0], .1),
-    (r'(trunk|torso|upper body|body)( is)? (leaning|tilted|inclined) (to the )?right|(?<!head )(?<!head is )\blean\w* (over |sideways |slightly |_ (upper body|trunk|torso|body) )?(to the |to _ )?right', lambda b: -b.spine[0], .1),
+    (r'(trunk|torso|upper body|body)( is)? (leaning|tilted|inclined) (to the )?left|(?<!head )(?<!head is )(?<!head was )\blean\w* (over |sideways |slightly |_ (upper body|trunk|torso|body) )?(to the |to _ )?left', lambda b: b.spine[0], .1),
+    (r'(trunk|torso|upper body|body)( is)? (leaning|tilted|inclined) (to the )?right|(?<!head )(?<!head is )(?<!head was )\blean\w* (over |sideways |slightly |_ (upper body|trunk|torso|body) )?(to the |to _ )?right', lambda b: -b.spine[0], .1),
     (r'(twist|rotat|turn)\w* (at the waist )?(_ (upper body|trunk|torso|chest|shoulders) )?(at the waist )?to (the|_) left', lambda b: b.twist, -.01),
     (r'(twist|rotat|turn)\w* (at the waist )?(_ (upper body|trunk|torso|chest|shoulders) )?(at the waist )?to (the|_) right', lambda b: -b.twist if b.tilt<40 else 1, -.01),
     (r'\b(feet|legs|heels) (are |close )?together|_ (feet|legs) together', lambda b: -np.linalg.norm((b('left_ankle')-b('right_ankle'))[:2]), -.65),
@@ -166,7 +166,7 @@ SECOND_PART = re.compile(r'(_|the) (left|right)? ?(knees?|feet|foot|elbows?)\b')
 
 DEGREES = re.compile(r'(\d+) ?(degrees|°)')
 BENDS = dict(arm=Body.elbow, elbow=Body.elbow, knee=Body.knee, leg=Body.knee)
-LEANS = re.compile(r'(lean|bend|tilt|inclin|flex)\w*.*\b(\d+) ?(degrees|°)')
+LEANS = re.compile(r'(lean\w*|bend\w*|tilt\w*|inclin\w*|trunk.*flex\w*) .*\b(\d+) ?(degrees|°)')
 
 def within(measure, degrees):
     "(measure, least, most) of an angle that is told in degrees; a right angle is said of what is near one, too."
@@ -211,7 +211,7 @@ def read(text):
         negative = bool(NOT.search(piece))
         if not negative: whole += [(words,f,low) for words,f,low in WHOLE if re.search(words, piece)]
         limb = limb_of(piece, last)
-        told = None if limb or re.search('hip|thigh|ankle', piece) else LEANS.search(piece)
+        told = None if limb or re.search('hip|thigh|ankle|shoulder|arm', piece) else LEANS.search(piece)
         if told and not negative:
             measure,low,_ = within(lambda b: b.forward_tilt, int(told[2]))
             whole.append((told[0], measure, low))
@@ -224,7 +224,7 @@ def read(text):
         on_foot = noun in ('foot','feet')
         negative = negative or (not on_foot and noun!='leg' and bool(OFF.search(piece)))
         told = DEGREES.search(rest)
-        if told and noun in BENDS:
+        if told and noun in BENDS and 'abduct' not in rest:
             limbs.append((side, noun, *within(BENDS[noun], int(told[1])), negative))
             continue
         rule = next((r for r in LIMBS[noun] if re.search(r[0], rest)), None)

@@ -862,7 +862,7 @@ def composition_rows(
 MOST_TURNED = 20.    # degrees that the floor may turn one angle
 LEAST_SPREAD = .4    # share of its spread that a pose must keep on average
 MOST_OVERLAP = .06   # metres, for limbs that an author wound around each other
-_CHECKED = 16        # variations of each pose that a check draws
+_CHECKED = 8        # variations of each pose that a check draws
 UNLIKE = .1          # metres, mean over joints: poses further apart must not share a name
 _LOOSE_CODES = re.compile('head_|feet_|back_|.*(arm_hanging|toes_pointed|hand_below_hip)$')  # of words used in other senses
 

@@ -800,7 +800,7 @@ def chain_integrity(
     return {JOINT_NAMES[j]:(float(spread[j-1]), float(asymmetry[j-1])) for j in range(1,N_JOINTS)}
 
 # %% ../nbs/00_data.ipynb #fd9bf898
-CAPTION_KINDS = ('human','label','words','atlas')
+CAPTION_KINDS = ('human','label','words','atlas','detailed')
 POSE_COLUMNS = ('pose_id','source','licence','split','clip','frame','caption','caption_kind','first_action','codes',
     'cluster','joints')
 _NULLABLE = ('codes','cluster')

@@ -146,7 +146,7 @@ class _Saying:
         return [t for t in texts if '{s}' not in t and '{o}' not in t]
 
 _STEP,_TOLERANCE = 5,10  # degrees: told in such steps, and taken to mean so much more or less
-_SAME = 5.  # degrees by which two sides may differ that are told as one
+_SAME,_DIFFERENT = 5.,25.  # degrees by which two sides may differ that are told as one; at least, if one is told alone
 
 def _fill_degrees(v, degrees):
     return [t.replace('{d}', str(degrees)) for t in v] if isinstance(v, list) else v
@@ -171,6 +171,7 @@ class _Fact:
         self.about = entry['about'].split()
         self.region = self.about[0].split('.')[0]
         self.negative = name.startswith('not_')
+        self.may_contrast = entry.get('contrast', True)             # whether the other side may be said not to do it
         self.entry,self.angle = entry,entry.get('degrees')          # feature of `measure` whose value is told, if any
         self.with_value = {}                                        # degrees → the fact that tells them
         self.often_untold = 'any' in entry                          # has wordings for a side that is not told
@@ -250,9 +251,10 @@ class _Seen:
         "Where all of some statements hold, (n,) bool."
         return functools.reduce(np.logical_and, map(self._holds, statements))
 
-    def clearness(self, statements):
-        "How clearly all of some statements hold, (n,) 0 to 1, 0.5 at the threshold."
-        return functools.reduce(np.minimum, map(self._score, statements))
+    def clearly_not(self, statements):
+        "Where none of some statements holds, and one clearly does not, (n,) bool."
+        values = np.stack([self._score(s) for s in statements])
+        return (values.max(0)<.5)&(values.min(0)<_CLEARLY_NOT)
 
 class _Lexicon:
     "All facts, ready for use."
@@ -296,13 +298,14 @@ class _Lexicon:
         if not fact.sided: return 3*seen.every(fact.conditions['both']).astype(np.uint8)
         left,right = (seen.every(fact.conditions[side]) for side in _OTHER)
         if seen.scores is not None and not fact.pair:
-            clear = [seen.clearness(fact.stated[side]) for side in _OTHER]
             both = left&right
-            left,right = left&(both|(clear[1]<_CLEARLY_NOT)), right&(both|(clear[0]<_CLEARLY_NOT))
+            does_not = [seen.clearly_not(fact.stated[side]) for side in _OTHER]
+            left,right = left&(both|does_not[1]), right&(both|does_not[0])
         if fact.angle:
             both = left&right
-            like = np.abs(np.subtract(*(seen.features[fact.angle.replace('{s}', side)] for side in _OTHER)))<=_SAME
-            left,right = left&(like|~both), right&(like|~both)
+            differ = np.abs(np.subtract(*(seen.features[fact.angle.replace('{s}', side)] for side in _OTHER)))
+            told = np.where(both, differ<=_SAME, differ>=_DIFFERENT)
+            left,right = left&told, right&told
         return left.astype(np.uint8)+2*right.astype(np.uint8)
 
     def held(self, states, r):
@@ -822,8 +825,10 @@ def looks_aside(
     "To which side people look."
     out = []
     for x,face in zip(np.asarray(joints, np.float64), check_faces(faces, len(joints))):
-        left,forward,_ = _joint_axes(dict(zip(JOINT_NAMES, x)))['head']
-        yaw = 0. if face is None else np.degrees(np.arctan2(face@left, face@forward))
+        yaw = 0.
+        if face is not None:
+            left,forward,_ = _joint_axes(dict(zip(JOINT_NAMES, x)))['head']
+            yaw = np.degrees(np.arctan2(face@left, face@forward))
         out.append('left' if yaw>LOOKS_ASIDE else 'right' if yaw<-LOOKS_ASIDE else '')
     return out
 
@@ -834,7 +839,7 @@ _CONTRAST,_ONLY = .14,.1  # captions that tell one side which also tell that the
 def _contrasts(u, says):
     "Of the facts that one side alone does: what the other does not do, if that is told, or else the word only."
     able = [s for s in says if s.number=='one' and len(s.codes)==1 and not s.fact.pair and not s.fact.negative]
-    able = [s for s in able if _OTHER[s.side] in s.fact.sayings]
+    able = [s for s in able if s.fact.may_contrast and _OTHER[s.side] in s.fact.sayings]
     if not able: return None, {}
     say,r = _pick(u, able),u()
     other = say.fact.sayings[_OTHER[say.side]]
@@ -916,7 +921,7 @@ def describe(
         out += [list(c) for c in zip(*captions)]
     return out
 
-# %% ../nbs/02b_describe.ipynb #040b3729
+# %% ../nbs/02b_describe.ipynb #34c83624
 _LOOSE = frozenset('the a an his her their its your my our both of own'.split())  # words that do not tell wordings apart
 _DENIALS = frozenset('not no without never neither nor instead rather avoid stop almost nearly like as than about from before after until or if lower unlike only once ready'.split())
 _CLAUSE = re.compile(r'[,;:.!?()]|\b(?:while|but|then)\b')
