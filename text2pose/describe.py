@@ -838,15 +838,16 @@ _CONTRAST,_ONLY = .14,.1  # captions that tell one side which also tell that the
 
 def _contrasts(u, says):
     "Of the facts that one side alone does: what the other does not do, if that is told, or else the word only."
-    able = [s for s in says if s.number=='one' and len(s.codes)==1 and not s.fact.pair and not s.fact.negative]
-    able = [s for s in able if s.fact.may_contrast and _OTHER[s.side] in s.fact.sayings]
+    def is_plain(say): return say.number=='one' and len(say.codes)==1 and re.fullmatch(r'\w+', say.codes[0])
+    able = [s for s in says if is_plain(s) and not s.fact.pair and s.fact.may_contrast]
+    able = [s for s in able if _OTHER[s.side] in s.fact.sayings]
     if not able: return None, {}
     say,r = _pick(u, able),u()
     other = say.fact.sayings[_OTHER[say.side]]
-    if r<_CONTRAST and '!' not in other.codes[0] and '|' not in other.codes[0]:
+    if r<_CONTRAST:
         plain = [w for pattern in other.words['general'].get('state', []) for w in pattern if w[1]=='@']
         if plain: return other, dict(contrast=other)
-    if r>1-_ONLY and len(says)==1 and '|' not in other.codes[0]: return other, dict(only=_pick(u, ('only','just')))
+    if r>1-_ONLY and len(says)==1: return other, dict(only=_pick(u, ('only','just')))
     return None, {}
 
 def _tell_angles(chosen, values):
@@ -921,7 +922,7 @@ def describe(
         out += [list(c) for c in zip(*captions)]
     return out
 
-# %% ../nbs/02b_describe.ipynb #34c83624
+# %% ../nbs/02b_describe.ipynb #9da2e85d
 _LOOSE = frozenset('the a an his her their its your my our both of own'.split())  # words that do not tell wordings apart
 _DENIALS = frozenset('not no without never neither nor instead rather avoid stop almost nearly like as than about from before after until or if lower unlike only once ready'.split())
 _CLAUSE = re.compile(r'[,;:.!?()]|\b(?:while|but|then)\b')
