@@ -19,7 +19,7 @@ from text2pose.atlas import atlas_rows, composition_rows
 from text2pose.cfg import Text2PosePipeline
 from text2pose.dataset import build_table
 from text2pose.eval import (
-    bone_length_error, caption_adherence, prompt_adherence, rate, read_prompts, reading_accuracy, side_accuracy,
+    atlas_recall, caption_adherence, naturalness, prompt_adherence, rate, read_prompts, reading_accuracy, side_accuracy,
     story_effects)
 
 SPLITS = ('dev','val')
@@ -75,8 +75,8 @@ def measure_all(pipe, n_captions, n_poses, seed, **kwargs):
     sides = {s:side_accuracy(rs) for s,rs in made.items()}
     res['sides'] = {s:dict(side_asked_for=one, both_twins_right=both) for s,(one,both) in sides.items()}
     res['story'] = story_effects(pipe, seed=seed, **kwargs)
-    every = np.concatenate([r['joints'] for rs in made.values() for r in rs])
-    res['bone_length_error'] = float(bone_length_error(every).mean())
+    res['natural'] = {s:naturalness(np.stack([r['joints'][:4] for r in rs])) for s,rs in made.items()}
+    res['recall'] = {s:atlas_recall(pipe, split=s, seed=seed, **kwargs) for s in ('train','val')}
     res['each'] = {s:{r['prompt']:r['followed'] for r in rs} for s,rs in made.items()}
     return res, made
 
@@ -125,7 +125,13 @@ def print_measures(res):
     for r in res['story']:
         print(f"{r['prompt']:12} {r['measure']:56} {r['mean']:7.2f}, neutral {r['neutral']:7.2f}; "
               f"larger in {100*r['more']:.0f} % of pairs")
-    print(f"bone-length error {percent(res['bone_length_error'])}")
+    for s,v in res['natural'].items():
+        print(f"as sampled, {s:4} spine bend {v['spine_bend']:.1f}° (95 %: {v['spine_bend_95']:.1f}°), "
+              f"tipped feet {percent(v['tipped_feet'])}, bone error {percent(v['bone_error'])}, "
+              f"plausibility {v['plausibility']:.2f}, spread of four poses {100*v['spread']:.1f} cm")
+    for s,v in res['recall'].items():
+        print(f"phrases of the atlas, {s:5} intended pose nearest {percent(v['nearest'])} of {v['phrases']}, "
+              f"among the five nearest {percent(v['among_five'])}; {100*v['distance']:.1f} cm away (median)")
 
 def rounded(res):
     "Floats with four digits."

@@ -9,7 +9,7 @@ __all__ = ['CONTACTS', 'N_PHRASES', 'FLAT', 'FURNITURE', 'SUNK', 'STATURES', 'TR
            'check_atlas', 'describe_pose', 'new_pose']
 
 # %% ../nbs/02c_atlas.ipynb #14270cba
-import difflib, re, zlib
+import difflib, re, reprlib, unicodedata, zlib
 from collections import namedtuple
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -92,10 +92,16 @@ def _twin(pose):
 def _is_number(v, low, high):
     return isinstance(v, (int,float)) and not isinstance(v, bool) and low<=v<=high
 
+def _foreign_letter(text):
+    "The first letter that is not Latin, or ''."
+    return next((c for c in text if c.isalpha() and not unicodedata.name(c, '').startswith('LATIN')), '')
+
 def _read_texts(v, low, high):
     if not isinstance(v, list) or not all(isinstance(t, str) and t.strip() for t in v):
         raise ValueError('must be a list of sentences (put a sentence with a colon in quotes)')
     if not low<=len(v)<=high: raise ValueError(f'must have {low} to {high} entries, found {len(v)}')
+    foreign = next(filter(None, map(_foreign_letter, v)), '')
+    if foreign: raise ValueError(f'has the letter {foreign!r}, which is not Latin: words are read in English only')
     if len({t.strip().lower() for t in v})<len(v): raise ValueError('has the same entry twice')
     return tuple(' '.join(t.split()) for t in v)
 
@@ -106,12 +112,12 @@ def _read_angles(v):
         if part not in ANGLE_JOINTS:
             raise ValueError(f'no joint is called {part!r}; there are {", ".join(ANGLE_JOINTS)}')
         if not isinstance(values, dict):
-            raise ValueError(f'{part} must have named angles, such as {{flexion: 90}}, found {values!r}')
+            raise ValueError(f'{part} must have named angles, such as {{flexion: 90}}, found {reprlib.repr(values)}')
         names = ANGLE_JOINTS[part][1]
         for k,a in values.items():
             if k not in names: raise ValueError(f'{part} has no angle {k!r}; it has {", ".join(names)}')
             if not _is_number(a, -270, 270):
-                raise ValueError(f'{part} {k} must be degrees between -270 and 270, found {a!r}')
+                raise ValueError(f'{part} {k} must be degrees between -270 and 270, found {reprlib.repr(a)}')
     return {p:{k:float(a) for k,a in values.items()} for p,values in v.items()}
 
 def _read_contact(v):
@@ -127,7 +133,7 @@ def _read_contact(v):
 def _read_vary(v):
     if _is_number(v, 0, 30): return float(v)
     if not isinstance(v, dict) or not all(_is_number(a, 0, 30) for a in v.values()):
-        raise ValueError(f'must be degrees, 0 to 30, or a joint → degrees map, found {v!r}')
+        raise ValueError(f'must be degrees, 0 to 30, or a joint → degrees map, found {reprlib.repr(v)}')
     if bad:=[p for p in v if p not in ANGLE_JOINTS]:
         raise ValueError(f'no joint is called {bad[0]!r}; there are {", ".join(ANGLE_JOINTS)}')
     return {p:float(a) for p,a in v.items()}
@@ -141,13 +147,13 @@ def _read_expects(v):
 
 def _read_name(v):
     if not isinstance(v, str) or not re.fullmatch(r'[a-z][a-z0-9]*(_[a-z0-9]+)*', v):
-        raise ValueError(f'must be small letters and digits joined by _, found {v!r}')
+        raise ValueError(f'must be small letters and digits joined by _, found {reprlib.repr(v)}')
     return v
 
 def _one_of(*allowed):
     def read(v):
         if not any(v is a or (isinstance(a, str) and v==a) for a in allowed):
-            raise ValueError(f'must be {" or ".join(str(a).lower() for a in allowed)}, found {v!r}')
+            raise ValueError(f'must be {" or ".join(str(a).lower() for a in allowed)}, found {reprlib.repr(v)}')
         return v
     return read
 
@@ -188,13 +194,14 @@ def _twice(node, seen):
             if (found:=_twice(n, seen)) is not None: return found
 
 def _read_yaml(path):
-    "What a YAML file holds, by the safe loader."
+    "What a YAML file holds, by the safe loader, and on which lines the entries of a list begin."
     import yaml
-    where,loader = path.name,None
+    where,loader,lines = path.name,None,[]
     try:
         loader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)(path.read_text(encoding='utf-8-sig'))
         node = loader.get_single_node()
         twice = _twice(node, set())
+        if isinstance(node, yaml.SequenceNode): lines = [n.start_mark.line+1 for n in node.value]
         held = None if node is None or twice is not None else loader.construct_document(node)
     except OSError as e: raise ValueError(f'{where} cannot be read: {e.strerror or e}') from None
     except yaml.YAMLError as e:
@@ -206,8 +213,8 @@ def _read_yaml(path):
         raise ValueError(f'{where} is not valid YAML: {e}') from None
     finally:
         if loader is not None: loader.dispose()
-    if twice is not None: raise ValueError(f'{where}: line {twice.start_mark.line+1}: {twice.value!r} is written twice')
-    return held
+    if twice is not None: raise ValueError(f'{where}: line {twice.start_mark.line+1}: {reprlib.repr(twice.value)} is written twice')
+    return held, lines
 
 def _add(poses, p):
     "Put a pose into a dict of poses by name; a name that is taken is a mistake."
@@ -224,19 +231,19 @@ def _read_folder(folder):
     if not files: raise FileNotFoundError(f'{folder} holds no .yaml files of poses')
     poses,faults = {}, []
     for path in files:
-        try: entries = _read_yaml(path)
+        try: entries,lines = _read_yaml(path)
         except ValueError as e:
             faults.append(str(e))
             continue
         if not isinstance(entries, list):
             faults.append(f'{path.name}: must hold a list of poses, found {type(entries).__name__}')
             continue
-        for i,d in enumerate(entries, 1):
+        for i,(d,line) in enumerate(zip(entries, lines), 1):
             try:
                 p = _read_pose(d, path.name, i)
                 _add(poses, p)
                 if p.mirror: _add(poses, _twin(p))
-            except ValueError as e: faults.append(str(e))
+            except ValueError as e: faults.append(f'{e} (the entry of line {line})')
     return poses, faults
 
 _Where = namedtuple('_Where', 'folder stamp')

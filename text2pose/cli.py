@@ -368,6 +368,18 @@ def _load_file(file, **rig):
         raise ValueError(f'{file} holds {_count(len(prompts), "prompt")} for {_count(len(joints), "pose")}')
     return joints,prompts
 
+_HARDLY_A_BODY = .05  # plausibility below which words about a pose mean little
+
+def _warn_of_no_bodies(joints):
+    "Say on stderr which poses are hardly those of a body: what is told of them means little."
+    from text2pose.skeleton import plausibility, plausibility_report
+    bad = [i for i,p in enumerate(plausibility(joints)) if p<_HARDLY_A_BODY]
+    if not bad: return
+    worst = plausibility_report(joints[bad[:1]])[0]
+    named = ', '.join(map(str, bad[:5]))+(' …' if len(bad)>5 else '')
+    typer.echo(f'text2pose: hardly a body: {_count(len(bad), "pose")} ({named}); '
+               f'of pose {bad[0]} the worst is {worst["rule"]} of {worst["part"]}', err=True)
+
 @app.command()
 def describe(
     file:Path|None = _argument(None, 'FILE', 'Poses in a .json, .npz, .npy, .bvh or .glb file.'),
@@ -402,7 +414,9 @@ def describe(
         from text2pose.data import canonical
         if file is not None: joints,prompts = _load_file(file, **rig)
         else: joints = _load_pipeline(weights, device)(prompts, 1, seed=seed).joints
-        for i,summaries in enumerate(summarize_poses(canonical(joints), n, style, seed)):
+        joints = canonical(joints)
+        _warn_of_no_bodies(joints)
+        for i,summaries in enumerate(summarize_poses(joints, n, style, seed)):
             _say_summaries(i, prompts[i], summaries, codes, as_json)
 
 # %% ../nbs/06b_cli.ipynb #71379af0

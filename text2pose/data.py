@@ -6,10 +6,10 @@
 __all__ = ['JOINT_NAMES', 'PARENTS', 'N_JOINTS', 'POSE_DIM', 'KINEMATIC_TREE', 'MIRROR_IDX', 'LEFT_COLOR', 'RIGHT_COLOR',
            'TRUNK_COLOR', 'GHOST_COLOR', 'VIEWS', 'RULES', 'CAPTION_KINDS', 'POSE_COLUMNS', 'joint_idx',
            'z_up_from_y_up', 'y_up_from_z_up', 'own_poses', 'unit_vectors', 'bone_lengths', 'mirror', 'project',
-           'plot_pose', 'plot_poses', 'plot_views', 'plot_sequence', 'draw_body', 'check_faces', 'plot_bodies',
-           'body_axes', 'heading', 'rotate_z', 'canonical', 'pose_faults', 'Caption', 'Clip', 'own_clips', 'Report',
-           'is_t_pose', 'frame_faults', 'good_frames', 'distinct_frames', 'chain_integrity', 'pose_schema',
-           'with_report', 'table_report', 'pose_table', 'table_joints', 'own_rows', 'write_pose_table',
+           'plot_pose', 'as_numpy', 'plot_poses', 'plot_views', 'plot_sequence', 'draw_body', 'check_faces',
+           'plot_bodies', 'body_axes', 'heading', 'rotate_z', 'canonical', 'pose_faults', 'Caption', 'Clip',
+           'own_clips', 'Report', 'is_t_pose', 'frame_faults', 'good_frames', 'distinct_frames', 'chain_integrity',
+           'pose_schema', 'with_report', 'table_report', 'pose_table', 'table_joints', 'own_rows', 'write_pose_table',
            'read_pose_table']
 
 # %% ../nbs/00_data.ipynb #1a9d9b7a
@@ -174,17 +174,37 @@ def plot_pose(
 VIEWS = {  # azimuth and elevation, degrees
     'front':(0,10), 'side':(90,6), 'behind':(180,10), 'above':(0,80), 'three-quarter':(35,12)}
 
+def _is_number(v): return isinstance(v, (int,float,np.integer,np.floating)) and not isinstance(v, bool)
+
 def _camera(view):
     "Azimuth and elevation of a view."
-    if not isinstance(view, str): return view
-    if view not in VIEWS: raise ValueError(f'no view is called {view!r}; the views are {", ".join(VIEWS)}')
-    return VIEWS[view]
+    if isinstance(view, str) and view in VIEWS: return VIEWS[view]
+    if isinstance(view, (tuple,list)) and len(view)==2 and all(map(_is_number, view)): return view
+    raise ValueError(f'no view is called {view!r}; the views are {", ".join(VIEWS)}, or a pair (azimuth, elevation)')
 
-def _pose_grid(joints, n_cols, where):
-    "Poses as an array, the number of columns and of rows."
-    joints = np.asarray(joints)
+def as_numpy(
+    joints, # numpy array, torch tensor of any type and device, with or without gradients, or nested lists
+):          # numpy array; what numpy does not know (bfloat16) becomes float32
+    "Joints as a numpy array."
+    if hasattr(joints, 'detach'):
+        joints = joints.detach().cpu()
+        joints = joints if joints.dtype.itemsize>=4 else joints.float()
+    return np.asarray(joints)
+
+def _pose_grid(joints, titles, n_cols, size, dpi, where):
+    "Poses as an array, the number of columns and of rows; the other arguments are checked."
+    joints = as_numpy(joints)
     if joints.ndim!=3 or joints.shape[1:]!=(N_JOINTS,3):
         raise ValueError(f'{where} draws poses of shape (n, 22, 3), got {joints.shape}')
+    check_count(f'n_cols of {where}', n_cols)
+    check_count(f'dpi of {where}', dpi, 10, 1200)
+    if not _is_number(size) or not .1<=size<=100:
+        raise ValueError(f'size of {where} must be a height in inches, 0.1 to 100, got {size!r}')
+    if titles is not None and (isinstance(titles, str) or len(titles)!=len(joints)):
+        found = 'one string' if isinstance(titles, str) else len(titles)
+        raise ValueError(f'titles must be one per pose: {len(joints)} poses, got {found}')
+    if titles is not None and not all(t is None or isinstance(t, str) for t in titles):
+        raise ValueError(f'titles of {where} must be strings or None')
     n_cols = max(1, min(n_cols, len(joints)))
     return joints, n_cols, max(1, -(-len(joints)//n_cols))
 
@@ -200,7 +220,7 @@ def plot_poses(
 ):                       # the figure
     "Draw a grid of poses, row by row."
     import matplotlib.pyplot as plt
-    joints,n_cols,n_rows = _pose_grid(joints, n_cols, 'plot_poses')
+    joints,n_cols,n_rows = _pose_grid(joints, titles, n_cols, size, dpi, 'plot_poses')
     figsize = (.85*size*n_cols, 1.2*size*n_rows+(.3 if suptitle else 0))
     fig,axs = plt.subplots(n_rows, n_cols, figsize=figsize, dpi=dpi, squeeze=False, layout='constrained')
     for ax in axs.flat: ax.axis('off')
@@ -425,7 +445,7 @@ def _floor_picture(u, v, ends, radii, azim, elev):
 
 def _checked(x, shape, where):
     "Positions or directions as float64; one sentence if they are none."
-    return check_array(np.asarray(x), shape, where).astype(np.float64)
+    return check_array(as_numpy(x), shape, where).astype(np.float64)
 
 def draw_body(
     joints:np.ndarray,    # (22, 3), canonical, metres
@@ -496,11 +516,9 @@ def plot_bodies(
 ):                       # the figure
     "Draw a grid of poses as bodies, row by row."
     import matplotlib.pyplot as plt
-    joints,n_cols,n_rows = _pose_grid(joints, n_cols, 'plot_bodies')
-    if titles is not None and len(titles)!=len(joints):
-        raise ValueError(f'titles must be one per pose: {len(joints)} poses, got {len(titles)}')
+    joints,n_cols,n_rows = _pose_grid(joints, titles, n_cols, size, dpi, 'plot_bodies')
     faces = check_faces(faces, len(joints))
-    cameras = [_camera(view) for view in views]
+    cameras = [_camera(view) for view in (views if isinstance(views, (tuple,list)) else [views])]
     if not cameras: raise ValueError('plot_bodies needs at least one view')
     w,h = round(.8*size*dpi),round(size*dpi)
     wide,gap,top = w*len(cameras), 4, round(.3*dpi) if suptitle else 0  # pixels

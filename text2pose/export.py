@@ -590,6 +590,8 @@ _NOT_OURS = 'expected a GLB file as `to_glb` writes it, with nodes for the 22 jo
 
 def _glb_parts(data):
     "The document of a GLB file and its buffer: a header of 12 bytes, then two chunks of length, kind and content."
+    if data[:4]==b'glTF' and len(data)!=int.from_bytes(data[8:12], 'little'):
+        raise ValueError(f'it should have {int.from_bytes(data[8:12], "little"):,} bytes and has {len(data):,}')
     n = int.from_bytes(data[12:16], 'little')
     doc = json.loads(data[20:20+n])
     if data[:4]!=b'glTF' or not doc['asset']['generator'].startswith('text2pose'): raise ValueError(_NOT_OURS)

@@ -196,7 +196,13 @@ def rest_offsets(
     "Offset of every joint from its parent in the rest pose."
     if not isinstance(lengths, torch.Tensor):
         lengths = torch.as_tensor(reference_bone_lengths() if lengths is None else lengths, dtype=torch.float32)
+    if lengths.shape[-1:]!=(N_JOINTS-1,):
+        raise ValueError(f'lengths must have shape (..., {N_JOINTS-1}), got {tuple(lengths.shape)}')
     return _rest_directions(pose).to(lengths)*torch.nn.functional.pad(lengths, (1,0))[...,None]
+
+def _check_offsets(offsets):
+    if offsets.shape[-2:]!=(N_JOINTS,3):
+        raise ValueError(f'offsets must have shape (..., 22, 3), got {tuple(offsets.shape)}; see rest_offsets')
 
 def forward_kinematics(
     rotations, # (..., 22, 3, 3) torch or numpy, rotation of each joint against its parent
@@ -208,6 +214,7 @@ def forward_kinematics(
         return forward_kinematics(rotations, torch.as_tensor(offsets).to(rotations)).numpy()
     if rotations.shape[-3:]!=(N_JOINTS,3,3):
         raise ValueError(f'rotations must have shape (..., 22, 3, 3), got {tuple(rotations.shape)}')
+    _check_offsets(offsets)
     world,positions = [rotations[...,0,:,:]], [torch.zeros_like(rotations[...,0,:,0])]
     for j in range(1, N_JOINTS):
         parent = PARENTS[j]
@@ -586,7 +593,9 @@ def inverse_kinematics(
 ):                # (..., 22, 3, 3) of the same kind: rotation of each joint against its parent
     "Joint positions to joint rotations, such that forward_kinematics gives the positions back; differentiable."
     x = _check_bounded_joints(joints)
-    G = _world_rotations(x, (rest_offsets() if offsets is None else torch.as_tensor(offsets)).to(x))
+    offsets = (rest_offsets() if offsets is None else torch.as_tensor(offsets)).to(x)
+    _check_offsets(offsets)
+    G = _world_rotations(x, offsets)
     R = torch.cat([G[...,:1,:,:], G[...,PARENTS[1:],:,:].transpose(-1,-2)@G[...,1:,:,:]], -3)
     return R if isinstance(joints, torch.Tensor) else R.numpy()
 
@@ -692,6 +701,7 @@ def measure_rig(
 )->RigRest:           # None if no pose stands upright
     "A rig's neutral standing, from its quietest poses."
     x = _check_poses(joints)
+    if not 0<share<=1: raise ValueError(f'share must be above 0 and at most 1, got {share!r}')
     if len(x)==0: return None
     up_from = _up_from(x)
     unrest = _unrest(x)
