@@ -275,14 +275,17 @@ def _read_weights(path):
             return {k:f.get_tensor(k) for k in f.keys()}, json.loads((f.metadata() or {}).get('config', '{}'))
     except Exception as e: raise ValueError(f'{path} is not a readable safetensors file (truncated?): {e}') from None
 
+_SHORT = reprlib.Repr()
+_SHORT.maxdict,_SHORT.maxlist,_SHORT.maxstring = 20,4,60  # items and characters shown
+
 def _check_config(config, made_with, config_path, path):
     "The configuration must be the one that the weights were made with; num_inference_steps is only a recommendation."
     keys = sorted({*made_with,*config}-{'num_inference_steps'})
     differ = [k for k in keys if made_with.get(k)!=config.get(k)]
     if differ:
         k = differ[0]
-        raise ValueError(f'{path} does not fit {config_path}: {k} is {reprlib.repr(config.get(k))} there, '
-                         f'the weights were made with {reprlib.repr(made_with.get(k))}')
+        raise ValueError(f'{path} does not fit {config_path}: {k} is {_SHORT.repr(config.get(k))} there, '
+                         f'the weights were made with {_SHORT.repr(made_with.get(k))}')
 
 def _check_tensors(state, model, config_path, path):
     "Names and shapes of the tensors must be the model's, and all numbers finite."

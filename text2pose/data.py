@@ -634,7 +634,7 @@ def pose_faults(
 class Caption:
     "What somebody said about a clip, or about a part of it."
     text:str                                # the sentence
-    kind:str='human'                        # one of CAPTION_KINDS: 'human', 'label', 'words' or 'atlas'
+    kind:str='human'                        # one of CAPTION_KINDS
     tags:list = field(default_factory=list) # [(word, part of speech), …]; empty when nobody tagged it
     start:float=0.                          # seconds; start==end means the whole clip
     end:float=0.                            # seconds

@@ -361,10 +361,9 @@ class TrainingSet:
     ):
         rows = split_rows(table, split)
         mirrored = {c:mirror_words(c) for c in set(rows.caption)}  # what is said of the mirror image
-        joints = torch.tensor(rows.joints)
+        joints = enforce_skeleton(torch.tensor(rows.joints), limits=False)  # exactly the reference body
         flipped,one_sided = self._fix_sides(rows, mirrored, joints, seed)
-        joints = torch.where(torch.from_numpy(flipped)[:,None,None], mirror(joints), joints)
-        self.joints = enforce_skeleton(joints, limits=False)  # (rows, 22, 3) metres, exactly the reference body
+        self.joints = torch.where(torch.from_numpy(flipped)[:,None,None], mirror(joints), joints)  # (rows, 22, 3) metres
         self.one_sided = torch.from_numpy(one_sided)  # (rows,) bool, never mirrored when drawn
         self._index_captions(rows, mirrored, flipped)
         self.stated = self._stated_codes(rows, mirrored)

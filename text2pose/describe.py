@@ -922,7 +922,7 @@ def describe(
         out += [list(c) for c in zip(*captions)]
     return out
 
-# %% ../nbs/02b_describe.ipynb #a7ad1ce2
+# %% ../nbs/02b_describe.ipynb #3b635a91
 _LOOSE = frozenset('the a an his her their its your my our both of own'.split())  # words that do not tell wordings apart
 _DENIALS = frozenset('not no without never neither nor instead rather avoid stop almost nearly like as than about from before after until or if lower unlike only once ready'.split())
 _CLAUSE = re.compile(r'[,;:.!?()]|\b(?:while|but|then)\b')
