@@ -211,10 +211,10 @@ def read(text):
         negative = bool(NOT.search(piece))
         if not negative: whole += [(words,f,low) for words,f,low in WHOLE if re.search(words, piece)]
         limb = limb_of(piece, last)
-        told = None if limb or re.search('hip|thigh|ankle|shoulder|arm', piece) else LEANS.search(piece)
-        if told and not negative:
-            measure,low,_ = within(lambda b: b.forward_tilt, int(told[2]))
-            whole.append((told[0], measure, low))
+        lean = None if limb or re.search('hip|thigh|ankle|shoulder|arm', piece) else LEANS.search(piece)
+        if lean and not negative:
+            measure,low,_ = within(lambda b: b.forward_tilt, int(lean[2]))
+            whole.append((lean[0], measure, low))
         if limb is None:
             if forgets(piece): last = None
             continue
@@ -223,9 +223,9 @@ def read(text):
         last = side,noun
         on_foot = noun in ('foot','feet')
         negative = negative or (not on_foot and noun!='leg' and bool(OFF.search(piece)))
-        told = DEGREES.search(rest)
-        if told and noun in BENDS and 'abduct' not in rest:
-            limbs.append((side, noun, *within(BENDS[noun], int(told[1])), negative))
+        bend = DEGREES.search(rest)
+        if bend and noun in BENDS and 'abduct' not in rest:
+            limbs.append((side, noun, *within(BENDS[noun], int(bend[1])), negative))
             continue
         rule = next((r for r in LIMBS[noun] if re.search(r[0], rest)), None)
         if rule and (on_foot or not TOGETHER.search(rest)): limbs.append((side,noun,*rule[1:],negative))
@@ -276,11 +276,10 @@ def one_sided(d):
     return [c for c in d.codes if '|' not in c and mirror_statement(c)!=c and mirror_statement(c) not in d.codes]
 
 def others_differ(joints, descriptions):
-    """(captions that name one side, those in which the other side does not do the same).
-
-    What relates a side to the other one, as further forward or a straight leg's standing, is a statement about both."""
+    "How many captions name one side, and in how many of them the other side does not do the same."
     poses = [(x,d,one_sided(d)) for x,ds in zip(joints, descriptions) for d in ds]
     poses = [(x,d,codes) for x,d,codes in poses if codes]
+    if not poses: return 0, 0
     x = np.stack([x for x,_,_ in poses])
     true = {c:satisfies([mirror_statement(c)], x) for c in {c for *_,codes in poses for c in codes}}
     return len(poses), sum(not any(true[c][i] for c in codes) for i,(*_,codes) in enumerate(poses))

@@ -13,6 +13,7 @@ import difflib, re, reprlib, unicodedata, zlib
 from collections import namedtuple
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import combinations
 from pathlib import Path
 from statistics import NormalDist
 import numpy as np
@@ -25,7 +26,8 @@ from .skeleton import (
     ANGLE_JOINTS, GIVES, _CLASHES, _MIRROR_BONES, _STATURE, _THICKNESS_OF, _contacts, axis_rotation, body_height,
     check_bone_lengths, forward_kinematics, inverse_kinematics, joint_rotations, plausibility, plausibility_report,
     reference_bone_lengths, rest_offsets, self_intersection)
-from .posecodes import POSECODES, _alternatives, check_statements, mirror_statement, posecodes, satisfies, scores
+from .posecodes import (
+    POSECODES, _alternatives, check_statements, mirror_statement, posecodes, satisfies, scores)
 from .describe import describe, looks_aside, stated_codes
 
 # %% ../nbs/02c_atlas.ipynb #36a2042a
@@ -213,7 +215,8 @@ def _read_yaml(path):
         raise ValueError(f'{where} is not valid YAML: {e}') from None
     finally:
         if loader is not None: loader.dispose()
-    if twice is not None: raise ValueError(f'{where}: line {twice.start_mark.line+1}: {reprlib.repr(twice.value)} is written twice')
+    if twice is not None:
+        raise ValueError(f'{where}: line {twice.start_mark.line+1}: {reprlib.repr(twice.value)} is written twice')
     return held, lines
 
 def _add(poses, p):
@@ -243,7 +246,7 @@ def _read_folder(folder):
                 p = _read_pose(d, path.name, i)
                 _add(poses, p)
                 if p.mirror: _add(poses, _twin(p))
-            except ValueError as e: faults.append(f'{e} (the entry of line {line})')
+            except ValueError as e: faults.append(f'{e} (entry on line {line})')
     return poses, faults
 
 _Where = namedtuple('_Where', 'folder stamp')
@@ -869,8 +872,9 @@ def composition_rows(
 MOST_TURNED = 20.    # degrees that the floor may turn one angle
 LEAST_SPREAD = .4    # share of its spread that a pose must keep on average
 MOST_OVERLAP = .06   # metres, for limbs that an author wound around each other
-_CHECKED = 8        # variations of each pose that a check draws
-UNLIKE = .1          # metres, mean over joints: poses further apart must not share a name
+_CHECKED = 8         # variations of each pose that a check draws
+UNLIKE = .1          # metres, mean over joints: poses further apart must not share a phrase
+_PLAINLY_NOT = 0.    # score of a code that a pose is far from
 _LOOSE_CODES = re.compile('head_|feet_|back_|.*(arm_hanging|toes_pointed|hand_below_hip)$')  # of words used in other senses
 
 def _word_faults(pose):
@@ -880,11 +884,12 @@ def _word_faults(pose):
             yield f'{t!r} does not come back when left and right are exchanged twice'
         if t.endswith(('.',',')): yield f'{t!r} ends with a stop'
 
-def _said_but_broken(pose, clearness):
-    "Sentences about what phrases of a pose state and the pose plainly does not do; clearness: code → 0 to 1."
+def _said_but_broken(pose, code_scores):
+    "Sentences about what phrases of a pose state and the pose plainly does not do; code_scores: code → 0 to 1."
     for t in pose.phrases:
-        broken = [c for c in stated_codes(t) if clearness[c]==0 and not _LOOSE_CODES.match(c)]
-        if broken: yield f'{t!r} states {" and ".join(broken)}, which does not hold'
+        broken = [c for c in stated_codes(t) if code_scores[c]<=_PLAINLY_NOT and not _LOOSE_CODES.match(c)]
+        do = 'do' if len(broken)>1 else 'does'
+        if broken: yield f'{t!r} states {" and ".join(broken)}, which {do} not hold'
 
 def _same_words(text): return ' '.join(re.findall('[a-z0-9]+', text.lower()))
 
@@ -895,11 +900,11 @@ def _shared_phrases(poses, x):
         if p.twin_of: continue
         for t in p.phrases: owners.setdefault(_same_words(t), []).append((p,t))
     for shared in owners.values():
-        (first,_),*others = shared
-        for p,t in others:
-            apart = min(np.linalg.norm(x[first.name]-y, axis=-1).mean() for y in (x[p.name], mirror(x[p.name])))
-            if p.name!=first.name and apart>UNLIKE:
-                yield f'{p.file}: pose {p.name!r}: {t!r} is a phrase of {first.name!r} too, a pose {100*apart:.0f} cm away'
+        for (a,_),(b,t) in combinations(shared, 2):
+            if a.name==b.name: continue
+            apart = min(np.linalg.norm(x[a.name]-y, axis=-1).mean() for y in (x[b.name], mirror(x[b.name])))
+            if apart>UNLIKE:
+                yield f'{b.file}: pose {b.name!r}: {t!r} is a phrase of {a.name!r} too, a pose {100*apart:.0f} cm away'
 
 def _pose_faults(
     pose,    # AtlasPose, a written one
@@ -909,7 +914,7 @@ def _pose_faults(
     left,    # metres left to level
     held,    # share of the spread that its variations kept on average
     overlap, # metres
-    clearness, # code → how clearly it holds, 0 to 1
+    code_scores, # code → how clearly it holds, 0 to 1
 ):           # yields one sentence per fault
     "What is wrong with one written pose."
     if left>LEVEL:
@@ -938,7 +943,7 @@ def _pose_faults(
     if pose.lower and set(pose.contact)&{'left_hand','right_hand','left_elbow','right_elbow','hanging'}:
         yield 'has lower, but its arms bear weight: another pose cannot lend them'
     yield from _word_faults(pose)
-    yield from _said_but_broken(pose, clearness)
+    yield from _said_but_broken(pose, code_scores)
 
 def _kept_spread(poses, solved, n):
     "Share of its spread that each written pose keeps, (k,), mean of n variations on the reference body."
@@ -961,9 +966,9 @@ def check_atlas(
     turned = solved.theta-written
     clear = scores(x)
     for name,i in solved.rows.items():
-        clearness = dict(zip(POSECODES, clear[i].tolist()))
-        measured = turned[i], solved.left[i], float(held[i]), overlap[i], clearness
-        faults = _pose_faults(poses[name], x[i], raw[i], *measured)
+        faults = _pose_faults(
+            poses[name], x[i], raw[i], turned=turned[i], left=solved.left[i], held=float(held[i]), overlap=overlap[i],
+            code_scores=dict(zip(POSECODES, clear[i].tolist())))
         found += [f'{poses[name].file}: pose {name!r}: {f}' for f in faults]
     return found+[*_shared_phrases(poses, {name:x[i] for name,i in solved.rows.items()})]
 

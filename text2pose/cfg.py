@@ -9,7 +9,7 @@ __all__ = ['SCHEDULES', 'PREDICTION_TYPES', 'MAX_GUIDANCE', 'CODE_DAMPING', 'FOR
            'guide_by_posecodes', 'Text2PoseModel', 'save_model', 'load_model', 'PoseOutput', 'Text2PosePipeline']
 
 # %% ../nbs/04_cfg.ipynb #4641e21f
-import functools, json, math, re, reprlib
+import functools, json, math, re
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -275,8 +275,12 @@ def _read_weights(path):
             return {k:f.get_tensor(k) for k in f.keys()}, json.loads((f.metadata() or {}).get('config', '{}'))
     except Exception as e: raise ValueError(f'{path} is not a readable safetensors file (truncated?): {e}') from None
 
-_SHORT = reprlib.Repr()
-_SHORT.maxdict,_SHORT.maxlist,_SHORT.maxstring = 20,4,60  # items and characters shown
+def _difference(a, b):
+    "Two values that differ, in words: lists by their first difference."
+    if not (isinstance(a, list) and isinstance(b, list)): return repr(a), repr(b)
+    i = next((i for i,(x,y) in enumerate(zip(a, b)) if x!=y), min(len(a), len(b)))
+    def shown(v): return f'{len(v)} entries, number {i+1} {v[i]!r}' if i<len(v) else f'{len(v)} entries'
+    return shown(a), shown(b)
 
 def _check_config(config, made_with, config_path, path):
     "The configuration must be the one that the weights were made with; num_inference_steps is only a recommendation."
@@ -284,8 +288,8 @@ def _check_config(config, made_with, config_path, path):
     differ = [k for k in keys if made_with.get(k)!=config.get(k)]
     if differ:
         k = differ[0]
-        raise ValueError(f'{path} does not fit {config_path}: {k} is {_SHORT.repr(config.get(k))} there, '
-                         f'the weights were made with {_SHORT.repr(made_with.get(k))}')
+        there,made = _difference(config.get(k), made_with.get(k))
+        raise ValueError(f'{path} does not fit {config_path}: {k} is {there} there, the weights were made with {made}')
 
 def _check_tensors(state, model, config_path, path):
     "Names and shapes of the tensors must be the model's, and all numbers finite."
@@ -452,16 +456,18 @@ class Text2PosePipeline:
     def read(self,
         prompt, # str or list of str
     )->list:    # for each prompt a dict: posecode → probability, 0 to 1, that it holds in a pose of this prompt
-        "What a prompt means to the network, before there is any pose."
+        """What a prompt means to the network, before there is any pose.
+
+        Where a prompt names no side, a code and its twin get the same probability."""
         codes = self.model.config.get('posecodes')
         if not codes: raise ValueError('these weights were not taught to read posecodes off the words')
         prompts = check_prompts(prompt)
         text = self.text_encoder(prompts)
         _,logits = self.model.projection.reader(text.tokens.to(self.device, self.dtype), text.mask.to(self.device))
-        p = logits.float().sigmoid().cpu()
-        twins = p[:,[codes.index(mirror_code(c)) for c in codes]]
-        p = torch.where(_names_no_side(prompts)[:,None], (p+twins)/2, p)  # the side is left open
-        return [dict(zip(codes, row)) for row in p.tolist()]
+        chances = logits.float().sigmoid().cpu()
+        of_twins = chances[:,[codes.index(mirror_code(c)) for c in codes]]
+        chances = torch.where(_names_no_side(prompts)[:,None], (chances+of_twins)/2, chances)
+        return [dict(zip(codes, row)) for row in chances.tolist()]
 
     @torch.no_grad()
     def __call__(self,

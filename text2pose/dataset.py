@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from .core import asset, atomic_path, check_count, data_dir, fingerprint
 from .data import (
-    N_JOINTS, Report, joint_idx, mirror, pose_table, read_pose_table, table_joints, table_report, with_report, write_pose_table)
+    N_JOINTS, Report, joint_idx, mirror, pose_table, read_pose_table, table_joints, table_report, with_report,
+    write_pose_table)
 from .captions import clip_rows, mirror_words
 from .humanml3d import ALL_SOURCES, OPEN_SOURCES, humanml3d_ids, read_humanml3d, read_realmocap22
 from .mocap import mocap_files, read_mocap_folder
@@ -50,7 +51,12 @@ def words_rows(
             out.append({**row, **words})
     return out
 
-_LISTED = re.compile(r'^(?:(?:a )?\w+[,:] )?(.*?)\.?$')  # a caption in the style list, without who is spoken of and the stop
+_WHO = re.compile(r'^(?:(?:a )?(?:person|man|woman|someone|guy|girl|pose)[,:] )', re.I)  # how some lists begin
+
+def _listed_facts(text):
+    "A caption in the style list as part of a longer one: without who is spoken of, with commas between its items."
+    items = _WHO.sub('', text).rstrip('.').split('. ')
+    return ', '.join(item[:1].lower()+item[1:] for item in items)
 
 def detailed_rows(
     rows:list,   # of dict, rows of the pose table
@@ -63,8 +69,8 @@ def detailed_rows(
     front = np.random.default_rng([seed,1]).random(len(named))<.2
     out = []
     for row,[d],facts_first in zip(named, describe(joints, 1, 'list', seed, words=(2,24)), front):
-        facts = _LISTED.match(d.text)[1]
-        facts = facts[:1].lower()+facts[1:]
+        if not d.codes: continue
+        facts = _listed_facts(d.text)
         text = f'{facts}, {row["caption"]}' if facts_first else f'{row["caption"]}, {facts}'
         words = dict(caption=text, caption_kind='detailed', first_action=text, codes=' '.join(d.codes))
         out.append({**row, **words})
@@ -342,12 +348,12 @@ _BUSY = dict(wrist=(-.5,1.), ankle=(-.7,1.5))  # what a metre further back (y) a
 
 def busier_side(
     joints, # (..., 22, 3) torch tensor, canonical, metres
-):          # (...,): above 0 where the left hand and foot are the higher and further forward ones, below 0 for the right
+):          # (...,) weighted metres, above 0 where the left hand and foot are higher and further forward
     "Which side does more; changes its sign with the mirror image."
     total = 0
     for part,(back,up) in _BUSY.items():
         left,right = (joints[...,joint_idx(f'{side}_{part}'),1:] for side in ('left','right'))
-        total = total+((left-right)*torch.tensor([back,up])).sum(-1)
+        total = total+((left-right)*left.new_tensor([back,up])).sum(-1)
     return total
 
 class TrainingSet:
@@ -362,9 +368,10 @@ class TrainingSet:
         rows = split_rows(table, split)
         mirrored = {c:mirror_words(c) for c in set(rows.caption)}  # what is said of the mirror image
         joints = enforce_skeleton(torch.tensor(rows.joints), limits=False)  # exactly the reference body
-        flipped,one_sided = self._fix_sides(rows, mirrored, joints, seed)
-        self.joints = torch.where(torch.from_numpy(flipped)[:,None,None], mirror(joints), joints)  # (rows, 22, 3) metres
-        self.one_sided = torch.from_numpy(one_sided)  # (rows,) bool, never mirrored when drawn
+        flipped,side_is_fixed = self._fix_sides(rows, mirrored, joints, seed)
+        is_flipped = torch.from_numpy(flipped)[:,None,None]
+        self.joints = torch.where(is_flipped, mirror(joints), joints)  # (rows, 22, 3) metres
+        self.side_is_fixed = torch.from_numpy(side_is_fixed)  # (rows,) bool, never mirrored when drawn
         self._index_captions(rows, mirrored, flipped)
         self.stated = self._stated_codes(rows, mirrored)
         weights = sampling_weights(rows, source_shares, kind_shares)
@@ -383,7 +390,7 @@ class TrainingSet:
     def _index_captions(self, rows, mirrored, flipped):
         "Sorted captions, and for each row the index of its caption and of that of its mirror image."
         said = [mirrored[c] if f else c for c,f in zip(rows.caption, flipped)]
-        said_of_mirror = [s if one else mirrored[c] for s,c,one in zip(said, rows.caption, self.one_sided.tolist())]
+        said_of_mirror = [s if one else mirrored[c] for s,c,one in zip(said, rows.caption, self.side_is_fixed.tolist())]
         self.captions = sorted({*said, *said_of_mirror})
         self._caption_at = {c:i for i,c in enumerate(self.captions)}
         self.caption_idx = torch.tensor([self._caption_at[c] for c in said])
@@ -413,10 +420,10 @@ class TrainingSet:
         n:int,                     # poses, at least 1
         generator:torch.Generator, # on the CPU
     ):      # (n, 22, 3) metres, (n,) indices into captions
-        "Draw poses with captions, half of those mirrored whose words name a side."
+        "Draw poses with captions; those whose side is not fixed are mirrored half of the time."
         u = torch.rand(n, generator=generator, dtype=torch.float64)
         i = torch.searchsorted(self._cumulative, u).clamp(max=len(self)-1)
-        flip = (torch.rand(n, generator=generator)<.5)&~self.one_sided[i]
+        flip = (torch.rand(n, generator=generator)<.5)&~self.side_is_fixed[i]
         joints = torch.where(flip[:,None,None], mirror(self.joints[i]), self.joints[i])
         return joints, torch.where(flip, self.mirrored_idx[i], self.caption_idx[i])
 

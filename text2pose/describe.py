@@ -47,7 +47,7 @@ def expand(
 _PAST = dict(be='was', put='put', set='set', let='let', hold='held', bring='brought', bend='bent', keep='kept', stand='stood', sit='sat', lie='lay', kneel='knelt', spread='spread', get='got', go='went', take='took', make='made', run='ran',
     fight='fought', swing='swung', stick='stuck', draw='drew', throw='threw', have='had', do='did', lay='laid', sink='sank', lead='led', hit='hit', shoot='shot', drive='drove', lose='lost', hang='hung', leap='leapt', hide='hid', stride='strode')
 # put-ting
-_DOUBLED = frozenset('put set let sit get squat run jog step drop tip hug tap grab grip hit hop nod'.split())
+_DOUBLED = frozenset('put set let sit get squat run jog step drop tip hug tap grab grip hit hop nod prop'.split())
 
 def _third_person(verb):
     if verb in ('be','have'): return dict(be='is', have='has')[verb]
@@ -145,21 +145,24 @@ class _Saying:
         if self.side: return _with_side(texts, self.side)
         return [t for t in texts if '{s}' not in t and '{o}' not in t]
 
-_STEP,_TOLERANCE = 5,10  # degrees: told in such steps, and taken to mean so much more or less
-_SAME,_DIFFERENT = 5.,25.  # degrees by which two sides may differ that are told as one; at least, if one is told alone
+_STEP = 5        # degrees: angles are told in such steps
+_TOLERANCE = 10  # degrees that a told angle may be off
+_SAME = 5.       # degrees: two sides that differ by at most this are told as one
+_DIFFERENT = 25. # degrees: one side is told alone only if the other is at least this far away
 
-def _fill_degrees(v, degrees):
-    return [t.replace('{d}', str(degrees)) for t in v] if isinstance(v, list) else v
+def _fill_degrees(value, degrees):
+    "A field of an entry, with the angle written into its wordings."
+    return [text.replace('{d}', str(degrees)) for text in value] if isinstance(value, list) else value
 
-def _implied_codes(angle, degrees):
+def _implied_codes(angle_feature, degrees):
     "Codes that hold for every angle within the tolerance, as patterns with {s}."
-    feature = angle.replace('{s}', 'left')
+    feature = angle_feature.replace('{s}', 'left')
     out = []
     for id,c in POSECODES.items():
         if len(c.rule)!=1 or len(c.rule[0])!=1 or not isinstance(c.rule[0][0], Comparison): continue
         rule = c.rule[0][0]
         if rule.feature==feature and rule.low<=degrees-_TOLERANCE and degrees+_TOLERANCE<=rule.high:
-            out.append(id.replace('left_', '{s}_') if '{s}' in angle else id)
+            out.append(id.replace('left_', '{s}_') if '{s}' in angle_feature else id)
     return out
 
 class _Fact:
@@ -172,7 +175,8 @@ class _Fact:
         self.region = self.about[0].split('.')[0]
         self.negative = name.startswith('not_')
         self.may_contrast = entry.get('contrast', True)             # whether the other side may be said not to do it
-        self.entry,self.angle = entry,entry.get('degrees')          # feature of `measure` whose value is told, if any
+        self.angle_feature = entry.get('degrees')                   # of `measure`, whose value is told, if any
+        self.entry = entry
         self.with_value = {}                                        # degrees → the fact that tells them
         self.often_untold = 'any' in entry                          # has wordings for a side that is not told
         codes = _as_list(entry['code'])
@@ -182,7 +186,7 @@ class _Fact:
         self.conditions = self._conditions(conditions)
         self.stated = {side:_with_side(codes, side) for side in _OTHER}
         self.sayings = {k:s for k,s in self._sayings(entry, codes).items() if s.words['general']}
-        if self.negative or self.angle: self.sayings.pop('any', None)
+        if self.negative or self.angle_feature: self.sayings.pop('any', None)
 
     def _conditions(self, conditions):
         if not self.sided: return dict(both=conditions)
@@ -207,7 +211,8 @@ class _Fact:
         "The same fact with its angle filled in; it states what follows from the angle, too."
         if degrees not in self.with_value:
             filled = {k:_fill_degrees(v, degrees) for k,v in self.entry.items()}
-            filled['code'] = [*_as_list(self.entry['code']), *_implied_codes(self.angle, degrees)]
+            codes = [*_as_list(self.entry['code']), *_implied_codes(self.angle_feature, degrees)]
+            filled |= dict(code=list(dict.fromkeys(codes)), contrast=False)
             fact = _Fact(self.name, {k:v for k,v in filled.items() if k!='degrees'}, self.idx)
             fact.sayings.pop('any', None)
             self.with_value[degrees] = fact
@@ -294,16 +299,17 @@ class _Lexicon:
         return np.stack([self._state(fact, seen) for fact in self.facts], 1)
 
     def _state(self, fact, seen):
-        if fact.angle and seen.features is None: return np.zeros(len(seen.codes), np.uint8)
+        if fact.angle_feature and seen.features is None: return np.zeros(len(seen.codes), np.uint8)
         if not fact.sided: return 3*seen.every(fact.conditions['both']).astype(np.uint8)
         left,right = (seen.every(fact.conditions[side]) for side in _OTHER)
         if seen.scores is not None and not fact.pair:
             both = left&right
             does_not = [seen.clearly_not(fact.stated[side]) for side in _OTHER]
             left,right = left&(both|does_not[1]), right&(both|does_not[0])
-        if fact.angle:
+        if fact.angle_feature:
             both = left&right
-            differ = np.abs(np.subtract(*(seen.features[fact.angle.replace('{s}', side)] for side in _OTHER)))
+            angles = (seen.features[fact.angle_feature.replace('{s}', side)] for side in _OTHER)
+            differ = np.abs(np.subtract(*angles))
             told = np.where(both, differ<=_SAME, differ>=_DIFFERENT)
             left,right = left&told, right&told
         return left.astype(np.uint8)+2*right.astype(np.uint8)
@@ -358,7 +364,7 @@ _TELLING = 1.3           # keenness above which a posture is not plain
 class _Chosen:
     "Facts chosen so far, which neither clash nor repeat each other."
     def __init__(self, split=False):
-        self.split = split  # whether of a fact about both sides one may be told, if the other has been spoken of
+        self.split = split  # whether one side of a fact about both may still be told after the other has been
         self.pairs = []     # (fact, side)
         self.spoken = self.hidden = self.told = 0    # bits: things spoken of, facts hidden, facts chosen
 
@@ -497,7 +503,8 @@ def _part_wheel(say, noun, p, negated):
 def _part(c, say, noun, p, negated=False):
     "The part of the body a saying is about: his left arm, both arms, one arm."
     if say.number=='one':
-        only,c.only = c.only and c.only+' ','' if not negated else c.only
+        only = '' if negated or not c.only else f'{c.only} '
+        if only: c.only = ''
         return f'{only}{p}{say.side} {noun}'
     way = _spin(c.u, _part_wheel(say, noun, p, negated))
     return way.format(p=p, noun=noun, nouns=_plural(noun), a='an' if noun[0] in 'aeiou' else 'a')
@@ -834,32 +841,35 @@ def looks_aside(
 
 def _statements(says): return tuple(sorted({code for say in says for code in say.codes}))
 
-_CONTRAST,_ONLY = .14,.1  # captions that tell one side which also tell that the other does not do it; that say only
+_CONTRAST = .14 # captions with a fact of one side that also deny it of the other
+_ONLY = .1      # captions of one such fact that say only or just
 
-def _contrasts(u, says):
-    "Of the facts that one side alone does: what the other does not do, if that is told, or else the word only."
-    def is_plain(say): return say.number=='one' and len(say.codes)==1 and re.fullmatch(r'\w+', say.codes[0])
-    able = [s for s in says if is_plain(s) and not s.fact.pair and s.fact.may_contrast]
-    able = [s for s in able if _OTHER[s.side] in s.fact.sayings]
-    if not able: return None, {}
+def _may_be_denied(say, told):
+    "Whether a saying about one side states one code that may be denied of the other, of which nothing has been told."
+    if say.number!='one' or len(say.codes)!=1 or not re.fullmatch(r'\w+', say.codes[0]): return False
+    fact,other = say.fact,_OTHER[say.side]
+    return not fact.pair and fact.may_contrast and other in fact.sayings and not told&set(fact.things(other))
+
+def _choose_denial(u, says):
+    "The saying that is denied of the other side, or None; whether by a contrast; the word only, or just, or ''."
+    told = {thing for s in says if s.side for thing in s.fact.things(s.side)}
+    able = [s for s in says if _may_be_denied(s, told)]
+    if not able: return None, False, ''
     say,r = _pick(u, able),u()
     other = say.fact.sayings[_OTHER[say.side]]
-    if r<_CONTRAST:
-        plain = [w for pattern in other.words['general'].get('state', []) for w in pattern if w[1]=='@']
-        if plain: return other, dict(contrast=other)
-    if r>1-_ONLY and len(says)==1: return other, dict(only=_pick(u, ('only','just')))
-    return None, {}
+    has_state = any(w[1]=='@' for pattern in other.words['general'].get('state', []) for w in pattern)
+    if r<_CONTRAST and has_state: return other, True, ''
+    if r>1-_ONLY and len(says)==1: return other, False, _pick(u, ('only','just'))
+    return None, False, ''
 
-def _tell_angles(chosen, values):
-    "Chosen facts, those about an angle with its value."
-    def tell(fact, side):
-        if not fact.angle: return fact,side
-        sides = (side,) if side in _OTHER else tuple(_OTHER)
-        mean = sum(values(fact.angle.replace('{s}', s)) for s in sides)/len(sides)
-        return fact.telling(int(_STEP*round(mean/_STEP))),side
-    return [tell(*pair) for pair in chosen]
+def _with_angle(fact, side, features, row):
+    "A fact about an angle with its value in a row of features; any other fact as it is."
+    if not fact.angle_feature: return fact,side
+    sides = (side,) if side in _OTHER else tuple(_OTHER)
+    mean = sum(float(features[fact.angle_feature.replace('{s}', s)][row]) for s in sides)/len(sides)
+    return fact.telling(int(_STEP*round(mean/_STEP))), side
 
-def _describe(held, u, values, style, words, label, side):
+def _describe(held, u, features, row, style, words, label, side):
     "A caption of one pose."
     style = style or _spin(u, _STYLE_SHARES)
     n_facts = _spin(u, _COUNTS)
@@ -869,11 +879,12 @@ def _describe(held, u, values, style, words, label, side):
         action,extra = _from_label(u, label) if label else ([],{})
         if side and u()<_LOOKS_TOLD: extra['how'] = _spin(u, _LOOKING).format(side)
         if action: chosen = [(f,s) for f,s in chosen if f.region!='posture'][:n_facts-1]
-        says = action+_order(u, _tell_angles(chosen, values))
+        chosen = [_with_angle(*pair, features, row) for pair in chosen]
+        says = action+_order(u, chosen)
         if not says: return Description('a person in a pose', (), style)
-        other,more = _contrasts(u, says)
-        text,only = _write(u, says, style, **extra, **more)
-        denied = ['!'+other.codes[0]] if only or 'contrast' in more else []
+        other,contrast,only = _choose_denial(u, says)
+        text,said_only = _write(u, says, style, **extra, contrast=other if contrast else None, only=only)
+        denied = ['!'+other.codes[0]] if contrast or said_only else []
         size = text.count(' ')+1
         if fewest<=size<=most: break
         n_facts = max(1, n_facts+(1 if size<fewest else -1))
@@ -916,16 +927,17 @@ def describe(
             r = g.random((len(states), _DRAWS+len(lex.facts)))  # pose i takes row i, whatever else is in the batch
             race,draws = lex.held(states, r[:,_DRAWS:]), r[:,:_DRAWS].tolist()
             rows = zip(race, draws, labels[i:i+_CHUNK], sides[i:i+_CHUNK])
-            def value_of(row): return lambda feature: float(features[feature][row])
-            captions.append([_describe(held, cycle(d).__next__, value_of(k), style, words, *said)
-                             for k,(held,d,*said) in enumerate(rows)])
+            captions.append([_describe(held, cycle(d).__next__, features, row, style, words, *said)
+                             for row,(held,d,*said) in enumerate(rows)])
         out += [list(c) for c in zip(*captions)]
     return out
 
-# %% ../nbs/02b_describe.ipynb #3b635a91
+# %% ../nbs/02b_describe.ipynb #3b6cf991
 _LOOSE = frozenset('the a an his her their its your my our both of own'.split())  # words that do not tell wordings apart
-_DENIALS = frozenset('not no without never neither nor instead rather avoid stop almost nearly like as than about from before after until or if lower unlike only once ready'.split())
-_CLAUSE = re.compile(r'[,;:.!?()]|\b(?:while|but|then)\b')
+# words that make a clause uncertain: denials, comparisons, what was or will be
+_UNCERTAIN = frozenset('''not no without never neither nor cannot nobody none nothing hardly unable off away instead rather avoid stop almost
+    nearly like as than about from before after until or if lower lowered unlike only once ready'''.split())
+_CLAUSE = re.compile(r'[,;:.!?()–—]|\b(?:while|but|then)\b')
 
 def _plain_words(text):
     "Words of a text in small letters, without determiners."
@@ -952,7 +964,7 @@ def _phrase_book():
     "Plain words → what they state, and the most words of an entry."
     book = {}
     for fact in lexicon().facts:
-        if fact.negative or fact.angle or fact.region in ('posture','lean','sym','weight','floor'): continue
+        if fact.negative or fact.angle_feature or fact.region in ('posture','lean','sym','weight','floor'): continue
         for side,say in fact.sayings.items():
             if side=='any' or any(c[0]=='!' or '|' in c for c in say.codes): continue
             for text in _said_texts(say):
@@ -964,12 +976,13 @@ def _phrase_book():
 def stated_codes(
     text:str, # a name, a caption, a prompt
 )->tuple:     # codes that it states in words of the lexicon, sorted; denials, comparisons and what is unknown left out
-    "What a text says of arms, legs and head."
+    "What a text says of parts of the body."
+    if not isinstance(text, str): raise ValueError(f'text must be a string, found {text!r}')
     book,longest = _phrase_book()
     found = set()
-    for clause in _CLAUSE.split(text):
+    for clause in _CLAUSE.split(text.lower().replace('’', "'")):
         words = _plain_words(clause)
-        if _DENIALS&set(re.findall(r"[a-z]+", clause.lower())) or "n't" in clause: continue
+        if _UNCERTAIN&set(re.findall('[a-z]+', clause)) or "n't" in clause: continue
         i = 0
         while i<len(words):
             sizes = (n for n in range(min(longest, len(words)-i), 1, -1) if words[i:i+n] in book)

@@ -10,10 +10,11 @@ __all__ = ['STORY', 'NEUTRAL', 'FLAT_FOOT', 'TIPPED', 'EVAL_PROMPTS', 'plot_loss
 
 # %% ../nbs/06_eval.ipynb #a08bb2cd
 import json
+from collections import Counter
 import numpy as np
 import torch
 from .core import asset, check_array
-from .data import JOINT_NAMES, N_JOINTS, bone_lengths, joint_idx, mirror
+from .data import JOINT_NAMES, N_JOINTS, bone_lengths, joint_idx
 from .captions import mirror_words
 from .skeleton import plausibility, reference_bone_lengths
 from .posecodes import measure, satisfies
@@ -214,9 +215,11 @@ def atlas_recall(
     "How often a phrase of the atlas gives a pose that is nearest to the one it names."
     every = atlas()
     written = [p for p in every.values() if p.split==split and not p.twin_of]
+    owners = Counter(t for p in every.values() if not p.twin_of for t in p.phrases)
     g = np.random.default_rng(seed)
     picked = [written[i] for i in g.permutation(len(written))[:n]]
-    phrases = [p.phrases[g.integers(len(p.phrases))] for p in picked]
+    own_phrases = [[t for t in p.phrases if owners[t]==1] for p in picked]
+    phrases = [texts[g.integers(len(texts))] for texts in own_phrases]
     made = torch.from_numpy(_generate(pipe, phrases, 1, seed, kwargs)[:,0])
     names = list(every)
     pool = torch.from_numpy(np.concatenate([atlas_joints(name) for name in names]))
@@ -225,8 +228,8 @@ def atlas_recall(
     for p,t,row in zip(picked, phrases, distances):
         twins = [q for q in names if every[q].twin_of==p.name] if mirror_words(t)==t else []
         own = min(row[names.index(q)].item() for q in (p.name, *twins))
-        others = {every[q].twin_of or q for q,d in zip(names, row.tolist()) if d<own}
-        ranks.append(len(others-{p.name}))
+        nearer = {every[q].twin_of or q for q,d in zip(names, row.tolist()) if d<own}
+        ranks.append(len(nearer))
         apart.append(own)
     return dict(phrases=len(phrases), nearest=rate(np.array(ranks)==0), among_five=rate(np.array(ranks)<5),
                 distance=float(np.median(apart)))
@@ -256,27 +259,28 @@ def foot_pitch(
 
 def has_tipped_foot(
     joints:np.ndarray, # (n, 22, 3), canonical
-)->tuple:              # (n,) bool: who stands; (n,) bool: who has a foot tipped by more than TIPPED that is on the floor
-    "Whether feet that should be flat are."
-    stands = satisfies(['standing'], joints)
+)->np.ndarray:         # (n,) bool
+    "Who has a foot on the floor that is tipped by more than TIPPED."
     down = np.stack([satisfies([f'{s}_foot_on_floor'], joints) for s in ('left','right')], 1)
-    return stands, ((np.abs(foot_pitch(joints)-FLAT_FOOT)>TIPPED)&down).any(1)
+    return ((np.abs(foot_pitch(joints)-FLAT_FOOT)>TIPPED)&down).any(1)
 
 def naturalness(
     joints:np.ndarray, # (prompts, n, 22, 3), canonical, metres, as sampled or enforced
-)->dict:               # spine_bend, spine_bend_95: degrees; tipped_feet, bone_error: shares; plausibility: median; spread: metres
+)->dict:               # poses; spine_bend, spine_bend_95: degrees; tipped_feet among who stands, bone_error: shares;
+                       # plausibility: median; spread: metres, None for one pose of a prompt
     "What eyes see first, in numbers."
+    if joints.ndim!=4 or joints.shape[2:]!=(N_JOINTS,3) or 0 in joints.shape:
+        raise ValueError(f'joints must have shape (prompts, n, 22, 3), none of them 0, got {joints.shape}')
     x = joints.reshape(-1, N_JOINTS, 3)
     bend = spine_bend(x)
-    stands,tipped = has_tipped_foot(x)
     return dict(
         poses=len(x),
         spine_bend=float(bend.mean()),
         spine_bend_95=float(np.quantile(bend, .95)),
-        tipped_feet=rate(tipped, among=stands),
+        tipped_feet=rate(has_tipped_foot(x), among=satisfies(['standing'], x)),
         bone_error=float(bone_length_error(x).mean()),
         plausibility=float(np.median(plausibility(x))),
-        spread=_diversity(joints) if joints.shape[1]>1 else float('nan'))
+        spread=_diversity(joints) if joints.shape[1]>1 else None)
 
 # %% ../nbs/06_eval.ipynb #b0155c1e
 def plot_attention(

@@ -22,9 +22,11 @@ def old_code(
 )->str:         # the known code whose rows are taken
     "The code itself, or the one it begins as."
     if code in known: return code
-    side,_,name = code.partition('_')
+    side,_,name = code.partition('_') if POSECODES[code].side else ('','',code)
     if name not in like: raise SystemExit(f'the weights do not read {code}; say which code it begins as: {name}=OLD')
-    return f'{side}_{like[name]}'
+    old = f'{side}_{like[name]}' if side else like[name]
+    if old not in known: raise SystemExit(f'the weights do not read {old} either')
+    return old
 
 def grow(
     state:dict, # tensors of the old weights
@@ -44,15 +46,19 @@ def grow(
     return out
 
 def main():
-    if len(sys.argv)<3: raise SystemExit(__doc__)
+    pairs = [argument.split('=') for argument in sys.argv[3:]]
+    if len(sys.argv)<3 or any(len(pair)!=2 for pair in pairs): raise SystemExit(__doc__)
     weights,out = map(Path, sys.argv[1:3])
-    like = dict(pair.split('=') for pair in sys.argv[3:])
+    like = dict(pairs)
+    missing = [f for f in ('config.json','model.safetensors','training.json') if not (weights/f).is_file()]
+    if missing: raise SystemExit(f'{weights/missing[0]} is missing')
     config = {k:v for k,v in read_json(weights/'config.json').items() if k!='format'}
-    state = grow(load_file(weights/'model.safetensors'), config['posecodes'], like)
+    known = config['posecodes']
+    state = grow(load_file(weights/'model.safetensors'), known, like)
     model = Text2PoseModel({**config, 'posecodes':list(POSECODES)})
     model.load_state_dict({k:v.float() for k,v in state.items()})
     save_model(model, out)
     shutil.copy(weights/'training.json', out/'training.json')
-    print(f'{out}: {len(POSECODES)} posecodes, {len(POSECODES)-len(config["posecodes"])} of them new')
+    print(f'{out}: {len(POSECODES)} posecodes, {sum(c not in known for c in POSECODES)} of them new')
 
 if __name__=='__main__': main()
