@@ -1,7 +1,7 @@
 """How well words are followed: enforcement off, one pose per draw, nothing chosen. Prints a table and writes JSON.
 
     python benchmarks/bench_follow.py [--weights DIR] [--name default] [--captions 1000] [--poses 8] [--seed 0]
-        [--guidance FIRST LAST] [--steps N] [--code-guidance N] [--sheet FILE.png] [--out FILE]
+        [--guidance FIRST LAST] [--steps N] [--code-guidance N] [--out FILE]
 
 Captions are made of held-out poses: of the captures where TEXT2POSE_DATA is set, of the atlas always. A file that
 exists keeps what it holds under other names. With --captions 0 only prompts are asked. benchmarks/follow.json has
@@ -12,7 +12,7 @@ import argparse, json
 from pathlib import Path
 import numpy as np
 from text2pose.core import atomic_path, available, read_json
-from text2pose.data import plot_poses, table_joints
+from text2pose.data import table_joints
 from text2pose.skeleton import enforce_skeleton
 from text2pose.posecodes import satisfies
 from text2pose.atlas import atlas_rows, composition_rows
@@ -64,7 +64,7 @@ def by_group(results):
     return {'all':mean_of(results), **{g:mean_of([r for r in results if r['group']==g]) for g in groups}}
 
 def measure_all(pipe, n_captions, n_poses, seed, **kwargs):
-    "All measures as a dict, and the results of `prompt_adherence` by split."
+    "All measures as a dict."
     sets = val_poses(n_captions)
     res = dict(captions={k:caption_adherence(pipe, x, seed=seed, **kwargs) for k,x in sets.items()})
     if pipe.model.config.get('posecodes'):
@@ -78,31 +78,7 @@ def measure_all(pipe, n_captions, n_poses, seed, **kwargs):
     res['natural'] = {s:naturalness(np.stack([r['joints'][:4] for r in rs])) for s,rs in made.items()}
     res['recall'] = {s:atlas_recall(pipe, split=s, seed=seed, **kwargs) for s in ('train','val')}
     res['each'] = {s:{r['prompt']:r['followed'] for r in rs} for s,rs in made.items()}
-    return res, made
-
-def save_sheets(made, path, per_sheet=40, per_prompt=4):
-    "All prompts with their first poses, a tick and green where everything asked for holds; per_sheet prompts a file."
-    import matplotlib
-    matplotlib.use('Agg')
-    import matplotlib.pyplot as plt
-    from PIL import Image
-    results = [r for rs in made.values() for r in rs]
-    for start in range(0, len(results), per_sheet):
-        joints,titles,colors = [],[],[]
-        for r in results[start:start+per_sheet]:
-            x = r['joints'][:per_prompt]
-            right = satisfies(r['statements'], x)
-            joints.append(x)
-            titles += [f'{"✓" if ok else "✗"} {r["prompt"] if i==0 else ""}' for i,ok in enumerate(right)]
-            colors += ['#2a7f3f' if ok else '#c0392b' for ok in right]
-        fig = plot_poses(np.concatenate(joints), titles, n_cols=12, size=1.35, dpi=75, lw=2.2)
-        for ax,color in zip(fig.axes, colors):
-            ax.title.set_color(color)
-            ax.title.set_fontsize(7)
-        fig.canvas.draw()
-        image = Image.fromarray(np.asarray(fig.canvas.buffer_rgba())).convert('RGB').quantize(48)
-        image.save(path.with_name(f'{path.stem}_{start//per_sheet+1}{path.suffix}'), optimize=True)
-        plt.close(fig)
+    return res
 
 def print_measures(res):
     "One line per measure."
@@ -147,7 +123,6 @@ def arguments():
     p.add_argument('--guidance', type=float, nargs=2, help='first and last')
     p.add_argument('--steps', type=int)
     p.add_argument('--code-guidance', type=int, help='0 for none')
-    p.add_argument('--sheet', type=Path)
     p.add_argument('--out', type=Path, default=Path(__file__).with_name('follow.json'))
     return p.parse_args()
 
@@ -169,9 +144,8 @@ def command(a):
 def main():
     a = arguments()
     pipe = Text2PosePipeline.from_pretrained(a.weights)
-    res,made = measure_all(pipe, a.captions, a.poses, a.seed, **pipeline_arguments(a))
+    res = measure_all(pipe, a.captions, a.poses, a.seed, **pipeline_arguments(a))
     print_measures(res)
-    if a.sheet: save_sheets(made, a.sheet)
     settings = dict(
         command=command(a), weights=a.weights and Path(a.weights).name, guidance=a.guidance, steps=a.steps,
         code_guidance=a.code_guidance, samples=pipe.training.get('samples'))

@@ -932,7 +932,7 @@ def describe(
         out += [list(c) for c in zip(*captions)]
     return out
 
-# %% ../nbs/02b_describe.ipynb #3b6cf991
+# %% ../nbs/02b_describe.ipynb #7dff0884
 _LOOSE = frozenset('the a an his her their its your my our both of own'.split())  # words that do not tell wordings apart
 # words that make a clause uncertain: denials, comparisons, what was or will be
 _UNCERTAIN = frozenset('''not no without never neither nor cannot nobody none nothing hardly unable off away instead rather avoid stop almost
