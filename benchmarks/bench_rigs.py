@@ -15,23 +15,14 @@ from text2pose.humanml3d import ALL_SOURCES, OPEN_SOURCES, read_realmocap22
 from text2pose.posecodes import posecodes
 from text2pose.skeleton import (
     forward_kinematics, inverse_kinematics, measure_rigs, rest_offsets, retarget, rig_name)
+from text2pose.eval import foot_pitch, spine_bend
 
 HERE = Path(__file__).parent
 STRIDE = 8
-SPINE = ((0,3), (3,6), (6,9), (9,12))
-
-def spine_bend(x):
-    "Largest angle between neighbouring bones of the spine, degrees, (n,)."
-    bones = [x[:,b]-x[:,a] for a,b in SPINE]
-    bones = [b/np.linalg.norm(b, axis=-1, keepdims=True) for b in bones]
-    cosines = [(a*b).sum(-1).clip(-1, 1) for a,b in zip(bones, bones[1:])]
-    return np.degrees(np.arccos(cosines)).max(0)
 
 def standing_pitch(x):
     "Pitch of the lower foot, degrees, (n,)."
-    feet = np.stack([x[:,10]-x[:,7], x[:,11]-x[:,8]], 1)
-    pitch = np.degrees(np.arcsin((feet[...,2]/np.linalg.norm(feet, axis=-1)).clip(-1, 1)))
-    return pitch[np.arange(len(x)), x[:,[10,11],2].argmin(1)]
+    return foot_pitch(x)[np.arange(len(x)), x[:,[10,11],2].argmin(1)]
 
 def residual(x):
     "Metres by which the rigid body of a pose's own lengths misses it, (n,)."
