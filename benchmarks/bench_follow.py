@@ -1,16 +1,21 @@
 """How well words are followed: enforcement off, one pose per draw, nothing chosen. Prints a table and writes JSON.
 
     python benchmarks/bench_follow.py [--weights DIR] [--name default] [--captions 1000] [--poses 8] [--seed 0]
-        [--guidance FIRST LAST] [--steps N] [--code-guidance N] [--out FILE]
+        [--guidance FIRST LAST] [--steps N] [--code-guidance N] [--exemplars N] [--look-up] [--keep-exemplars]
+        [--out FILE]
 
 Captions are made of held-out poses: of the captures where TEXT2POSE_DATA is set, of the atlas always. A file that
 exists keeps what it holds under other names. With --captions 0 only prompts are asked. benchmarks/follow.json has
-`default` and `code_guidance`, made with --captions 500 and --captions 500 --code-guidance 3, and `ramp`, made with
---captions 0 --guidance 2 7. Prompts are checked once more after enforcement, as `enforced`.
+`default`, `words` (--exemplars 0, the network without exemplars) and `look_up` (--look-up, exemplars without the
+network), each made with --captions 500, and of prompts only (--captions 0) `ramp` (--guidance 2 7) and `apart`
+(--keep-exemplars: guidance away from exemplars without words, not from nothing). Prompts are checked once more after
+enforcement, as `enforced`.
 """
 import argparse, json
 from pathlib import Path
+from types import SimpleNamespace
 import numpy as np
+import torch
 from text2pose.core import atomic_path, available, read_json
 from text2pose.data import table_joints
 from text2pose.skeleton import enforce_skeleton
@@ -23,6 +28,22 @@ from text2pose.eval import (
     story_effects)
 
 SPLITS = ('dev','val')
+
+class LookUp:
+    "Called like the pipeline, but returns poses of the library: pose j is the nearest after the same shaking."
+    def __init__(self, pipe): self.pipe,self.model = pipe,pipe.model
+
+    def __call__(self, prompts, num_poses_per_prompt=4, seed=0, **kwargs):
+        n = num_poses_per_prompt
+        similarity = self.pipe.memory.similarity(self.pipe.text_encoder(list(prompts))).repeat_interleave(n, 0)
+        found = self.pipe._look_up(similarity, range(len(similarity)), n, 1, seed)
+        return SimpleNamespace(joints=self.pipe.memory.library.joints[found.rows[:,0].numpy()])
+
+class Apart(Text2PosePipeline):
+    "Guidance drops the words and keeps the exemplars."
+    def _exemplars(self, looked_up):
+        poses,similarity,shown = super()._exemplars(looked_up)
+        return poses, similarity, torch.ones_like(shown)
 
 def some_poses(joints, n, seed=0):
     "Up to n different poses, drawn at random."
@@ -67,7 +88,7 @@ def measure_all(pipe, n_captions, n_poses, seed, **kwargs):
     "All measures as a dict."
     sets = val_poses(n_captions)
     res = dict(captions={k:caption_adherence(pipe, x, seed=seed, **kwargs) for k,x in sets.items()})
-    if pipe.model.config.get('posecodes'):
+    if pipe.model.config.get('posecodes') and not isinstance(pipe, LookUp):
         res['reading'] = {k:reading_accuracy(pipe, x, seed) for k,x in sets.items()}
     made = {s:prompt_adherence(pipe, read_prompts(s), n_poses, seed=seed, **kwargs) for s in SPLITS}
     res['prompts'] = {s:by_group(rs) for s,rs in made.items()}
@@ -123,12 +144,15 @@ def arguments():
     p.add_argument('--guidance', type=float, nargs=2, help='first and last')
     p.add_argument('--steps', type=int)
     p.add_argument('--code-guidance', type=int, help='0 for none')
+    p.add_argument('--exemplars', type=int, help='0 for none')
+    p.add_argument('--look-up', action='store_true', help='poses of the library, without the network')
+    p.add_argument('--keep-exemplars', action='store_true', help='guidance drops the words only')
     p.add_argument('--out', type=Path, default=Path(__file__).with_name('follow.json'))
     return p.parse_args()
 
 def pipeline_arguments(a):
     "What the command line says about the pipeline."
-    kwargs = dict(num_inference_steps=a.steps, code_guidance=a.code_guidance)
+    kwargs = dict(num_inference_steps=a.steps, code_guidance=a.code_guidance, num_exemplars=a.exemplars)
     if a.guidance: kwargs['guidance_scale'] = tuple(a.guidance)
     return {k:v for k,v in kwargs.items() if v is not None}
 
@@ -136,19 +160,20 @@ def command(a):
     "The command line again, without paths."
     line = f'python benchmarks/bench_follow.py --name {a.name} --captions {a.captions}'
     if a.guidance: line += ' --guidance '+' '.join(f'{g:g}' for g in a.guidance)
-    for option in ('steps','code_guidance'):
+    for option in ('steps','code_guidance','exemplars'):
         value = getattr(a, option)
         if value is not None: line += f' --{option.replace("_","-")} {value}'
-    return line
+    return line+' --look-up'*a.look_up+' --keep-exemplars'*a.keep_exemplars
 
 def main():
     a = arguments()
-    pipe = Text2PosePipeline.from_pretrained(a.weights)
-    res = measure_all(pipe, a.captions, a.poses, a.seed, **pipeline_arguments(a))
+    pipe = (Apart if a.keep_exemplars else Text2PosePipeline).from_pretrained(a.weights)
+    asked = LookUp(pipe) if a.look_up else pipe
+    res = measure_all(asked, a.captions, a.poses, a.seed, **pipeline_arguments(a))
     print_measures(res)
     settings = dict(
         command=command(a), weights=a.weights and Path(a.weights).name, guidance=a.guidance, steps=a.steps,
-        code_guidance=a.code_guidance, samples=pipe.training.get('samples'))
+        code_guidance=a.code_guidance, exemplars=a.exemplars, look_up=a.look_up, samples=pipe.training.get('samples'))
     old = read_json(a.out) if a.out.is_file() else {}
     with atomic_path(a.out) as tmp:
         tmp.write_text(json.dumps({**old, a.name:rounded({**settings, **res})}, indent=1)+'\n')

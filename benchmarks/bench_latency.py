@@ -1,4 +1,4 @@
-"""How long it takes: import, help, a cold `text2pose generate`, a warm prompt, a batch of 256.
+"""How long it takes: import, help, a cold `text2pose generate`, a warm prompt, a batch of 256, looking poses up.
 
     python benchmarks/bench_latency.py [--repeat 5] [--out FILE]
 
@@ -10,8 +10,10 @@ from text2pose.core import atomic_path
 
 # seconds on 2 CPU cores
 TARGETS = {
-    'import text2pose':.3, 'text2pose --help':1., 'cold generate, 1 prompt, 4 poses':15., 'warm, 1 prompt, 1 pose':1.}
+    'import text2pose':.3, 'text2pose --help':1., 'cold generate, 1 prompt, 4 poses':15., 'warm, 1 prompt, 1 pose':1.,
+    'look up, 1 prompt in 5,000 poses':.005, 'look up, the same with 5,000 phrases':.005}
 PROMPT = 'a person raises both arms'
+LIBRARY = 5000  # poses that are looked through
 
 def timed(f, repeat):
     "Seconds of each run."
@@ -50,8 +52,28 @@ def warm_times(pipe, repeat):
         'warm, 1 prompt, 4 poses':timed(lambda: pipe(PROMPT, 4), repeat),
         'warm, 64 prompts, 4 poses: 256':timed(lambda: pipe(many, 4), max(2, repeat//2))}
 
+def library_of(n, source):
+    "n poses of the atlas, each as often as needed."
+    import numpy as np
+    from text2pose.library import PoseLibrary, atlas_library
+    atlas = atlas_library()
+    rows = np.arange(n)%len(atlas)
+    phrases = [atlas.phrases[i][:1] for i in rows]
+    return PoseLibrary([f'pose {i}' for i in range(n)], atlas.joints[rows], phrases, [source]*n, ['train']*n)
+
+def look_up_times(pipe, repeat):
+    "One encoded prompt against a library, its best four poses, by name; without phrases and with one of each pose."
+    from text2pose.text import PoseMemory
+    text = pipe.text_encoder(PROMPT)
+    by_looks = PoseMemory(library_of(LIBRARY, 'atlas'), pipe.scorer)
+    by_both = PoseMemory(library_of(LIBRARY, 'own.yaml'), pipe.scorer, pipe.text_encoder)
+    def look_up(memory): return timed(lambda: memory.similarity(text).topk(4, 1), 20*repeat)
+    return {
+        'look up, 1 prompt in 5,000 poses':look_up(by_looks),
+        'look up, the same with 5,000 phrases':look_up(by_both)}
+
 def summary(seconds):
-    return dict(median=round(statistics.median(seconds), 3), best=round(min(seconds), 3), runs=len(seconds))
+    return dict(median=round(statistics.median(seconds), 4), best=round(min(seconds), 4), runs=len(seconds))
 
 def verdict(name, median):
     "Whether the target is reached, where there is one."
@@ -68,15 +90,15 @@ def main():
     import torch
     from text2pose.cfg import Text2PosePipeline
     pipe = Text2PosePipeline.from_pretrained()
-    rows |= warm_times(pipe, a.repeat)
+    rows |= warm_times(pipe, a.repeat) | look_up_times(pipe, a.repeat)
     res = dict(
         command='python benchmarks/bench_latency.py', cpus=os.cpu_count(), threads=torch.get_num_threads(),
         machine=platform.machine(), python=platform.python_version(), torch=torch.__version__,
         num_inference_steps=pipe.model.config['num_inference_steps'],
         seconds={k:summary(v) for k,v in rows.items()})
-    print(f'{"":34} {"median":>8} {"best":>8}   to reach')
+    print(f'{"":37} {"median":>8} {"best":>8}   to reach')
     for k,v in res['seconds'].items():
-        print(f'{k:34} {v["median"]:7.3f}s {v["best"]:7.3f}s   {verdict(k, v["median"])}')
+        print(f'{k:37} {v["median"]:7.4f}s {v["best"]:7.4f}s   {verdict(k, v["median"])}')
     with atomic_path(a.out) as tmp:
         tmp.write_text(json.dumps(res, indent=1)+'\n')
 

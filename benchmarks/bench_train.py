@@ -1,22 +1,33 @@
-"""How many samples a second training takes in, on one CPU thread: prints a table and writes benchmarks/train.json.
+"""How many samples a second training takes in, on the CPU: prints a table and writes benchmarks/train.json.
 
-    python benchmarks/bench_train.py [--steps 6] [--repeat 3] [--out FILE]
+    python benchmarks/bench_train.py [--sizes small,base] [--threads 2] [--steps 6] [--repeat 3] [--out FILE]
+    python benchmarks/bench_train.py --sizes tiny --steps 1 --repeat 1 --out /tmp/t.json  # a quick try
 
-Captions are made-up states of 4 to 60 tokens, half of them at most 16. Seconds are of processor time, so that
-other programs disturb little.
+The sizes are those of chapter 03. Captions are made-up states of 4 to 60 tokens, half of them at most 16; the scorer
+that looks up exemplars is untrained. Seconds are those of a clock, so nothing else should run meanwhile. Steps should
+be a multiple of 6, since one step in six has the follow loss in some of the runs.
 """
-import argparse, json, os, platform, time
+import argparse, json, os, platform, tempfile, time
 from pathlib import Path
 import numpy as np, torch
 from text2pose.atlas import atlas_rows
 from text2pose.core import atomic_path
 from text2pose.data import pose_table
 from text2pose.dataset import CaptionStates, TrainingSet
+from text2pose.text import PoseTextScorer
 from text2pose.train import Trainer, phase_config
+from text2pose.unet import SIZES
 
-NETS = {'64 and 192 wide, the default':{}, 'without the step on the body':dict(body_channels=0), '64 and 192 wide, one block a stage':dict(layers_per_block=1)}
-# batch_size, micro_batch, noise_samples_per_caption
-BATCHES = ((128,None,1), (256,128,1), (128,None,4), (256,None,4), (256,None,8))
+# what each size is trained with
+RUNS = (
+    dict(batch_size=128, noise_samples_per_caption=1, num_exemplars=0),
+    dict(batch_size=256, noise_samples_per_caption=1, num_exemplars=0, micro_batch=128),
+    dict(batch_size=256, noise_samples_per_caption=8, num_exemplars=0),
+    dict(batch_size=256, noise_samples_per_caption=8, num_exemplars=0, follow_every=6),
+    dict(batch_size=256, noise_samples_per_caption=8, num_exemplars=4, follow_every=6))
+COLUMNS = dict(network=8, million_parameters=8, batch_size=6, micro_batch=8, noise_samples_per_caption=6,
+               follow_every=7, num_exemplars=10, samples_per_second=17)
+TITLES = ('network', 'million', 'batch', 'at once', 'draws', 'follow', 'exemplars', 'samples a second')
 
 def made_up_states(n_captions, dim=768):
     "Random states of 4 to 60 tokens, and how many each caption has."
@@ -24,41 +35,59 @@ def made_up_states(n_captions, dim=768):
     lengths = np.random.default_rng(0).lognormal(np.log(16), .55, n_captions).clip(4, 60).astype(int)
     return CaptionStates.of([torch.randn(k, dim, generator=generator) for k in lengths.tolist()]), lengths
 
+def untrained_scorer(folder, dim=768):
+    "The file of a scorer that ranks poses by chance."
+    torch.manual_seed(0)
+    path = Path(folder)/'scorer.safetensors'
+    PoseTextScorer(dim).save(path)
+    return path
+
 def samples_per_second(trainer, steps, repeat):
     "Median over repetitions, after one step to warm up."
     trainer.train_step()
     speed = []
     for _ in range(repeat):
-        start = time.process_time()
+        start = time.perf_counter()
         for _ in range(steps): trainer.train_step()
-        speed.append(steps*trainer.config.batch_size/(time.process_time()-start))
-    return round(float(np.median(speed)))
+        speed.append(steps*trainer.config.batch_size/(time.perf_counter()-start))
+    return round(float(np.median(speed)), 1)
+
+def measure(size, run, data, states, scorer, steps, repeat):
+    "One row of the table."
+    config = phase_config('text', n_steps=10**6, unet=SIZES[size], **run)
+    trainer = Trainer(config, data, states, cpu=True, scorer=scorer if config.num_exemplars else None)
+    million = round(sum(w.numel() for w in trainer.inner.parameters())/1e6, 2)
+    settings = ('batch_size','noise_samples_per_caption','follow_every','num_exemplars')
+    return dict(network=size, million_parameters=million, **{k:getattr(config, k) for k in settings},
+                micro_batch=config.micro_batch or config.batch_size,
+                samples_per_second=samples_per_second(trainer, steps, repeat))
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('--sizes', default='small,base', help=f'some of {", ".join(SIZES)}, separated by commas')
+    p.add_argument('--threads', type=int, default=2)
     p.add_argument('--steps', type=int, default=6)
     p.add_argument('--repeat', type=int, default=3)
     p.add_argument('--out', type=Path, default=Path(__file__).with_name('train.json'))
     a = p.parse_args()
-    torch.set_num_threads(1)
+    sizes = a.sizes.split(',')
+    if unknown:=[s for s in sizes if s not in SIZES]: p.error(f'unknown size {unknown[0]!r}')
+    torch.set_num_threads(a.threads)
     data = TrainingSet(pose_table(atlas_rows(1)))
     states,lengths = made_up_states(len(data.captions))
     rows = []
-    print(f'{"network":36} {"million":>8} {"batch":>6} {"at once":>8} {"draws":>6} {"samples a second":>17}')
-    for name,unet in NETS.items():
-        for batch,micro,draws in BATCHES:
-            config = phase_config('text', n_steps=10**6, batch_size=batch, micro_batch=micro,
-                                  noise_samples_per_caption=draws, unet=unet)
-            trainer = Trainer(config, data, states, cpu=True)
-            million = round(sum(w.numel() for w in trainer.inner.parameters())/1e6, 2)
-            speed = samples_per_second(trainer, a.steps, a.repeat)
-            rows.append(dict(network=name, million_parameters=million, batch_size=batch, micro_batch=micro or batch,
-                             noise_samples_per_caption=draws, samples_per_second=speed))
-            print(f'{name:36} {million:8} {batch:6} {micro or batch:8} {draws:6} {speed:17}', flush=True)
+    print(' '.join(f'{title:>{width}}' for title,width in zip(TITLES, COLUMNS.values())))
+    with tempfile.TemporaryDirectory() as folder:
+        scorer = untrained_scorer(folder)
+        for size in sizes:
+            for run in RUNS:
+                rows.append(measure(size, run, data, states, scorer, a.steps, a.repeat))
+                print(' '.join(f'{rows[-1][column]:>{width}}' for column,width in COLUMNS.items()), flush=True)
     tokens = dict(median=int(np.median(lengths)), mean=round(float(lengths.mean()), 1), longest=int(lengths.max()))
-    res = dict(command='python benchmarks/bench_train.py', tokens=tokens, threads=1, seconds='of processor time',
-               cpus=os.cpu_count(), machine=platform.machine(), python=platform.python_version(),
-               torch=torch.__version__, load_average=round(os.getloadavg()[0], 1), rows=rows)
+    res = dict(command='python benchmarks/bench_train.py', tokens=tokens, threads=a.threads, seconds='of a clock',
+               steps=a.steps, repeat=a.repeat, cpus=os.cpu_count(), machine=platform.machine(),
+               python=platform.python_version(), torch=torch.__version__,
+               load_average=round(os.getloadavg()[0], 1), rows=rows)
     with atomic_path(a.out) as tmp: tmp.write_text(json.dumps(res, indent=1)+'\n')
 
 if __name__=='__main__': main()

@@ -190,10 +190,10 @@ def test_weights_with_other_posecodes_are_refused(tmp_path, pipe):
     for k,v in pipe.model.state_dict().items(): assert (state[k]==v).all()
 
 def test_defaults(pipe):
-    "A constant scale of 3, without guidance by posecodes, in the recommended number of steps; a ramp is an argument."
+    "A constant scale of 2, without guidance by posecodes, in the recommended number of steps; a ramp is an argument."
     recommended = pipe.model.config['num_inference_steps']
     assert recommended==10
-    spelled_out = dict(guidance_scale=(3.,3.), code_guidance=0, num_inference_steps=recommended)
+    spelled_out = dict(guidance_scale=(2.,2.), code_guidance=0, num_inference_steps=recommended)
     default = pipe('golf', 2, enforce_skeleton=False).joints
     np.testing.assert_array_equal(default, raw(pipe, 'golf', 2, **spelled_out))
     for other in (dict(guidance_scale=(2.,7.)), dict(code_guidance=3), dict(num_inference_steps=20)):

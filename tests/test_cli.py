@@ -154,14 +154,15 @@ def test_defaults_of_the_command_are_those_of_the_pipeline():
 
 def test_what_was_wrong_with_a_pose():
     "The JSON file names the rules behind a low score, before enforcement and after."
-    said = run('generate', 'wave', 'golf', '-n', '2', '--steps', '2', '--format', 'json').stdout
+    exaggerated = ('generate', 'wave', 'golf', '-n', '2', '--steps', '2', '--guidance', '30', '--format', 'json')
+    said = run(*exaggerated).stdout
     about = json.loads(Path('out/poses.json').read_text())
     assert 'before enforcement' in said and len(about['raw_scores'])==4
     scores = [p['score'] for p in about['poses']]
     for values,failed in ((about['raw_scores'],about['raw_failed_rules']), (scores,about['failed_rules'])):
         assert [bool(rules) for rules in failed]==[s<.9 for s in values]
     assert min(about['raw_scores'])<.9
-    said = run('generate', 'wave', 'golf', '-n', '2', '--steps', '2', '--format', 'json', '--no-enforce').stdout
+    said = run(*exaggerated, '--no-enforce').stdout
     raw = json.loads(Path('out/poses.json').read_text())
     assert 'before enforcement' not in said
     assert [p['score'] for p in raw['poses']]==raw['raw_scores']==about['raw_scores']
@@ -255,6 +256,45 @@ def test_more_steps_after_the_end():
     assert Path('w/model.safetensors').read_bytes()==weights
     run(*tiny, '--steps', '3', '--from', 'w', '--out', 'v')
     assert json.loads(Path('v/training.json').read_text())['start']['steps']==2
+
+def test_a_scorer_then_a_denoiser_with_it():
+    "Folder or file, poses of the atlas in sight or not; the weights look poses up if they were trained with them."
+    write_pose_table(pose_table(own_rows()), 't.parquet')
+    tiny = ('train', '--data', 't.parquet', '--batch-size', '4', '--steps', '2', '--cpu')
+    assert '2 steps; loss' in run(*tiny, '--phase', 'scorer', '--out', 's').stdout
+    assert sorted(os.listdir('s'))==['checkpoint.safetensors','scorer.safetensors','training.json']
+    run(*tiny, '--scorer', 's', '--exemplars', '2', '--follow-every', '2', '--out', 'w')
+    run(*tiny, '--scorer', 's/scorer.safetensors', '--exemplars', '0', '--freeze-reader', '--out', 'v')
+    for folder,n in (('w',2),('v',0)):
+        made = json.loads(Path(folder, 'training.json').read_text())
+        assert made['config']['num_exemplars']==n and made['scorer']['config']['phase']=='scorer'
+        assert Path(folder, 'scorer.safetensors').exists()==(n>0)
+        said = run('generate', 'wave', *FAST, '--weights', folder, '--format', 'json').stdout
+        assert ('looked up for "wave": ' in said)==(n>0)
+    assert 'scorer from 8 pairs; atlas (Apache-2.0)' in run('info', '--weights', 'w').stdout
+    again = run(*tiny, '--phase', 'scorer', '--out', 's').stdout
+    assert 'already finished, after 2 steps' in again
+    run(*tiny, '--phase', 'scorer', '--from', 's', '--out', 'longer')
+    assert json.loads(Path('longer/training.json').read_text())['start']['steps']==2
+    run(*tiny, '--from', 'w', '--scorer', 'w', '--out', 'on')
+    assert Path('on/scorer.safetensors').exists()
+
+def test_a_scorer_without_its_checkpoint_is_not_overwritten():
+    write_pose_table(pose_table(own_rows()), 't.parquet')
+    tiny = ('train', '--data', 't.parquet', '--batch-size', '4', '--steps', '2', '--cpu', '--phase', 'scorer')
+    run(*tiny, '--out', 's')
+    Path('s/checkpoint.safetensors').unlink()
+    result = CliRunner().invoke(app, [*tiny, '--out', 's'])
+    assert result.exit_code==1 and 's holds weights but no checkpoint to resume' in result.stderr
+
+def test_defaults_of_train_are_those_of_the_configuration():
+    from text2pose.cli import train
+    from text2pose.train import TrainConfig
+    option = inspect.signature(train).parameters
+    for name,field in dict(phase='phase', batch_size='batch_size', micro_batch='micro_batch', lr='lr',
+            timestep_bias='timestep_bias', noise_samples='noise_samples_per_caption', follow_every='follow_every',
+            seed='seed', precision='mixed_precision', freeze_reader='freeze_reader').items():
+        assert option[name].default.default==getattr(TrainConfig(), field), name
 
 # shells
 

@@ -94,9 +94,46 @@ def test_data_build(args, says): fails(2, says, 'data', 'build', *args)
     (['--seed','9'*20], '--seed must be'),
     (['--precision','int8'], '--precision must be'),
     (['--preset','humanml3d'], '--preset must be open or research'),
-    (['--freeze-reader'], '--freeze-reader goes with --from'),
-    (['--freeze-reader','--from','w','--phase','reader'], 'not with --phase reader')])
+    (['--follow-every','0'], '--follow-every must be'),
+    (['--phase','reader'], 'unknown phase'),
+    (['--scorer','s','--exemplars','-1'], '--exemplars must be a whole number of at least 0 and at most 32, got -1'),
+    (['--scorer','s','--exemplars','33'], '--exemplars must be'),
+    (['--exemplars','2'], '--exemplars goes with --scorer'),
+    (['--scorer','s','--phase','baseline'], '--scorer goes with --phase text, not baseline'),
+    (['--scorer','s','--phase','scorer'], '--scorer goes with --phase text, not scorer'),
+    (['--freeze-reader'], '--freeze-reader goes with --scorer or --from'),
+    (['--freeze-reader','--from','w','--phase','anatomical'], 'and with --phase text'),
+    (['--freeze-reader','--from','w','--phase','scorer'], 'and with --phase text'),
+    (['--micro-batch','2','--phase','scorer'], '--micro-batch does not go with --phase scorer')])
 def test_train(args, says): fails(2, says, 'train', '--out', 'w', *args)
+
+@pytest.mark.parametrize('args,says', [
+    (['--scorer','s'], 's is missing: expected the weights of a scorer there'),
+    (['--scorer','empty'], 'empty/scorer.safetensors is missing'),
+    (['--scorer','bad.safetensors'], 'bad.safetensors holds no usable scorer'),
+    (['--from','empty'], 'empty/config.json is missing'),
+    (['--from','empty','--phase','scorer'], 'empty/scorer.safetensors is missing')])
+def test_what_training_begins_with(monkeypatch, args, says):
+    "It is opened before a table is built."
+    from text2pose import dataset
+    def build(*args, **kwargs): raise AssertionError('a table was built first')
+    monkeypatch.setattr(dataset, 'build_table', build)
+    Path('empty').mkdir()
+    Path('bad.safetensors').write_bytes(b'x')
+    fails(1, says, 'train', '--out', 'w', *args)
+
+def test_weights_and_scorer_of_another_kind():
+    "A scorer is no denoiser, and one of another width does not fit."
+    import torch
+    from text2pose.text import PoseTextScorer
+    torch.manual_seed(0)
+    Path('s').mkdir()
+    PoseTextScorer(768, 32, 2, 16, 32).save('s/scorer.safetensors')
+    write_pose_table(pose_table(own_rows()), 't.parquet')
+    train = ('train', '--data', 't.parquet', '--steps', '1', '--batch-size', '4', '--cpu', '--out', 'w')
+    fails(1, 's/config.json is missing', *train, '--from', 's')
+    fails(1, 'does not fit this run: its dim is 32, wanted 256', *train, '--scorer', 's')
+    fails(1, 'training cannot go on from s/scorer.safetensors', *train, '--phase', 'scorer', '--from', 's')
 
 @pytest.mark.parametrize('args,says', [
     (['data','export','--humanml3d','h'], 'nothing to export'),

@@ -164,7 +164,7 @@ def test_shares_of_kinds_and_sources(table):
 
 def test_draws_follow_the_weights(table):
     ts = TrainingSet(table, seed=3)
-    _,captions = ts.draw(40_000, torch.Generator().manual_seed(0))
+    _,captions,_ = ts.draw(40_000, torch.Generator().manual_seed(0))
     wanted = torch.zeros(len(ts.captions), dtype=torch.float64)
     wanted.index_add_(0, ts.caption_idx, ts.weights/2)
     wanted.index_add_(0, ts.mirrored_idx, ts.weights/2)

@@ -10,7 +10,7 @@ import numpy as np, pytest
 
 from tree import ROOT, copy_tree, offline_env
 
-MAX_WEIGHTS = 12_000_000 # bytes
+MAX_WEIGHTS = 36_000_000 # bytes
 
 def _run(*args, cwd):
     env = offline_env()

@@ -1,9 +1,13 @@
 "Text encoders, text layers, the reader of posecodes and the projection."
+from types import SimpleNamespace
 import pytest
 import torch
-from text2pose.core import asset, available
+from text2pose.core import asset, available, read_json
+from text2pose.library import PoseLibrary, atlas_library
 from text2pose.posecodes import POSECODES, mirror_code
-from text2pose.text import PosecodeReader, TextEncoder, TextProjection, check_prompts, load_text_encoder
+from text2pose.text import (
+    ENCODERS, PHRASE_WEIGHT, PosecodeReader, PoseMemory, PoseTextScorer, TextEncoder, TextProjection, check_prompts,
+    load_scorer, load_text_encoder)
 
 GOOD = ['arms raised', '  two   spaces ', 'naïve café', 'ﬁve ﬂags', 'ＷＩＤＥ', 'tab\there', 'x'*5000]
 
@@ -54,6 +58,133 @@ def test_a_folder_without_weights(tmp_path, name):
     with pytest.raises(ValueError, match=f'holds no usable {name} text encoder'): load_text_encoder(name, tmp_path)
     with pytest.raises(FileNotFoundError, match='nowhere is missing'): load_text_encoder(name, tmp_path/'nowhere')
 
+# ---- revisions
+
+COMMIT = '0123456789abcdef0123456789abcdef01234567'
+
+def fake_hub(monkeypatch, error=None, commit=None):
+    "Replace the hub; the list of revisions that are asked for."
+    import transformers
+    asked = []
+    def fetch(make):
+        def from_pretrained(repo, revision=None, **kwargs):
+            asked.append((repo,revision))
+            if error is not None: raise error
+            return make()
+        return SimpleNamespace(from_pretrained=from_pretrained)
+    def model():
+        made = Embedding()
+        made.config = SimpleNamespace(hidden_size=3, _commit_hash=commit)
+        return made
+    monkeypatch.setattr(transformers, 'AutoTokenizer', fetch(lambda: range(100)))
+    for name in ('AutoModel','CLIPTextModel'): monkeypatch.setattr(transformers, name, fetch(model))
+    return asked
+
+@pytest.mark.parametrize('name', ['clip','minilm'])
+def test_a_revision_is_asked_for_and_its_commit_is_recorded(monkeypatch, name):
+    asked = fake_hub(monkeypatch, commit=COMMIT)
+    assert load_text_encoder(name, revision='main').revision==COMMIT
+    assert asked==[(ENCODERS[name][0],'main')]*2  # of the hub, though the package of MiniLM may be installed
+
+def test_the_revision_of_clip_is_a_branch_by_default(monkeypatch):
+    asked = fake_hub(monkeypatch)
+    assert load_text_encoder('clip').revision=='refs/pr/15'
+    assert asked==[('openai/clip-vit-base-patch32','refs/pr/15')]*2
+
+def test_a_wrong_revision_is_named(monkeypatch):
+    from huggingface_hub.errors import RevisionNotFoundError
+    not_found = RevisionNotFoundError.__new__(RevisionNotFoundError)
+    error = OSError('not a valid git identifier')
+    error.__cause__ = not_found
+    for raised in (not_found, error):
+        fake_hub(monkeypatch, raised)
+        with pytest.raises(ValueError, match="clip-vit-base-patch32 has no revision 'v9'"):
+            load_text_encoder('clip', revision='v9')
+
+def test_a_hub_out_of_reach(monkeypatch):
+    fake_hub(monkeypatch, OSError('offline'))
+    with pytest.raises(RuntimeError, match=f'at revision {COMMIT}: name a folder that holds it'):
+        load_text_encoder('clip', revision=COMMIT)
+
+@pytest.mark.parametrize('revision', ['',' ',3])
+def test_what_is_no_revision(revision):
+    with pytest.raises(ValueError, match='revision must be a branch'): load_text_encoder('clip', revision=revision)
+
+def test_a_folder_has_no_revision(tmp_path):
+    with pytest.raises(ValueError, match='not both'): load_text_encoder('clip', tmp_path, 'main')
+
+# ---- frozen, at full size with random weights
+
+def clip_folder(folder):
+    "CLIP ViT-B/32's text tower as a folder: the vocabulary has its size, but only letters are words."
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+    letters = [chr(c) for c in range(97,123)]
+    words = letters+[c+'</w>' for c in letters]
+    words += [f'<unused{i}>' for i in range(49406-len(words))]+['<|startoftext|>','<|endoftext|>']
+    CLIPTokenizer(vocab={w:i for i,w in enumerate(words)}, merges=[], model_max_length=77).save_pretrained(folder)
+    CLIPTextModel(CLIPTextConfig()).save_pretrained(folder)
+
+def minilm_like_folder(folder):
+    "MiniLM's architecture as a folder, with letters for words."
+    from transformers import BertConfig, BertModel, BertTokenizer
+    letters = [chr(c) for c in range(97,123)]
+    words = ['[PAD]','[UNK]','[CLS]','[SEP]','[MASK]']+letters+['##'+c for c in letters]
+    words += [f'[unused{i}]' for i in range(30522-len(words))]
+    BertTokenizer(vocab={w:i for i,w in enumerate(words)}).save_pretrained(folder)
+    config = BertConfig(vocab_size=30522, hidden_size=384, num_hidden_layers=6, num_attention_heads=12,
+                        intermediate_size=1536)
+    BertModel(config).save_pretrained(folder)
+
+def copy_of(module): return {k:v.detach().clone() for k,v in module.state_dict().items()}
+
+def same_bits(a, b):
+    "Whether two states have the same bytes."
+    return a.keys()==b.keys() and all(a[k].numpy().tobytes()==b[k].numpy().tobytes() for k in a)
+
+FULL_SIZE = dict(clip=(clip_folder, 512, 512, 63_165_952, 77), minilm=(minilm_like_folder, 768, 384, 22_713_216, 128))
+
+@pytest.mark.parametrize('name', FULL_SIZE)
+def test_training_leaves_every_bit_of_the_encoder(tmp_path, name):
+    from text2pose.cfg import Text2PoseModel
+    from text2pose.unet import SIZES
+    make_folder,text_dim,pooled_dim,n_weights,longest = FULL_SIZE[name]
+    torch.manual_seed(0)
+    make_folder(tmp_path)
+    encoder = load_text_encoder(name, tmp_path)
+    assert sum(p.numel() for p in encoder.model.parameters())==n_weights
+    assert encoder.revision==load_text_encoder(name, tmp_path).revision!=''
+    text = encoder(['arms up','a'])
+    assert text.tokens.shape==(2,8,text_dim) and text.pooled.shape==(2,pooled_dim)
+    assert text.mask.sum(1).tolist()==[8,3]
+    assert encoder('a '*(longest-2)).tokens.shape==(1,longest,text_dim)
+    with pytest.raises(ValueError, match=f'has {longest+1} tokens; {name} takes at most {longest}'):
+        encoder('a '*(longest-1))
+
+    model = Text2PoseModel(dict(
+        text_encoder=name, text_dim=encoder.dim, schedule='squaredcos', prediction_type='v_prediction',
+        num_train_timesteps=1000, text_layers=2, posecodes=list(POSECODES), unet=SIZES['tiny'])).train()
+    before,before_model = copy_of(encoder.model),copy_of(model)
+    # by mistake the optimizer is given the encoder too
+    opt = torch.optim.AdamW([*model.parameters(), *encoder.model.parameters()], lr=1e-2, weight_decay=.1)
+    for _ in range(3):  # the last layers start at zero: gradients reach the text in the second step
+        text = encoder(['arms up','a'])
+        pred,logits = model(torch.randn(2,22,3), torch.tensor([10,500]), text.tokens, text.mask)
+        (pred-1).square().mean().add(logits.square().mean()).backward()
+        opt.step()
+        assert all(p.grad is None and not p.requires_grad for p in encoder.model.parameters())
+        opt.zero_grad()
+    assert same_bits(copy_of(encoder.model), before)
+    for k in ('projection.reader.proj.weight','projection.reader.adapter.down.weight','unet.out.weight'):
+        assert not torch.equal(model.state_dict()[k], before_model[k]), k
+    assert model.projection.reader.proj.weight.shape==(256,text_dim)
+
+def test_empty_prompts_have_start_and_end_only(tmp_path):
+    minilm_like_folder(tmp_path)
+    empty = load_text_encoder('minilm', tmp_path).empty(3)
+    assert empty.words==[['[CLS]','[SEP]']]*3 and empty.mask.all() and empty.tokens.shape==(3,2,768)
+
+# ---- text layers
+
 def shaken(module):
     torch.manual_seed(0)
     with torch.no_grad():
@@ -97,3 +228,44 @@ def test_shipped_weights_read_left_as_left():
     for side,chances in zip(('left','right'), read):
         code = f'{side}_arm_raised'
         assert chances[code]>.9 and chances[mirror_code(code)]<.5
+
+# ---- the retriever
+
+def test_recall_of_the_shipped_scorer_is_recorded():
+    recall = read_json(asset('weights/training.json'))['scorer']['recall_in_pools_of_32']
+    assert .5<=recall['R@1']<recall['R@2']<recall['R@3']<1
+
+class Spoken:
+    "Stands for an encoder: a text is the states of its two tokens, made of its letters."
+    dim = 24
+    def __call__(self, prompts):
+        tokens = torch.stack([torch.randn(2, self.dim, generator=torch.Generator().manual_seed(sum(map(ord, p))))
+                              for p in prompts])
+        return SimpleNamespace(tokens=tokens, mask=torch.ones(len(prompts),2).bool())
+
+def test_phrases_count_for_poses_that_are_not_of_the_atlas():
+    scorer = shaken(PoseTextScorer(24, dim=16, n_layers=1, embed_dim=8, pose_dim=32))
+    atlas = atlas_library()[:6]
+    sources = ['atlas']*3+['mine.yaml']*3
+    phrases = [['bolt'],['nut'],['screw'],['anvil','tongs'],['bellows'],['forge']]
+    library = PoseLibrary(atlas.names, atlas.joints, phrases, sources, atlas.splits)
+    asked = Spoken()(['tongs','bolt'])
+    looks,both = (PoseMemory(library, scorer, e).similarity(asked) for e in (None, Spoken()))
+    assert looks.shape==both.shape==(2,6)
+    torch.testing.assert_close(both[:,:3], looks[:,:3])  # the phrases of the atlas are not read
+    vectors = scorer.embed_text(asked.tokens, asked.mask)[0]
+    own = Spoken()(['anvil','tongs','bellows','forge'])
+    named = PHRASE_WEIGHT*vectors@scorer.embed_text(own.tokens, own.mask)[0].T
+    best = torch.stack([named[:,:2].amax(1), named[:,2], named[:,3]], 1)
+    torch.testing.assert_close(both[:,3:], torch.maximum(looks[:,3:], best))
+    assert both[0,3]>=PHRASE_WEIGHT-1e-5  # said as it is called
+    assert PoseMemory(library[:3], scorer, Spoken()).phrase_vectors is None
+
+@pytest.mark.skipif(not available('minilm'), reason='MiniLM is not installed')
+@pytest.mark.parametrize('prompt,name', [
+    ('tree pose','tree_pose'), ('someone is tying their shoelaces','tying_shoelace')])
+def test_the_atlas_is_found_by_words(prompt, name):
+    memory = PoseMemory(atlas_library(), load_scorer(asset('weights/scorer.safetensors')))
+    similarity = memory.similarity(load_text_encoder()(prompt))
+    assert memory.library.names[int(similarity.argmax())]==name
+    assert -1<=similarity.min() and similarity.max()<=1

@@ -1,21 +1,27 @@
-"Both trainers: from command line to poses, resumed to the bit, foreign and damaged checkpoints, losses by hand."
-import json
+"Both trainers: from words to poses, resumed to the bit, exemplars as promised, what does not fit, losses by hand."
+import json, shutil
 from pathlib import Path
 
 import pytest, torch
 from typer.testing import CliRunner
 
-from text2pose.cfg import alphas_cumprod, training_target
+from text2pose.cfg import Text2PosePipeline, alphas_cumprod, training_target
 from text2pose.cli import app
+from text2pose.core import available
 from text2pose.data import own_rows, pose_table, write_pose_table
-from text2pose.dataset import CaptionStates, TrainingSet, words_rows
+from text2pose.dataset import CaptionStates, TrainingSet, encode_captions, words_rows
 from text2pose.export import load_poses
-from text2pose.posecodes import posecode_margins
+from text2pose.library import atlas_library, twin_name
+from text2pose.posecodes import POSECODES, posecode_margins
 from text2pose.skeleton import reference_bone_lengths
+from text2pose.text import PoseTextScorer, load_scorer, load_text_encoder
 from text2pose.train import (
-    PHASES, BaseTrainer, ReaderTrainer, Trainer, losses, make_trainer, phase_config, training_loss)
+    PHASES, BaseTrainer, Exemplars, ScorerTrainer, Trainer, draw_exemplars, dual_losses, losses, make_trainer,
+    phase_config, same_pairs, scorer_recall, training_loss, val_losses)
+from text2pose.unet import SIZES
 
-TINY = dict(block_channels=[32,64], layers_per_block=1, n_heads=2, cross_attention_dim=32)
+TINY = dict(SIZES['tiny'], block_channels=[32,64], cross_attention_dim=32)
+TOWERS = dict(embed_dim=16, pose_dim=32)
 
 def run(*args, code=0):
     r = CliRunner().invoke(app, [str(a) for a in args])
@@ -40,39 +46,57 @@ def test_from_table_to_poses(table):
     assert load_poses('o/poses.npz')[0].shape==(2,22,3)
     assert 'made from: 12 samples' in run('info', '--weights', 'w')
 
-def test_reader_then_text(table):
-    args = ('train', '--data', table, '--steps', '2', '--cpu')
-    run(*args, '--phase', 'reader', '--batch-size', '4', '--out', 'r')
-    run(*args, '--from', 'r', '--freeze-reader', '--batch-size', '8', '--noise-samples', '4', '--out', 'f')
-    reader,text = (json.loads(Path(folder, 'training.json').read_text()) for folder in 'rf')
-    assert reader['config']['phase']=='reader' and reader['samples']==8
-    assert text['config']['phase']=='text' and text['samples']==16
-    assert text['start']['samples']==8 and text['start']['config']['phase']=='reader'
+def library_rows(names, n_phrases=2):
+    "Rows of the pose table from entries of the library: two variations each, alike."
+    library,rows = atlas_library(), []
+    for name in names:
+        i = library.names.index(name)
+        for k in range(2):
+            pose = dict(pose_id=f'atlas:{name}~{k}', source='atlas', licence='Apache-2.0', split='train', clip=name,
+                        frame=k, cluster=None, joints=library.joints[i].reshape(-1))
+            for text in library.phrases[i][:n_phrases]:
+                rows.append({**pose, 'caption':text, 'caption_kind':'atlas', 'first_action':text})
+    return rows
+
+NAMES = ['left_arm_raised','right_arm_raised','arms_raised','t_pose','deep_squat','golf_address',
+         'golf_address_mirrored']
 
 @pytest.fixture(scope='module')
 def data():
-    "A tiny training set with made-up states."
-    rows = own_rows()[:60]
+    "A tiny training set with made-up states of 2 to 6 tokens: our own poses and some of the atlas."
+    rows = own_rows()[:40]+library_rows(NAMES)
     ts = TrainingSet(pose_table(rows+words_rows(rows)))
+    return ts, made_up_states(ts, 32)
+
+def made_up_states(ts, dim):
     g = torch.Generator().manual_seed(0)
-    return ts, CaptionStates.of([torch.randn(2+i%5, 32, generator=g) for i in range(len(ts.captions))])
+    return CaptionStates.of([torch.randn(2+i%5, dim, generator=g) for i in range(len(ts.captions))])
+
+def tiny(phase, **kwargs):
+    return phase_config(phase, **{**dict(n_steps=4, batch_size=16, unet=TINY, towers=TOWERS), **kwargs})
 
 @pytest.fixture
 def trainer(data):
-    def make(phase, start=None, val=None, **kwargs):
-        config = phase_config(phase, **{**dict(n_steps=4, batch_size=16, unet=TINY), **kwargs})
-        return make_trainer(config, *data, val, cpu=True, start=start)
+    def make(phase, start=None, val=None, scorer=None, **kwargs):
+        return make_trainer(tiny(phase, **kwargs), *data, val, cpu=True, start=start, scorer=scorer)
     return make
+
+@pytest.fixture(scope='module')
+def scorer(data, tmp_path_factory):
+    "Folder of a tiny scorer."
+    folder = tmp_path_factory.mktemp('scorer')
+    make_trainer(tiny('scorer'), *data, cpu=True).fit().save(folder)
+    return folder
 
 def same_weights(a, b):
     a,b = a.averaged().state_dict(), b.averaged().state_dict()
     return a.keys()==b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 RUNS = [
-    ('reader', {}), ('reader', dict(micro_batch=5, token_drop_prob=.3, token_noise=.1)),
+    ('scorer', {}), ('scorer', dict(token_drop_prob=.3, token_noise=.1)),
     ('baseline', {}), ('anatomical', dict(noise_samples_per_caption=4)),
     ('text', {}), ('text', dict(noise_samples_per_caption=2, micro_batch=6, timestep_bias=1.5, token_noise=.1)),
-    ('text', dict(code_loss_weight=0.))]
+    ('text', dict(code_loss_weight=0.)), ('text', dict(representation='positions', follow_every=2))]
 
 @pytest.mark.parametrize('phase,kwargs', RUNS)
 def test_resumed_equals_uninterrupted(trainer, tmp_path, phase, kwargs):
@@ -84,59 +108,255 @@ def test_resumed_equals_uninterrupted(trainer, tmp_path, phase, kwargs):
     assert resumed.log[0]==whole.log[0]
     assert [p.name for p in tmp_path.iterdir()]==['checkpoint.safetensors']
 
-def test_resumed_from_weights(trainer, tmp_path):
-    "The same for a text phase that goes on from a reader and leaves it as it is."
-    trainer('reader').fit().save(tmp_path/'reader')
-    kwargs = dict(start=tmp_path/'reader', freeze_reader=True)
-    whole = trainer('text', **kwargs).fit()
-    trainer('text', **kwargs).fit(tmp_path/'run', stop_at=3)
-    assert same_weights(whole, trainer('text', **kwargs).fit(tmp_path/'run'))
+WITH_SCORER = [
+    {}, dict(noise_samples_per_caption=4, micro_batch=8, follow_every=3), dict(num_exemplars=1), dict(num_exemplars=7),
+    dict(freeze_reader=True), dict(code_loss_weight=0.), dict(unet=dict(SIZES['small'], cross_attention_dim=32)),
+    dict(representation='positions'), dict(num_exemplars=0), dict(cond_drop_prob=0.)]
 
-def test_frozen_reader_stays(trainer, tmp_path):
-    trainer('reader').fit().save(tmp_path)
-    def reader_of(t): return {k:v.clone() for k,v in t.inner.projection.reader.state_dict().items()}
+@pytest.mark.parametrize('kwargs', WITH_SCORER)
+def test_resumed_with_exemplars(trainer, scorer, tmp_path, kwargs):
+    "The same with a scorer, for networks and numbers of exemplars of several sizes."
+    whole = trainer('text', scorer=scorer, **kwargs).fit()
+    trainer('text', scorer=scorer, **kwargs).fit(tmp_path, stop_at=3)
+    assert same_weights(whole, trainer('text', scorer=scorer, **kwargs).fit(tmp_path))
+
+def test_resumed_from_weights(trainer, scorer, tmp_path):
+    "The same for a run that goes on from weights, and for a scorer that does."
+    trainer('text', scorer=scorer).fit().save(tmp_path/'text')
+    for phase,start,given in (('text',tmp_path/'text',tmp_path/'text'), ('scorer',scorer,None)):
+        kwargs = dict(start=start, scorer=given, n_steps=3)
+        whole = trainer(phase, **kwargs).fit()
+        trainer(phase, **kwargs).fit(tmp_path/phase, stop_at=2)
+        assert same_weights(whole, trainer(phase, **kwargs).fit(tmp_path/phase))
+
+def test_what_a_run_was_made_from(trainer, scorer, tmp_path):
+    "training.json names scorer and start, also where the scorer lies beside the weights of a text phase."
+    trainer('text', scorer=scorer).fit().save(tmp_path/'a')
+    trainer('text', scorer=tmp_path/'a', start=tmp_path/'a', n_steps=1).fit().save(tmp_path/'b')
+    first,second = (json.loads(Path(tmp_path, name, 'training.json').read_text()) for name in 'ab')
+    assert first['scorer']['config']['phase']=='scorer' and first['scorer']['samples']==64 and first['start'] is None
+    assert second['scorer']==first['scorer'] and second['start']['config']['phase']=='text'
+    assert 'losses' not in second['start']
+    assert Path(tmp_path,'a','scorer.safetensors').read_bytes()==Path(tmp_path,'b','scorer.safetensors').read_bytes()
+    trainer('text', scorer=tmp_path/'a'/'scorer.safetensors', num_exemplars=0).save(tmp_path/'c')
+    assert not (tmp_path/'c'/'scorer.safetensors').exists()  # the pipeline must not show exemplars to such a network
+
+def test_a_scorer_goes_on_where_it_was(trainer, scorer):
+    again = trainer('scorer', start=scorer)
+    stored = load_scorer(scorer/'scorer.safetensors').state_dict()
+    assert all(torch.equal(v, stored[k]) for k,v in again.inner.state_dict().items())
+    assert again.origins['start']['steps']==4
+
+def test_scorer_learns(trainer, data):
+    "The loss falls, and captions find their poses."
+    t = trainer('scorer', n_steps=60, batch_size=32, lr=3e-3)
+    before = scorer_recall(t.averaged(), *data)
+    log = t.fit(log_every=10).log
+    after = scorer_recall(t.averaged(), *data)
+    assert log[-1]['match']<.85*log[0]['match'] and log[-1]['code']<.8*log[0]['code']
+    assert after['R@1']>2*before['R@1'] and after['R@1']<=after['R@2']<=after['R@3']
+
+def test_no_counterexamples(data):
+    "Same caption, or the same pose of the atlas; mirrored it is its twin, which is another one."
+    ts,_ = data
+    joints,captions,atlas_idx = ts.draw(300, torch.Generator().manual_seed(0))
+    same = same_pairs(captions, atlas_idx)
+    names = [ts.atlas_names[i] if i>=0 else None for i in atlas_idx.tolist()]
+    for i in range(0, 300, 7):
+        for j in range(300):
+            alike = names[i] is not None and names[i]==names[j]
+            assert same[i,j]==(alike or captions[i]==captions[j])
+    raised = posecode_margins(joints)[:,list(POSECODES).index('left_arm_raised')]>0
+    for name,wanted in (('left_arm_raised',True), ('right_arm_raised',False)):
+        some = [bool(r) for r,n in zip(raised, names) if n==name]
+        assert len(some)>3 and set(some)=={wanted}
+
+def test_frozen_reader_stays(trainer, scorer):
+    "The reader is the scorer's at first; frozen, it stays so to the bit."
+    stored = load_scorer(scorer/'scorer.safetensors').reader.state_dict()
+    def same_reader(t): return all(torch.equal(stored[k], v) for k,v in t.inner.projection.reader.state_dict().items())
     for frozen in (True,False):
-        text = trainer('text', start=tmp_path, freeze_reader=frozen)
-        before = reader_of(text)
+        text = trainer('text', scorer=scorer, freeze_reader=frozen)
+        assert same_reader(text)
         text.fit()
-        assert all(torch.equal(before[k], v) for k,v in reader_of(text).items())==frozen
+        assert same_reader(text)==frozen
 
-def test_reader_phase_moves_nothing_else(trainer):
-    first,last = trainer('reader').averaged().state_dict(), trainer('reader').fit().averaged().state_dict()
-    moved = {k for k in first if not torch.equal(first[k], last[k])}
-    assert moved and all(k.startswith('projection.reader.') for k in moved)
+def test_scorer_of_exemplars_stays(trainer, scorer):
+    t = trainer('text', scorer=scorer)
+    before = t.exemplars.fingerprint()
+    t.fit()
+    assert t.exemplars.fingerprint()==before
 
-@pytest.mark.parametrize('made,used', [('reader','text'), ('text','reader'), ('text','anatomical')])
+def test_exemplar_tokens_learn_from_exemplars_only(trainer, scorer):
+    for given in (None,scorer):
+        t = trainer('text', scorer=given)
+        before = {k:v.clone() for k,v in t.inner.unet.exemplar_tokens.state_dict().items()}
+        t.fit()
+        moved = [not torch.equal(before[k], v) for k,v in t.inner.unet.exemplar_tokens.state_dict().items()]
+        assert any(moved)==(given is not None)
+
+def test_exemplars_as_promised():
+    "Shares of what is left out, replaced and hidden, each alone, then all together."
+    n,n_poses,k = 20_000,40,4
+    g = torch.Generator().manual_seed(0)
+    similarity = .05*torch.rand(n, n_poses, generator=g)
+    similarity[:,:8] += .8
+    own = torch.zeros(n, n_poses, dtype=torch.bool)
+    own[:,0] = True
+    similarity[:,0] = 2.
+    drop = torch.arange(n)%2==0
+    none = dict(leave_out_own=0., any_pose=0., hide_one=0., hide_all=0., hide_dropped=0.)
+    def share(v): return v.float().mean().item()
+    def draw(**kwargs): return draw_exemplars(similarity, own, drop, k, g, **{**none, **kwargs})
+    rows,shown = draw()
+    assert (rows<8).all() and (rows[:,0]==0).all() and shown.all()
+    assert all(len(set(r))==k for r in rows[:200].tolist())
+    assert len({tuple(r) for r in rows[:50].tolist()})>10  # near ones in turn, by noise
+    rows,_ = draw(leave_out_own=.5)
+    assert share((rows==0).any(1))==pytest.approx(.5, abs=.015)
+    rows,_ = draw(any_pose=.08)
+    assert share(rows>=8)==pytest.approx(.08*32/40, abs=.005)
+    _,shown = draw(hide_one=.15)
+    assert share(~shown)==pytest.approx(.15, abs=.006) and share(~shown.any(1))<.002
+    _,shown = draw(hide_all=.2)
+    assert share(~shown.any(1))==pytest.approx(.2, abs=.01) and (shown.all(1)|~shown.any(1)).all()
+    _,shown = draw(hide_dropped=.7)
+    assert shown[~drop].all() and share(~shown[drop].any(1))==pytest.approx(.7, abs=.015)
+    rows,shown = draw_exemplars(similarity, own, drop, k, g)  # the defaults
+    assert share((rows==0).any(1))==pytest.approx(.5*.92, abs=.02)
+    assert share(shown[~drop])==pytest.approx(.8*.85, abs=.015)
+    assert share(shown[drop])==pytest.approx(.3*.8*.85, abs=.015)
+
+def test_own_pose_and_twin_are_left_out(data):
+    "By name: golf_address leaves out golf_address_mirrored too; captures and our own poses have no entry."
+    ts,states = data
+    exemplars = Exemplars(PoseTextScorer(32, 32, 1, **TOWERS).eval(), ts.atlas_names)
+    names = exemplars.memory.library.names
+    assert set(exemplars.memory.library.splits)=={'train'} and len(names)==len(atlas_library().of_split('train'))
+    def own_of(i): return {n for n,f in zip(names, exemplars.family) if f==exemplars.own_family[i]}
+    for i,name in enumerate(ts.atlas_names): assert {name}<=own_of(i)<={name, twin_name(name)}
+    assert own_of(-1)==set() and own_of(ts.atlas_names.index('golf_address'))=={'golf_address','golf_address_mirrored'}
+    # as if the own pose and its twin were always by far the nearest
+    _,captions,atlas_idx = ts.draw(4000, torch.Generator().manual_seed(0))
+    own = exemplars.family==exemplars.own_family[atlas_idx][:,None]
+    exemplars.similarity = lambda tokens,mask: own.float()
+    poses,similarity,_ = exemplars.draw(None, None, atlas_idx, atlas_idx<-1, torch.Generator().manual_seed(1))
+    assert poses.shape==(4000,4,22,3) and similarity.shape==(4000,4)
+    of_atlas = (similarity[atlas_idx>=0]>0).any(1).float().mean().item()
+    assert of_atlas==pytest.approx(.5, abs=.04) and not (similarity[atlas_idx<0]>0).any()
+
+def test_exemplars_of_a_batch(trainer, scorer):
+    "z-scored as the network sees poses, with their true similarity, and with their captions when a batch is cut."
+    t = trainer('text', scorer=scorer, noise_samples_per_caption=2, micro_batch=6)
+    batch = t.draw_batch()
+    assert batch.exemplars.shape==(8,4,22,3) and batch.shown.dtype==torch.bool
+    joints = t.inner.denormalize(batch.exemplars)
+    vectors = t.exemplars.memory.scorer.embed_poses(joints.flatten(0,1)).view(8,4,-1)
+    text,_ = t.exemplars.memory.scorer.embed_text(batch.tokens, batch.mask)
+    assert torch.allclose((vectors*text[:,None]).sum(-1), batch.similarity, atol=1e-3)
+    by_length = batch.mask.sum(1).argsort(stable=True)
+    pieces = t.pieces(batch)
+    for name in ('exemplars','similarity','shown','drop'):
+        assert torch.equal(torch.cat([getattr(p, name) for p in pieces]), getattr(batch, name)[by_length])
+
+def test_exemplars_change_nothing_else(trainer, scorer):
+    "Poses, noise and captions of a run are the same with a scorer and without."
+    a,b = trainer('text').draw_batch(), trainer('text', scorer=scorer).draw_batch()
+    assert a.exemplars is None and b.exemplars is not None
+    for name in ('tokens','mask','x_0','eps','timestep','drop'): assert torch.equal(getattr(a, name), getattr(b, name))
+
+@pytest.mark.skipif(not available('minilm'), reason='MiniLM is not here')
+def test_text_encoder_is_never_trained(tmp_path):
+    "From words to poses with the frozen encoder: neither its weights nor its states change."
+    encoder = load_text_encoder()
+    assert not any(p.requires_grad for p in encoder.model.parameters())
+    before = {k:v.clone() for k,v in encoder.model.state_dict().items()}
+    ts = TrainingSet(pose_table(library_rows(NAMES[:4], 1)))
+    states = encode_captions(ts.captions, encoder)
+    tokens = states.tokens.clone()
+    make_trainer(tiny('scorer'), ts, states, cpu=True).fit().save(tmp_path/'s')
+    text = make_trainer(tiny('text'), ts, states, cpu=True, scorer=tmp_path/'s').fit()
+    text.save(tmp_path/'t')
+    pipe = Text2PosePipeline.from_pretrained(tmp_path/'t', encoder)
+    out = pipe('arms raised', 2, num_inference_steps=2)
+    assert out.joints.shape==(2,22,3) and len(out.exemplars[0])==4
+    assert torch.equal(states.tokens, tokens)
+    after = encoder.model.state_dict()
+    assert all(torch.equal(v, after[k]) for k,v in before.items())
+
+@pytest.mark.parametrize('made,used', [('scorer','text'), ('text','scorer'), ('text','anatomical')])
 def test_checkpoint_of_another_phase(trainer, tmp_path, made, used):
     trainer(made).fit(tmp_path, stop_at=1)
     with pytest.raises(ValueError, match=f"belongs to another run: phase was '{made}', now '{used}'"):
         trainer(used).fit(tmp_path)
 
+def test_checkpoint_of_another_scorer(trainer, scorer, tmp_path):
+    trainer('text', scorer=scorer).fit(tmp_path/'run', stop_at=1)
+    trainer('scorer', seed=1).save(tmp_path/'other')
+    for given in (None, tmp_path/'other'):
+        with pytest.raises(ValueError, match='belongs to another run: exemplars was'):
+            trainer('text', scorer=given).fit(tmp_path/'run')
+
 def test_damaged_checkpoints(trainer, tmp_path):
-    trainer('reader').fit(tmp_path, stop_at=1)
+    trainer('scorer').fit(tmp_path, stop_at=1)
     file = tmp_path/'checkpoint.safetensors'
     whole = file.read_bytes()
     for damaged in (b'', b'{}', whole[:1000], whole[:-1]):
         file.write_bytes(damaged)
         with pytest.raises(ValueError, match='checkpoint.safetensors is not a readable checkpoint'):
-            trainer('reader').fit(tmp_path)
+            trainer('scorer').fit(tmp_path)
 
-def test_refusals(trainer, data, tmp_path):
+def test_refusals(trainer, data, scorer, tmp_path):
     with pytest.raises(ValueError, match="unknown phase 'dream'"): phase_config('dream')
-    for cls,phase in ((Trainer,'reader'), (ReaderTrainer,'text')):
+    for cls,phase in ((Trainer,'scorer'), (ScorerTrainer,'text')):
         with pytest.raises(ValueError, match=f'{cls.__name__} trains .*, not {phase!r}'):
             cls(phase_config(phase), *data)
     with pytest.raises(ValueError, match='batch_size must be a multiple of noise_samples_per_caption, got 16 and 3'):
         trainer('text', noise_samples_per_caption=3)
-    with pytest.raises(ValueError, match='freeze_reader needs weights'): trainer('text', freeze_reader=True)
-    with pytest.raises(ValueError, match='freeze_reader must be False'): trainer('reader', freeze_reader=True)
-    with pytest.raises(ValueError, match='code_loss_weight is 0'): trainer('reader', code_loss_weight=0.)
-    trainer('reader').save(tmp_path)
+    for bad in (-1,33,2.5):
+        with pytest.raises(ValueError, match='num_exemplars must be a whole number'): trainer('text', num_exemplars=bad)
+    with pytest.raises(ValueError, match='follow_every must be a whole number'): trainer('text', follow_every=0)
+    with pytest.raises(ValueError, match='freeze_reader needs a scorer'): trainer('text', freeze_reader=True)
+    with pytest.raises(ValueError, match='freeze_reader must be False'): trainer('scorer', freeze_reader=True)
+    with pytest.raises(ValueError, match='code_loss_weight must not be 0'): trainer('scorer', code_loss_weight=0.)
+    with pytest.raises(ValueError, match='micro_batch must be None'): trainer('scorer', micro_batch=8)
+    with pytest.raises(ValueError, match='name one to go on from as the start'): trainer('scorer', scorer=scorer)
+    for phase in ('baseline','anatomical'):
+        with pytest.raises(ValueError, match=f'the phase {phase} trains without words'): trainer(phase, scorer=scorer)
+    trainer('text', representation='directions').save(tmp_path)
     with pytest.raises(ValueError, match="training cannot go on from .*: its schedule is 'squaredcos', wanted"):
         trainer('anatomical', start=tmp_path)
+    with pytest.raises(ValueError, match="training cannot go on from .*: its representation is 'directions', wanted"):
+        trainer('text', start=tmp_path, representation='positions')
+
+def one_line(e): return '\n' not in str(e.value)
+
+def test_scorers_that_do_not_fit(trainer, data, scorer, tmp_path):
+    "One sentence that names the file and what differs."
+    wide = dict(TINY, cross_attention_dim=48)
+    cases = [(dict(unet=wide), 'dim is 32, wanted 48'), (dict(text_layers=1), 'n_layers is 2, wanted 1')]
+    for kwargs,message in cases:
+        with pytest.raises(ValueError, match=f'the scorer .*safetensors does not fit this run: its {message}') as e:
+            trainer('text', scorer=scorer, **kwargs)
+        assert one_line(e)
+    ts,_ = data
+    other = made_up_states(ts, 24)
+    with pytest.raises(ValueError, match='does not fit this run: its text_dim is 32, wanted 24') as e:
+        make_trainer(tiny('text'), ts, other, cpu=True, scorer=scorer)
+    assert one_line(e)
+    with pytest.raises(ValueError, match='training cannot go on from .*: its text_dim is 32, wanted 24'):
+        make_trainer(tiny('scorer'), ts, other, cpu=True, start=scorer)
+    with pytest.raises(FileNotFoundError, match='nowhere is missing'): trainer('text', scorer=tmp_path/'nowhere')
+    for phase,name in (('text','scorer'), ('scorer','start')):
+        with pytest.raises(FileNotFoundError, match='scorer.safetensors is missing'): trainer(phase, **{name:tmp_path})
+    shutil.copytree(scorer, tmp_path/'broken')
+    file = tmp_path/'broken'/'scorer.safetensors'
+    file.write_bytes(file.read_bytes()[:-10])
+    with pytest.raises(ValueError, match='holds no usable scorer') as e: trainer('text', scorer=tmp_path/'broken')
+    assert one_line(e)
 
 def test_every_phase_has_one_trainer(trainer):
-    assert sorted(PHASES)==sorted(Trainer.phases+ReaderTrainer.phases)
+    assert sorted(PHASES)==sorted(Trainer.phases+ScorerTrainer.phases)
     for phase in PHASES:
         t = trainer(phase)
         assert isinstance(t, BaseTrainer) and phase in t.phases
@@ -144,10 +364,31 @@ def test_every_phase_has_one_trainer(trainer):
 def test_divergence_is_an_error(trainer):
     with pytest.raises(RuntimeError, match='training diverged'): trainer('baseline', lr=1e6, n_steps=40).fit()
 
-def test_val_losses_in_the_log(trainer, data):
-    log = trainer('text', val=data, n_steps=2).fit(log_every=1).log
-    assert 'val' not in log[0] and set(log[1]['val'])=={'diffusion','anatomy','naive','total','naive_last'}
-    assert 'val' not in trainer('reader', val=data, n_steps=2).fit(log_every=1).log[1]
+MEASURED = {'prediction','diffusion','anatomy','naive','total','naive_last'}
+DUAL = {'conditional','unconditional','gap'}
+
+def test_val_losses_in_the_log(trainer, data, scorer):
+    for phase,given,names in (('baseline',None,MEASURED), ('text',None,MEASURED|DUAL),
+                              ('text',scorer,MEASURED|DUAL|{'with_exemplars'}), ('scorer',None,{'R@1','R@2','R@3'})):
+        log = trainer(phase, val=data, scorer=given, n_steps=2).fit(log_every=1).log
+        assert 'val' not in log[0] and set(log[1]['val'])==names
+    assert 'follow' not in trainer('text', n_steps=1, follow_every=2).fit().log[0]
+
+def test_dual_losses(trainer, data, scorer):
+    "Both predictions are of the same poses and noise; an untrained network makes no difference between them."
+    t = trainer('text', scorer=scorer)
+    dual = dual_losses(t.averaged(), *data, 40, 3, t.exemplars)
+    assert dual['gap']==0 and dual['with_exemplars']==dual['conditional']
+    model = t.fit().averaged()
+    dual = dual_losses(model, *data, 40, 3, t.exemplars)
+    asked = dict(conditional={}, unconditional=dict(with_text=False), with_exemplars=dict(exemplars=t.exemplars))
+    for name,kwargs in asked.items():
+        assert dual[name]==val_losses(model, *data, 40, seed=3, **kwargs)['prediction']
+    assert dual['gap']==dual['unconditional']-dual['conditional']!=0
+
+def test_directions_have_bones(trainer):
+    log = trainer('text', representation='directions').fit(log_every=1).log
+    assert max(e['anatomy'] for e in log)<1e-3 and max(e['position'] for e in log)>.01
 
 @pytest.mark.parametrize('phase', ['anatomical','text'])
 def test_perfect_prediction_costs_nothing(trainer, phase):

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['asset', 'decode_text', 'read_json', 'check_count', 'check_array', 'read_array', 'atomic_path', 'atomic_folder',
-           'fingerprint', 'data_dir', 'available']
+           'kept_tensor', 'fingerprint', 'data_dir', 'available']
 
 # %% ../nbs/00_core.ipynb #37d04ff3
-import hashlib, json, os, shutil, tempfile
+import functools, hashlib, json, os, shutil, tempfile
 from contextlib import contextmanager
 from importlib import resources
 from importlib.util import find_spec
@@ -134,6 +134,17 @@ def atomic_folder(
 ):        # context that gives a temporary folder beside it, renamed to `path` when the block ends well
     "Make a folder with all its files or not at all."
     return _renamed_at_end(path, _temporary_folder, 0o777)
+
+# %% ../nbs/00_core.ipynb #a8c2ccf3
+@functools.lru_cache(maxsize=None)
+def kept_tensor(
+    values:tuple, # numbers, or nested tuples of them
+    dtype,        # torch dtype
+    device,       # torch device
+):                # torch tensor; shared, so not to be changed
+    "A constant as a tensor, made once for each type and device."
+    import torch
+    with torch.inference_mode(False): return torch.tensor(values, dtype=dtype, device=device)
 
 # %% ../nbs/00_core.ipynb #6f66cb11
 def fingerprint(

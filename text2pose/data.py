@@ -18,7 +18,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
-from .core import asset, atomic_path, check_array, check_count, read_json
+from .core import asset, atomic_path, check_array, check_count, kept_tensor, read_json
 
 # %% ../nbs/00_data.ipynb #885e540b
 JOINT_NAMES = ('pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot '
@@ -82,11 +82,16 @@ def _mirrored_name(name):
 
 MIRROR_IDX = [JOINT_NAMES.index(_mirrored_name(n)) for n in JOINT_NAMES]  # of each joint, the same one of the other side
 
+def _mirror_idx_on(device):
+    import torch
+    return kept_tensor(tuple(MIRROR_IDX), torch.long, device)
+
 def mirror(
     joints, # (..., 22, 3), canonical, numpy or torch
 ):          # (..., 22, 3), a copy: the pose seen in a mirror, left and right exchanged
     "Reflect in the plane that parts left from right, and swap the names of the two sides."
-    mirrored = joints[...,MIRROR_IDX,:]  # indexing with a list copies
+    if isinstance(joints, np.ndarray): mirrored = joints[...,MIRROR_IDX,:]  # indexing with a list copies
+    else: mirrored = joints.index_select(-2, _mirror_idx_on(joints.device))
     mirrored[...,0] = -mirrored[...,0]
     return mirrored
 
@@ -285,6 +290,7 @@ _BODY_PARTS = [       # from one point to another, the radius at each in metres,
     ('*_elbow','*_wrist',.042,.03,'*'), ('*_wrist','*_palm',.03,.036,'*_end'), ('*_palm','*_fingers',.036,.018,'*_end')]
 _BODY_COLORS = dict(hips='#70757f', chest='#c3c6cb', skin='#e9bf9b', hair='#4d3c32', eye='#23262c',
     left=LEFT_COLOR, right=RIGHT_COLOR, left_end='#86b1e0', right_end='#ea98a3')  # ends are hands and feet
+_SOLE, _FINGERTIP = .033, .018  # metres from the lowest joint down to the floor, and half the thickness of fingertips
 _NECK_TILT, _FOOT_TILT = np.arctan2(.2,.98), np.arctan2(.42,.9)  # of a body at rest: neck forward of up, foot below level
 
 def _axes(up, left, tilt=0.):
@@ -315,11 +321,23 @@ def _joint_axes(at, face=None):
         axes[f'{side}_wrist'] = _axes(wrist-elbow, shoulders)
     return axes
 
+def _lay_hands_down(at, axes, size):
+    "Bend wrists so that no fingertip goes through the floor, which is under the lowest other joint."
+    floor = min(at[n][2] for n in JOINT_NAMES)-size*_SOLE
+    reach = size*_BODY_POINTS['fingers'][-1]
+    for wrist in ('left_wrist','right_wrist'):
+        left,_,along = axes[wrist]
+        lowest = np.clip((floor+size*_FINGERTIP-at[wrist][2])/reach, -1, 1)  # sine of the steepest way down
+        if along[2]>=lowest: continue
+        level = along*[1,1,0]+1e-6*axes['spine3'][1]*[1,1,0]  # where the forearm points, or the chest if straight down
+        axes[wrist] = _axes(np.sqrt(1-lowest**2)*unit_vectors(level)+[0,0,lowest], left)
+
 def _body_capsules(x, face=None):
     "Ends (n, 2, 3) and radii (n, 2) in metres of all capsules of one pose, and the names of their colours."
     at = dict(zip(JOINT_NAMES, x))
     axes = _joint_axes(at, face)
     size = np.clip(bone_lengths(x).sum()/_BODY_METRES, .5, 2)
+    _lay_hands_down(at, axes, size)
     for name,(joint,out,*rest) in _BODY_POINTS.items():
         paired = out>0 or joint not in axes
         for side,sign in (('left_',1),('right_',-1)) if paired else (('',1),):

@@ -28,6 +28,7 @@ from .skeleton import enforce_skeleton, measure_rigs, plausibility, retarget, ri
 from .posecodes import POSECODES, mirror_statement
 from .describe import describe
 from .atlas import atlas_rows, composition_rows
+from .library import twin_name
 
 # %% ../nbs/04a_dataset.ipynb #f7037b58
 CAPTION_LENGTH = (1,60)  # words that a caption from geometry has at least and at most
@@ -356,6 +357,10 @@ def busier_side(
         total = total+((left-right)*left.new_tensor([back,up])).sum(-1)
     return total
 
+def _atlas_name(pose_id):
+    "Name of the atlas pose, or of the composition, that a row varies; None for other poses."
+    return pose_id.removeprefix('atlas:').split('~')[0] if pose_id.startswith('atlas:') else None
+
 class TrainingSet:
     "Poses on the reference body with their captions, ready to be drawn from."
     def __init__(self,
@@ -373,6 +378,7 @@ class TrainingSet:
         self.joints = torch.where(is_flipped, mirror(joints), joints)  # (rows, 22, 3) metres
         self.side_is_fixed = torch.from_numpy(side_is_fixed)  # (rows,) bool, never mirrored when drawn
         self._index_captions(rows, mirrored, flipped)
+        self._index_atlas(rows, flipped)
         self.stated = self._stated_codes(rows, mirrored)
         weights = sampling_weights(rows, source_shares, kind_shares)
         self.summary = summarize(rows, weights)
@@ -396,6 +402,17 @@ class TrainingSet:
         self.caption_idx = torch.tensor([self._caption_at[c] for c in said])
         self.mirrored_idx = torch.tensor([self._caption_at[c] for c in said_of_mirror])
 
+    def _index_atlas(self, rows, flipped):
+        "Atlas poses, and for each row the index of the one that it varies and of its mirror image; -1 for none."
+        names = [_atlas_name(pose_id) for pose_id in rows.pose_id]
+        self.atlas_names = sorted({n for n in names if n})
+        at = {None:-1, **{n:i for i,n in enumerate(self.atlas_names)}}
+        # a symmetric pose has no twin: it is its own mirror image
+        twin = {n:twin_name(n) if n and twin_name(n) in at else n for n in at}
+        shown = [twin[n] if f else n for n,f in zip(names, flipped)]
+        self.atlas_idx = torch.tensor([at[n] for n in shown])
+        self.mirrored_atlas_idx = torch.tensor([at[twin[n]] for n in shown])
+
     def _stated_codes(self, rows, mirrored):
         "What captions state of every posecode: (captions, n_codes) int8, 1 holds, -1 does not, 0 is not stated."
         stated = np.zeros((len(self.captions), len(POSECODES)), np.int8)
@@ -407,9 +424,12 @@ class TrainingSet:
 
     def __len__(self): return len(self.joints)
 
-    def statistics(self):
-        "Weighted mean and standard deviation of every coordinate, poses and their mirror images: two (22, 3)."
-        both = torch.cat([self.joints, mirror(self.joints)]).double()
+    def statistics(self,
+        features=None, # what is measured: joints (n, 22, 3) in, (n, 22, 3) out; the joints themselves by default
+    ):                 # mean and standard deviation, (22, 3) each
+        "Weighted statistics of every coordinate, over poses and their mirror images."
+        both = torch.cat([self.joints, mirror(self.joints)])
+        both = (both if features is None else features(both)).double()
         weights = torch.cat([self.weights,self.weights])[:,None,None]/2
         mean = (both*weights).sum(0)
         std = (((both-mean)**2*weights).sum(0)).sqrt()
@@ -419,13 +439,14 @@ class TrainingSet:
     def draw(self,
         n:int,                     # poses, at least 1
         generator:torch.Generator, # on the CPU
-    ):      # (n, 22, 3) metres, (n,) indices into captions
+    ):      # (n, 22, 3) metres; (n,) indices into captions; (n,) indices into atlas_names, -1 for other poses
         "Draw poses with captions; those whose side is not fixed are mirrored half of the time."
         u = torch.rand(n, generator=generator, dtype=torch.float64)
         i = torch.searchsorted(self._cumulative, u).clamp(max=len(self)-1)
         flip = (torch.rand(n, generator=generator)<.5)&~self.side_is_fixed[i]
         joints = torch.where(flip[:,None,None], mirror(self.joints[i]), self.joints[i])
-        return joints, torch.where(flip, self.mirrored_idx[i], self.caption_idx[i])
+        caption_idx = torch.where(flip, self.mirrored_idx[i], self.caption_idx[i])
+        return joints, caption_idx, torch.where(flip, self.mirrored_atlas_idx[i], self.atlas_idx[i])
 
 # %% ../nbs/04a_dataset.ipynb #0fd1a50f
 @dataclass
@@ -509,7 +530,8 @@ def encode_captions(
     "Run the frozen encoder over all captions, the short ones first."
     path,chunks,known = None,None,{}  # known: caption → (tokens, dim)
     if cache:
-        name = f'{encoder.name}-{encoder.dim}'
+        revision = getattr(encoder, 'revision', '')  # encoders made for tests have none
+        name = f'{encoder.name}-{encoder.dim}-{fingerprint(revision)}'
         path = Path(cache)/f'{name}-{fingerprint(captions)}.safetensors'
         if path.is_file(): return load_caption_states(path, captions)
         chunks = path.with_suffix('.parts')

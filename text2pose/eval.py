@@ -26,13 +26,14 @@ def plot_losses(
     training:dict, # training.json of some weights
     axs=None,      # two matplotlib axes
 ):                 # the axes
-    "Diffusion and anatomy loss, training batches and held-out poses."
+    "Diffusion and anatomy loss, of directions diffusion and position loss; training batches and held-out poses."
     import matplotlib.pyplot as plt
     if axs is None: axs = plt.subplots(1, 2, figsize=(8,2.6), dpi=80)[1]
     log = training['losses']
     val = [e for e in log if 'val' in e]
     train_steps,val_steps = [e['step'] for e in log], [e['step'] for e in val]
-    for ax,k in zip(axs, ('diffusion','anatomy')):
+    second = 'position' if all('position' in e for e in [*log, *(e['val'] for e in val)]) else 'anatomy'
+    for ax,k in zip(axs, ('diffusion',second)):
         ax.plot(train_steps, [e[k] for e in log], color='#9db8d9', lw=1, label='training batches')
         ax.plot(val_steps, [e['val'][k] for e in val], color='#d1495b', marker='o', ms=3, label='held-out clips')
         ax.set(xlabel='step', ylabel=f'{k} loss', yscale='log')

@@ -28,8 +28,8 @@ def _controls(prompt):
     return dict(
         prompt=W.Text(prompt, description='prompt', layout=W.Layout(width='32em'), **when_released),
         n=W.IntSlider(4, min=1, max=8, description='poses', **when_released),
-        start=W.FloatSlider(3., description='guidance', **scale),
-        end=W.FloatSlider(3., description='… to', **scale),
+        start=W.FloatSlider(2., description='guidance', **scale),
+        end=W.FloatSlider(2., description='… to', **scale),
         seed=W.IntSlider(0, min=0, max=99, description='seed', **when_released),
         enforce=W.Checkbox(True, description='enforce the skeleton'))
 

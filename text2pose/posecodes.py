@@ -12,7 +12,7 @@ import difflib, functools, operator, re
 from dataclasses import dataclass
 from typing import Callable, NamedTuple
 import numpy as np
-from .core import asset, check_array, read_json
+from .core import asset, check_array, kept_tensor, read_json
 from .data import JOINT_NAMES, N_JOINTS, mirror
 
 # %% ../nbs/02a_posecodes.ipynb #e96510b6
@@ -21,6 +21,10 @@ _LEG_AND_ARM = .491+.290       # thigh, shank, upper arm and forearm as parts of
 _HAND,_KNUCKLES = .3,.45       # middle and knuckles of the hand beyond the wrist, in forearms
 _LIMBS = ((1,4),(4,7),(2,5),(5,8),(16,18),(18,20),(17,19),(19,21))
 _MAX_SINE = 1-1e-6             # sines and cosines of angles stay below: the slope of an angle is infinite at 1
+
+def _constant(values, like):
+    "Nested tuples as a tensor like another one."
+    return kept_tensor(values, like.dtype, like.device)
 
 # vectors are (3, n): x, y and z of n poses
 def _dot(a, b): return (a*b).sum(0)
@@ -77,7 +81,7 @@ class _Body:
 
     def _add_floor(self):
         "Heights above the floor, which is put under the lowest point of the skin."
-        skin = self.all[:,2]-self.all.new_tensor(_SKIN)           # (22, n)
+        skin = self.all[:,2]-_constant(_SKIN, self.all)           # (22, n)
         self.floor = skin.amin(0)
         self.clear = skin-self.floor
         self.hand_clear = self.hand[2]-.02-self.floor
@@ -233,7 +237,7 @@ def _trunk(b):
 
 def _symmetry(b):
     "The largest distance between a joint and the mirror image of its twin."
-    across = b.all.new_tensor([[-1.],[1.],[1.]])
+    across = _constant(((-1.,),(1.,),(1.,)), b.all)
     elbows,wrists = _norm(b.elbow*across-b.other_elbow), _norm(b.wrist*across-b.other_wrist)
     knees,ankles = _norm(b.knee*across-b.other_knee), _norm(b.ankle*across-b.other_ankle)
     return dict(arms_differ=elbows.maximum(wrists), legs_differ=knees.maximum(ankles))
@@ -244,10 +248,10 @@ _SKIN_BELOW = dict(pelvis=.10, hip=.09, spine1=.10, spine2=.10, spine3=.10, neck
 # one side's share of the body; after Winter (2009), tables 4.1 and 4.2
 _MASSES = dict(hip=.181, knee=.070, ankle=.027, foot=.007, shoulder=.140, elbow=.019, wrist=.015, head=.081)
 _KINDS = [n.split('_')[-1] for n in JOINT_NAMES]
-_SKIN = [[_SKIN_BELOW[k]] for k in _KINDS]                                  # (22, 1)
+_SKIN = tuple((_SKIN_BELOW[k],) for k in _KINDS)                            # (22, 1)
 _MASS = np.array([_MASSES.get(k, 0.) for k in _KINDS], np.float32)
-_MASS = (_MASS/_MASS.sum()).tolist()
-_BEARING = [j for j,k in enumerate(_KINDS) if k in _MASSES or k=='pelvis']  # joints that may carry the body
+_MASS = tuple((_MASS/_MASS.sum()).tolist())
+_BEARING = tuple(j for j,k in enumerate(_KINDS) if k in _MASSES or k=='pelvis')  # joints that may carry the body
 _COMPASS = [(float(np.cos(a)), float(np.sin(a))) for a in np.arange(16)*np.pi/8]
 _TOUCHES = .05   # metres above the floor that still count as on it
 _CARRIES = .12   # metres above the floor up to which a foot is taken for the one that carries the body
@@ -255,7 +259,7 @@ _CARRIES = .12   # metres above the floor up to which a foot is taken for the on
 def _support(b):
     "What touches the floor, and where the weight is."
     foot_clear,other_foot_clear = b.clear[7].minimum(b.clear[10]), b.clear[8].minimum(b.clear[11])
-    mass = b.all.new_tensor(_MASS)[:,None,None]
+    mass = _constant(_MASS, b.all)[:,None,None]
     com = (mass*b.all).sum(0)                     # (3, n)
     feet = (b.sole+b.other_sole)/2
     carries,other_carries = foot_clear<_CARRIES, other_foot_clear<_CARRIES
@@ -266,8 +270,8 @@ def _support(b):
         own_foot_clear = foot_clear,
         own_knee_clear = b.clear[4],
         own_hand_clear = b.clear[20].minimum(b.hand_clear),
-        seat_clear = b.clear[[0,1,2]].amin(0),
-        chest_clear = b.clear[[9,16,17]].amin(0),
+        seat_clear = b.clear[:3].amin(0),
+        chest_clear = b.clear[9].minimum(b.clear[16]).minimum(b.clear[17]),
         com_outside = _outside_support(b, com),
         com_ahead = under[1]-com[1],
         own_weight = weight)
@@ -275,8 +279,9 @@ def _support(b):
 def _outside_support(b, com):
     "How far the centre of mass lies outside the hull of all that touches the floor, negative inside."
     import torch
-    points = torch.cat([b.all[_BEARING], b.hand[None], b.other_hand[None]])[:,:2]     # (k, 2, n)
-    clear = torch.cat([b.clear[_BEARING], b.hand_clear[None], b.other_hand_clear[None]])
+    bearing = kept_tensor(_BEARING, torch.long, b.all.device)
+    points = torch.cat([b.all[bearing], b.hand[None], b.other_hand[None]])[:,:2]      # (k, 2, n)
+    clear = torch.cat([b.clear[bearing], b.hand_clear[None], b.other_hand_clear[None]])
     lifted = clear>=_TOUCHES
     offset = points-com[:2]
     reach = [(offset[:,0]*x+offset[:,1]*y).masked_fill(lifted, -9.).amax(0) for x,y in _COMPASS]

@@ -12,8 +12,9 @@ __all__ = ['PERCENTILES', 'SIZES', 'REST_DIRECTIONS', 'T_POSE_DIRECTIONS', 'ANGL
            'euler_to_matrix', 'matrix_to_euler', 'inverse_kinematics', 'smpl_pose', 'RigRest', 'measure_rig',
            'retarget', 'rig_name', 'rig_rests', 'measure_rigs', 'capture_poses', 'knee_flexion', 'joint_angles',
            'normal_range_poses', 'measure_joint_limits', 'joint_limits', 'limit_violations', 'enforce_bone_lengths',
-           'self_intersection', 'enforce_skeleton', 'naive_anatomy_loss', 'anatomy_loss', 'measure_proportions',
-           'measure_posture', 'center_of_mass', 'measure_calibration', 'plausibility', 'plausibility_report']
+           'growth_matrix', 'bone_directions', 'pose_from_directions', 'self_intersection', 'enforce_skeleton',
+           'naive_anatomy_loss', 'anatomy_loss', 'measure_proportions', 'measure_posture', 'center_of_mass',
+           'measure_calibration', 'plausibility', 'plausibility_report']
 
 # %% ../nbs/02_skeleton.ipynb #8428f950
 import math
@@ -23,7 +24,7 @@ from functools import lru_cache
 from statistics import NormalDist
 import numpy as np
 import torch
-from .core import asset, read_json
+from .core import asset, kept_tensor, read_json
 from .data import (
     JOINT_NAMES, MIRROR_IDX, N_JOINTS, PARENTS, bone_lengths, canonical, distinct_frames, good_frames, joint_idx,
     mirror, own_poses)
@@ -474,7 +475,8 @@ _LARGEST = 1e9                                    # metres
 
 def _bones(joints):
     "Every joint's vector from its parent, (..., 21, 3)."
-    return joints[...,1:,:]-joints[...,PARENTS[1:],:]
+    parents = kept_tensor(tuple(PARENTS[1:]), torch.long, joints.device)
+    return joints[...,1:,:]-joints.index_select(-2, parents)
 
 def _shortest_turn(a, b, across):
     "Shortest rotation of unit vectors a to b; for opposite ones the half turn about `across`."
@@ -1119,6 +1121,37 @@ def enforce_bone_lengths(
     rest = rest/rest.norm(dim=-1, keepdim=True)
     directions = torch.where(norm>1e-6, bones/norm.clamp(min=1e-6), rest)
     return _chain(joints[...,0,:], directions*lengths[...,None])
+
+# %% ../nbs/02_skeleton.ipynb #3d1010b1
+_ON_THE_WAY = torch.zeros(N_JOINTS, N_JOINTS)  # 1 where bone j lies between the pelvis and joint i
+for _j in range(1, N_JOINTS):
+    _ON_THE_WAY[_j] = _ON_THE_WAY[PARENTS[_j]]
+    _ON_THE_WAY[_j,_j] = 1
+
+def growth_matrix(
+    lengths=None, # (21,) metres; the reference body by default
+):                # (22, 22) float32 torch, metres
+    "The matrix that makes joint positions of bone directions."
+    lengths = torch.as_tensor(reference_bone_lengths() if lengths is None else lengths, dtype=torch.float32)
+    if lengths.shape!=(N_JOINTS-1,): raise ValueError(f'lengths must have shape (21,), got {tuple(lengths.shape)}')
+    return _ON_THE_WAY*torch.nn.functional.pad(lengths, (1,0))
+
+def bone_directions(
+    joints, # (..., 22, 3) torch, metres
+):          # (..., 22, 3) unit vectors from each joint's parent to it; zeros for the pelvis
+    "Where every bone points."
+    bones = _bones(joints)
+    directions = bones/bones.norm(dim=-1, keepdim=True).clamp(min=1e-6)
+    return torch.nn.functional.pad(directions, (0,0,1,0))
+
+def pose_from_directions(
+    directions,   # (..., 22, 3) torch, vectors of any length; that of the pelvis does not count
+    growth=None,  # from `growth_matrix`; that of the reference body by default
+    least=.1,     # vectors shorter than this are not stretched to unit length: they give short bones
+):                # (..., 22, 3) metres, pelvis at the origin
+    "Positions from directions; differentiable."
+    growth = growth_matrix().to(directions) if growth is None else growth
+    return growth@(directions/directions.norm(dim=-1, keepdim=True).clamp(min=least))
 
 # %% ../nbs/02_skeleton.ipynb #0c01aae9
 EXTREMITIES = ('head','left_wrist','right_wrist','left_foot','right_foot')
