@@ -18,6 +18,8 @@ def _run(args, cwd):
 def test_python(tmp_path):
     blocks = _blocks('python')
     assert blocks
+    (tmp_path/'my_poses').mkdir()
+    (tmp_path/'my_poses'/'own.yaml').write_text('\n'.join(_blocks('yaml')), encoding='utf-8')
     (tmp_path/'readme.py').write_text('\n'.join(blocks), encoding='utf-8')
     _run([sys.executable, 'readme.py'], tmp_path)
 
