@@ -6,7 +6,6 @@ Run as a script it prints what each costs on this machine.
 """
 import argparse
 import copy
-import math
 import statistics
 import time
 
@@ -14,34 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from text2pose.data import N_JOINTS, joint_idx
+from text2pose.data import N_JOINTS
+from text2pose.unet import _FLAT as FLAT, _SLOT as SLOT  # the places of joints, limb after limb
+from text2pose.unet import LIMB_IDX, Attention, LimbPool, LimbUnpool, timestep_embedding
 
 TEXT_DIM = 256  # width of the text states
-LIMBS = dict(
-    trunk='pelvis spine1 spine2 spine3', head='neck head',
-    left_arm='left_collar left_shoulder left_elbow left_wrist',
-    right_arm='right_collar right_shoulder right_elbow right_wrist',
-    left_leg='left_hip left_knee left_ankle left_foot',
-    right_leg='right_hip right_knee right_ankle right_foot')
-LIMB_IDX = [[joint_idx(n) for n in names.split()] for names in LIMBS.values()]
-LIMB_SIZE = 4
-PADDED = [limb + [N_JOINTS]*(LIMB_SIZE-len(limb)) for limb in LIMB_IDX]  # index 22: a row of zeros
-FLAT = sum(PADDED, [])                           # joint at each of the 6·4 places
-SLOT = [FLAT.index(j) for j in range(N_JOINTS)]  # place of each joint
 
 
 # ---- Pieces that several networks use -------------------------------------------------------------------------------
-
-def timestep_embedding(
-    timestep,              # (batch,) integers or floats, 0 to num_train_timesteps−1
-    dim: int,              # size of the embedding, even
-    max_period: float=1e4, # the slowest wave's period over 2π (Vaswani et al. 2017)
-):                         # (batch, dim) float32: cosines, then sines
-    "Sinusoidal code of the noise level."
-    freqs = torch.exp(-math.log(max_period)*torch.arange(dim//2, device=timestep.device)/(dim//2))
-    args = timestep.float()[:, None]*freqs  # (batch, dim/2)
-    return torch.cat([args.cos(), args.sin()], dim=-1)
-
 
 def expand_timestep(timestep, sample):
     "One noise level for each pose, (B,)."
@@ -93,40 +72,6 @@ class Condition(nn.Module):
         return self.time_mlp(waves) + summary.repeat_interleave(len(sample)//len(text), 0)
 
 
-class Attention(nn.Module):
-    "Multi-head attention from `x` to `context`, or from `x` to itself when there is none."
-    def __init__(self,
-        dim: int,              # width of `x`, a multiple of n_heads
-        context_dim: int=None, # width of `context`; that of `x` by default
-        n_heads: int=4,        # attention heads, each of width dim/n_heads
-    ):
-        super().__init__()
-        self.n_heads = n_heads
-        context_dim = context_dim or dim
-        self.to_q = nn.Linear(dim, dim, bias=False)
-        self.to_kv = nn.Linear(context_dim, 2*dim, bias=False)
-        self.to_out = nn.Linear(dim, dim)
-
-    def _split_heads(self, x):  # (B, n, dim) → (B, heads, n, d)
-        return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
-
-    def forward(self,
-        x,            # (B, n, dim)
-        context=None, # (B/r, tokens, context_dim): each row serves r rows of `x` that follow each other
-        mask=None,    # (B/r, tokens) bool, True where there is a word; all are words by default
-    ):                # (B, n, dim)
-        "Every row of `x` takes a weighted mean of its context (Vaswani et al. 2017, eq. 1)."
-        context = x if context is None else context
-        B, n, dim = x.shape
-        x = x.reshape(len(context), -1, dim)  # (B/r, r·n, dim): one text, queried by all its poses at once
-        k, v = self.to_kv(context).chunk(2, -1)
-        q, k, v = self._split_heads(self.to_q(x)), self._split_heads(k), self._split_heads(v)
-        mask = None if mask is None else mask[:, None, None]  # (B/r, 1, 1, tokens)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        out = out.transpose(1, 2).flatten(2)  # (B/r, heads, r·n, d) → (B/r, r·n, dim)
-        return self.to_out(out).view(B, n, dim)
-
-
 # ---- 1. The network of the present release --------------------------------------------------------------------------
 
 class Block(nn.Module):
@@ -144,36 +89,9 @@ class Block(nn.Module):
     def forward(self, x, emb, context, mask=None):  # (B, n, dim)
         "Three residual steps."
         shift1, scale1, shift3, scale3 = self.modulation(emb)[:, None].chunk(4, -1)  # (B, 1, dim) each
-        x = x + self.self_attn(film(self.norm1(x), shift1, scale1))
-        x = x + self.cross_attn(self.norm2(x), context, mask)
+        x = x + self.self_attn(film(self.norm1(x), shift1, scale1))[0]
+        x = x + self.cross_attn(self.norm2(x), context, mask)[0]
         return x + self.ff(film(self.norm3(x), shift3, scale3))
-
-
-class LimbPool(nn.Module):
-    "22 joints to 6 limbs."
-    def __init__(self, dim_in, dim_out):
-        super().__init__()
-        self.proj = nn.Linear(LIMB_SIZE*dim_in, dim_out)
-        self.register_buffer('padded', torch.tensor(PADDED), persistent=False)  # on the device: a list would be copied
-
-    def forward(self, x):  # (B, 22, dim_in) → (B, 6, dim_out)
-        "Concatenate the joints of every limb and map them."
-        x = F.pad(x, (0, 0, 0, 1))           # (B, 23, dim_in): a row of zeros for the missing joints of the head
-        x = x[:, self.padded].flatten(2)     # (B, 6, 4, dim_in) → (B, 6, 4·dim_in)
-        return self.proj(x)
-
-
-class LimbUnpool(nn.Module):
-    "6 limbs to 22 joints."
-    def __init__(self, dim_in, dim_out):
-        super().__init__()
-        self.proj = nn.Linear(dim_in, LIMB_SIZE*dim_out)
-        self.register_buffer('slot', torch.tensor(SLOT), persistent=False)
-
-    def forward(self, x):  # (B, 6, dim_in) → (B, 22, dim_out)
-        "Map every limb to its joints and put them in joint order."
-        x = self.proj(x).unflatten(-1, (LIMB_SIZE, -1)).flatten(1, 2)  # (B, 6, 4·dim_out) → (B, 24, dim_out)
-        return x[:, self.slot]
 
 
 class BodyBlock(nn.Module):
@@ -264,8 +182,8 @@ class TransformerBlock(nn.Module):
 
     def forward(self, x, context, mask=None):  # (B, n, dim)
         "Three residual steps."
-        x = x + self.self_attn(self.norm1(x))
-        x = x + self.cross_attn(self.norm2(x), context, mask)
+        x = x + self.self_attn(self.norm1(x))[0]
+        x = x + self.cross_attn(self.norm2(x), context, mask)[0]
         return x + self.ff(self.norm3(x))
 
 

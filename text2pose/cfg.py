@@ -529,9 +529,7 @@ class Text2PosePipeline:
         n = check_count('n', n, high=len(self.memory))
         similarity = self.memory.similarity(self.text_encoder(check_prompts(prompt)))
         rows = self.memory.nearest(similarity, n)
-        names,similarity = self.memory.library.names, similarity.gather(1, rows)
-        return [[(names[i], round(s, 4)) for i,s in zip(rows, values)]
-                for rows,values in zip(rows.tolist(), similarity.tolist())]
+        return self._pairs(_LookedUp(rows, similarity.gather(1, rows)))
 
     @torch.no_grad()
     def read(self,
@@ -614,11 +612,11 @@ class Text2PosePipeline:
 
     def _check_exemplars(self, num_exemplars):
         "The number of exemplars: as asked for, or four where the library has so many."
-        if self.memory is None:
+        if self.scorer is None:
             if num_exemplars: raise ValueError(f'num_exemplars must be 0: {NO_SCORER}')
             return 0
         if num_exemplars is None: return min(NUM_EXEMPLARS, len(self.memory))
-        check_count('num_exemplars', num_exemplars, 0, MAX_EXEMPLARS)
+        if check_count('num_exemplars', num_exemplars, 0, MAX_EXEMPLARS)==0: return 0  # the library need not be read
         if num_exemplars>len(self.memory):
             raise ValueError(f'num_exemplars is {num_exemplars}, but the library has {len(self.memory)} poses')
         return num_exemplars
@@ -633,10 +631,13 @@ class Text2PosePipeline:
     def _named(self, looked_up, n):
         "Names and similarities of the exemplars of n poses, the nearest first."
         if looked_up is None: return [[] for _ in range(n)]
+        return [sorted(pairs, key=lambda pair: -pair[1]) for pairs in self._pairs(looked_up)]
+
+    def _pairs(self, looked_up):
+        "(name, similarity) of every row that was looked up."
         names = self.memory.library.names
-        pairs = [[(names[i], round(s, 4)) for i,s in zip(rows, values)]
-                 for rows,values in zip(looked_up.rows.tolist(), looked_up.similarity.tolist())]
-        return [sorted(some, key=lambda pair: -pair[1]) for some in pairs]
+        return [[(names[i], round(s, 4)) for i,s in zip(rows, values)]
+                for rows,values in zip(looked_up.rows.tolist(), looked_up.similarity.tolist())]
 
     def _has_free_side(self, prompts, negatives):
         "Which prompts, with their negative prompts, leave the side open: (n,) bool."
