@@ -30,7 +30,7 @@ def main(
     note('reading the YAML files, twins included', lambda: A._read_folder(where.folder), lambda: len(A.atlas()))
     note('written poses onto the floor', lambda: A._solve(A.atlas()), lambda: len(own))
     def vary():
-        x,h = A._varied(A.atlas(), A._solved(where), names, noise, lengths)
+        x,h,_ = A._varied(A.atlas(), A._solved(where), names, noise, lengths)
         held[:] = [h]
         return x
     note('variations: angles, floor, plausibility, posecodes', vary, lambda: len(names))

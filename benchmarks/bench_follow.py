@@ -1,7 +1,7 @@
 """How well words are followed: enforcement off, one pose per draw, nothing chosen. Prints a table and writes JSON.
 
     python benchmarks/bench_follow.py [--weights DIR] [--name default] [--captions 1000] [--poses 8] [--seed 0]
-        [--guidance FIRST LAST] [--steps N] [--code-guidance N] [--exemplars N] [--look-up] [--keep-exemplars]
+        [--guidance FIRST LAST] [--steps N] [--exemplars N] [--look-up] [--keep-exemplars]
         [--out FILE]
 
 Captions are made of held-out poses: of the captures where TEXT2POSE_DATA is set, of the atlas always. A file that
@@ -15,7 +15,6 @@ import argparse, json
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
-import torch
 from text2pose.core import atomic_path, available, read_json
 from text2pose.data import table_joints
 from text2pose.skeleton import enforce_skeleton
@@ -36,14 +35,16 @@ class LookUp:
     def __call__(self, prompts, num_poses_per_prompt=4, seed=0, **kwargs):
         n = num_poses_per_prompt
         similarity = self.pipe.memory.similarity(self.pipe.text_encoder(list(prompts))).repeat_interleave(n, 0)
-        found = self.pipe._look_up(similarity, range(len(similarity)), n, 1, seed)
+        batch = SimpleNamespace(pose_idx=[*range(n)]*len(prompts))
+        found = self.pipe._look_up(similarity, batch, SimpleNamespace(seed=seed, num_exemplars=1))
         return SimpleNamespace(joints=self.pipe.memory.library.joints[found.rows[:,0].numpy()])
 
 class Apart(Text2PosePipeline):
     "Guidance drops the words and keeps the exemplars."
-    def _exemplars(self, looked_up):
-        poses,similarity,shown = super()._exemplars(looked_up)
-        return poses, similarity, torch.ones_like(shown)
+    def _conditions(self, batch, r, cond, uncond):
+        with_words,without,named = super()._conditions(batch, r, cond, uncond)
+        without.exemplars = with_words.exemplars
+        return with_words, without, named
 
 def some_poses(joints, n, seed=0):
     "Up to n different poses, drawn at random."
@@ -143,7 +144,6 @@ def arguments():
     p.add_argument('--seed', type=int, default=0)
     p.add_argument('--guidance', type=float, nargs=2, help='first and last')
     p.add_argument('--steps', type=int)
-    p.add_argument('--code-guidance', type=int, help='0 for none')
     p.add_argument('--exemplars', type=int, help='0 for none')
     p.add_argument('--look-up', action='store_true', help='poses of the library, without the network')
     p.add_argument('--keep-exemplars', action='store_true', help='guidance drops the words only')
@@ -152,7 +152,7 @@ def arguments():
 
 def pipeline_arguments(a):
     "What the command line says about the pipeline."
-    kwargs = dict(num_inference_steps=a.steps, code_guidance=a.code_guidance, num_exemplars=a.exemplars)
+    kwargs = dict(num_inference_steps=a.steps, num_exemplars=a.exemplars)
     if a.guidance: kwargs['guidance_scale'] = tuple(a.guidance)
     return {k:v for k,v in kwargs.items() if v is not None}
 
@@ -160,7 +160,7 @@ def command(a):
     "The command line again, without paths."
     line = f'python benchmarks/bench_follow.py --name {a.name} --captions {a.captions}'
     if a.guidance: line += ' --guidance '+' '.join(f'{g:g}' for g in a.guidance)
-    for option in ('steps','code_guidance','exemplars'):
+    for option in ('steps','exemplars'):
         value = getattr(a, option)
         if value is not None: line += f' --{option.replace("_","-")} {value}'
     return line+' --look-up'*a.look_up+' --keep-exemplars'*a.keep_exemplars
@@ -173,7 +173,7 @@ def main():
     print_measures(res)
     settings = dict(
         command=command(a), weights=a.weights and Path(a.weights).name, guidance=a.guidance, steps=a.steps,
-        code_guidance=a.code_guidance, exemplars=a.exemplars, look_up=a.look_up, samples=pipe.training.get('samples'))
+        exemplars=a.exemplars, look_up=a.look_up, samples=pipe.training.get('samples'))
     old = read_json(a.out) if a.out.is_file() else {}
     with atomic_path(a.out) as tmp:
         tmp.write_text(json.dumps({**old, a.name:rounded({**settings, **res})}, indent=1)+'\n')

@@ -1,4 +1,5 @@
-"""How long it takes: import, help, a cold `text2pose generate`, a warm prompt, a batch of 256, looking poses up.
+"""How long it takes: import, help, a cold `text2pose generate`, a warm prompt and its parts, a batch of 256, looking
+poses up; beside it networks of other shapes with random weights: MDM's, and a UNet of diffusers.
 
     python benchmarks/bench_latency.py [--repeat 5] [--out FILE]
 
@@ -10,7 +11,9 @@ from text2pose.core import atomic_path
 
 # seconds on 2 CPU cores
 TARGETS = {
-    'import text2pose':.3, 'text2pose --help':1., 'cold generate, 1 prompt, 4 poses':15., 'warm, 1 prompt, 1 pose':1.,
+    'import text2pose':.3, 'text2pose --help':1., 'cold generate, 1 prompt, 4 poses':4.,
+    'eager, 1 pose':.06, 'eager, 4 poses':.08, 'eager, 256 poses':256/300,
+    'fast, 1 pose':.035, 'fast, 4 poses':.045, 'fast, 256 poses':256/300,
     'look up, 1 prompt in 5,000 poses':.005, 'look up, the same with 5,000 phrases':.005}
 PROMPT = 'a person raises both arms'
 LIBRARY = 5000  # poses that are looked through
@@ -43,14 +46,67 @@ def cold_times(repeat):
         rows['cold generate, 1 prompt, 4 poses'] = timed(generate, max(2, repeat//2))
     return rows
 
-def warm_times(pipe, repeat):
+def warm_times(pipe, name, repeat):
     "A pipeline that is loaded already, by name."
-    pipe('a warm up', 1)
+    pipe('a warm up', 4)
     many = [f'a person raises arm {i}' for i in range(64)]
     return {
-        'warm, 1 prompt, 1 pose':timed(lambda: pipe(PROMPT, 1), repeat),
-        'warm, 1 prompt, 4 poses':timed(lambda: pipe(PROMPT, 4), repeat),
-        'warm, 64 prompts, 4 poses: 256':timed(lambda: pipe(many, 4), max(2, repeat//2))}
+        f'{name}, 1 pose':timed(lambda: pipe(PROMPT, 1), 4*repeat),
+        f'{name}, 4 poses':timed(lambda: pipe(PROMPT, 4), 4*repeat),
+        f'{name}, 256 poses':timed(lambda: pipe(many, 4), max(2, repeat//2))}
+
+class Watched:
+    "Anything that is called, with the seconds that it took."
+    def __init__(self, inner): self.inner,self.seconds = inner,0.
+    def __getattr__(self, name): return getattr(self.inner, name)
+    def __call__(self, *args, **kwargs):
+        start = time.perf_counter()
+        try: return self.inner(*args, **kwargs)
+        finally: self.seconds += time.perf_counter()-start
+
+def parts(pipe, name, n, repeat):
+    "Where the time of n poses goes, by name."
+    from text2pose import cfg
+    places = {
+        'text':(pipe,'_encoder'), 'look up':(pipe.memory,'similarity'), 'prepare':(pipe.denoiser,'prepare'),
+        'passes':(pipe.denoiser,'denoise'), 'enforcement':(cfg,'on_skeleton'), 'scores':(cfg,'plausibility')}
+    rows = {f'{name}, {n} poses: {part}':[] for part in [*places,'rest']}
+    for _ in range(4*repeat):
+        before = {part:getattr(*place) for part,place in places.items()}
+        watched = {part:Watched(inner) for part,inner in before.items()}
+        for part,(owner,attribute) in places.items(): setattr(owner, attribute, watched[part])
+        try: whole = timed(lambda: pipe(PROMPT, n), 1)[0]
+        finally:
+            for part,(owner,attribute) in places.items(): setattr(owner, attribute, before[part])
+        for part,w in watched.items(): rows[f'{name}, {n} poses: {part}'].append(w.seconds)
+        rows[f'{name}, {n} poses: rest'].append(whole-sum(w.seconds for w in watched.values()))
+    return rows
+
+def other_shapes(repeat):
+    "A guided pass, two rows, of networks that others use, with random weights, and the runs that they are used for."
+    import torch
+    from diffusers import UNet1DModel
+    from torch import nn
+    layer = nn.TransformerEncoderLayer(512, 4, 1024, batch_first=True)  # MDM (Tevet et al. 2023), 196 frames, a token
+    mdm = nn.TransformerEncoder(layer, 8).eval()
+    frames = torch.randn(2, 197, 512)
+    unet = UNet1DModel(
+        sample_size=24, in_channels=3, out_channels=3, block_out_channels=(128,256,384), norm_num_groups=8,
+        down_block_types=('DownBlock1D',)*3, up_block_types=('UpBlock1D',)*3, extra_in_channels=16).eval()
+    joints,t = torch.randn(2, 3, 24), torch.tensor([500,500])
+    with torch.inference_mode():
+        a,b = timed(lambda: mdm(frames), 2*repeat), timed(lambda: unet(joints, t), 4*repeat)
+    n_weights = sum(p.numel() for p in unet.parameters())/1e6
+    return {
+        "MDM's shape, a guided pass":a, "MDM's shape, 50 steps":[50*v for v in a],
+        "MDM's shape, 1000 steps":[1000*v for v in a], f'UNet1D of diffusers, {n_weights:.0f} M, a guided pass':b}
+
+def peak_memory():
+    "The most that a process which generates four poses takes, MiB."
+    code = ('import resource; from text2pose.cfg import Text2PosePipeline; '
+            'Text2PosePipeline.from_pretrained()("arms raised", 4); '
+            'print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024)')
+    return float(subprocess.run([sys.executable,'-c',code], check=True, capture_output=True, text=True).stdout)
 
 def library_of(n, source):
     "n poses of the atlas, each as often as needed."
@@ -90,11 +146,14 @@ def main():
     import torch
     from text2pose.cfg import Text2PosePipeline
     pipe = Text2PosePipeline.from_pretrained()
-    rows |= warm_times(pipe, a.repeat) | look_up_times(pipe, a.repeat)
+    rows |= warm_times(pipe, 'eager', a.repeat)|parts(pipe, 'eager', 4, a.repeat)
+    fast = Text2PosePipeline.from_pretrained(fast=True)
+    rows |= warm_times(fast, 'fast', a.repeat)|parts(fast, 'fast', 4, a.repeat)
+    rows |= look_up_times(pipe, a.repeat)|other_shapes(a.repeat)
     res = dict(
         command='python benchmarks/bench_latency.py', cpus=os.cpu_count(), threads=torch.get_num_threads(),
         machine=platform.machine(), python=platform.python_version(), torch=torch.__version__,
-        num_inference_steps=pipe.model.config['num_inference_steps'],
+        num_inference_steps=pipe.model.config['num_inference_steps'], peak_memory_mib=round(peak_memory()),
         seconds={k:summary(v) for k,v in rows.items()})
     print(f'{"":37} {"median":>8} {"best":>8}   to reach')
     for k,v in res['seconds'].items():

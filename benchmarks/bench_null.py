@@ -15,9 +15,9 @@ from text2pose.eval import naturalness, prompt_adherence, read_prompts
 
 class EmptyPromptPipeline(Text2PosePipeline):
     "Guided away from the states of an empty prompt in place of the null embedding."
-    def _condition(self, text, negative, prompt_idx, looked_up=None):
-        if negative is None: negative = self.text_encoder.empty(len(text.mask))
-        return super()._condition(text, negative, prompt_idx, looked_up)
+    def _negative_states(self, r):
+        states,mask,_ = self._project(self.text_encoder.empty(len(r.prompts)))
+        return states, mask, None
 
 def measure(pipe, prompts, n_poses, seed, guidance):
     "Share of poses that follow their prompt, how natural they are, and how far poses without words are spread."

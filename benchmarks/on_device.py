@@ -2,46 +2,12 @@
 
 A step, from drawing to the optimiser, is recorded as a CUDA graph. So within a step nothing is asked of the host:
 numbers come from the device's own generator, no size depends on a value, and no list or boolean mask is an index.
-It runs where neither text2pose nor diffusers is installed.
+It runs where neither text2pose nor diffusers is installed, only PyTorch.
 """
-import functools, inspect, json, math, sys
-from importlib import import_module
+import json, math, sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 import torch
 from torch import nn
-
-class _Config(SimpleNamespace):
-    "Arguments as attributes and, as in diffusers, as a dictionary's items."
-    def items(self): return vars(self).items()
-
-def _register_to_config(init):
-    "Keep the arguments of a constructor as `config`."
-    @functools.wraps(init)
-    def wrapped(self, *args, **kwargs):
-        bound = inspect.signature(init).bind(self, *args, **kwargs)
-        bound.apply_defaults()
-        init(self, *args, **kwargs)
-        self.config = _Config(**{k:v for k,v in bound.arguments.items() if k!='self'})
-    return wrapped
-
-def _replace_diffusers():
-    "Put what ConditionedUNet needs of diffusers in its place."
-    contents = {
-        'diffusers':{}, 'diffusers.models':{},
-        'diffusers.configuration_utils':dict(
-            ConfigMixin=type('ConfigMixin', (), {}), register_to_config=_register_to_config),
-        'diffusers.models.modeling_utils':dict(ModelMixin=type('ModelMixin', (nn.Module,), {}))}
-    for name in [n for n in sys.modules if n.split('.')[0]=='diffusers']: del sys.modules[name]
-    for name,names in contents.items():
-        module = ModuleType(name)
-        module.__path__ = []  # others are imported from below it
-        vars(module).update(names)
-        sys.modules[name] = module
-
-try:
-    for name in ('diffusers.configuration_utils','diffusers.models.modeling_utils'): import_module(name)
-except Exception: _replace_diffusers()  # an installation that does not fit its torch fails in many ways
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from text2pose.data import N_JOINTS, mirror

@@ -9,7 +9,7 @@ from text2pose.cfg import Text2PosePipeline
 from text2pose.cli import _failed_rules, app
 from text2pose.data import (
     bone_lengths, own_poses, own_rows, pose_table, read_pose_table, table_joints, write_pose_table)
-from text2pose.export import FORMATS, export, load_poses
+from text2pose.export import FORMATS, export, load_faces, load_poses
 from text2pose.skeleton import plausibility, pose_from_angles, reference_bone_lengths
 
 FAST = ('-n','1', '--steps','2')
@@ -136,21 +136,26 @@ def test_openpose_camera():
     x,_,seen = np.array(people[1][0]['pose_keypoints_2d']).reshape(-1,3).T
     assert people[0]!=people[1] and np.ptp(x[seen>0])<240
 
-def test_code_guidance_is_passed_and_noted():
+@pytest.mark.parametrize('option,value,noted', [
+    ('--best-of','3',3), ('--guidance-method','apg','apg'), ('--sampler','dpm++','dpm++'),
+    ('--guidance-interval','0:0.3',[0,.3]), ('--body','1.2','1.2'),
+    ('--pin','left_wrist=0.3,-0.3,0.3',{'left_wrist':[.3,-.3,.3]})])
+def test_options_are_passed_and_noted(option, value, noted):
+    key = option.strip('-').replace('-', '_')
     poses = []
-    for code_guidance in ('0','5'):
-        run('generate', 'arms raised', '-n', '1', '--steps', '4', '--code-guidance', code_guidance, '--format', 'json')
+    for more in ((), (option,value)):
+        run('generate', 'arms raised', '-n', '4', '--steps', '4', *more, '--format', 'json')
         poses.append(json.loads(Path('out/poses.json').read_text()))
-    assert [p['code_guidance'] for p in poses]==[0,5]
-    assert poses[0]['poses'][0]['joints']!=poses[1]['poses'][0]['joints']
+    assert poses[1][key]==noted and poses[0].get(key)!=noted
+    assert poses[0]['poses']!=poses[1]['poses']
 
 def test_defaults_of_the_command_are_those_of_the_pipeline():
     signature = inspect.signature(Text2PosePipeline.__call__)
     run('generate', 'wave', '-n', '1', '--format', 'json')
     about = json.loads(Path('out/poses.json').read_text())
-    for k in ('guidance_scale','code_guidance','negative_prompt','seed','enforce_skeleton'):
+    for k in ('guidance_method','negative_prompt','seed','enforce_skeleton','best_of'):
         assert about[k]==signature.parameters[k].default, k
-    assert about['num_inference_steps']==10
+    assert (about['guidance_scale'], about['guidance_interval'], about['num_inference_steps'])==(2, [0,.5], 6)
 
 def test_what_was_wrong_with_a_pose():
     "The JSON file names the rules behind a low score, before enforcement and after."
@@ -241,6 +246,19 @@ def test_describe_every_file(ending):
     assert run('describe', f'own.{ending}').stdout==plain
     assert '2 poses' in run('data', 'check', f'own.{ending}').stdout
     run('data', 'show', f'own.{ending}')
+
+@pytest.mark.parametrize('ending', ['json','npz','bvh','glb'])
+def test_faces_of_a_file(ending):
+    "What a file knows of faces is said, and goes along into other files; a capture counts too."
+    own_file(2)
+    faces = np.float32([[1,0,0],[-1,0,0]])
+    export(np.load('own.npy'), f'own.{ending}', faces=faces)
+    if ending=='bvh': Path('own.bvh').write_text(Path('own.bvh').read_text().replace('left_hip', 'left_thigh'))
+    lines = run('describe', f'own.{ending}').stdout.splitlines()
+    assert 'looking to the left' in lines[1] and 'looking to the right' in lines[3]
+    for other in ('json','bvh','glb'):
+        run('data', 'convert', f'own.{ending}', '--format', other, '--out', other)
+        assert np.abs(load_faces(f'{other}/poses.{other}')-faces).max()<.02
 
 # training
 

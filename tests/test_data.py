@@ -7,7 +7,7 @@ from text2pose.data import (
     JOINT_NAMES, MIRROR_IDX, N_JOINTS, POSE_COLUMNS, POSE_DIM, RULES, Report, bone_lengths, body_axes, canonical,
     distinct_frames, draw_body, frame_faults, good_frames, heading, is_t_pose, joint_idx, mirror, own_poses, own_rows,
     plot_bodies, plot_pose, plot_poses, plot_sequence, plot_views, pose_faults, pose_table, read_pose_table, rotate_z,
-    table_joints, table_report, with_report, write_pose_table)
+    canonical_faces, table_faces, table_joints, table_report, with_report, write_pose_table)
 
 OWN = {p['name']:p['joints'] for p in own_poses()}
 STAND = OWN['standing']
@@ -309,12 +309,38 @@ def test_table_without_rows(tmp_path):
     back = read_pose_table(tmp_path/'t.parquet')
     assert back.num_rows==0 and table_joints(back).shape==(0,22,3) and table_report(back)==Report()
 
-@pytest.mark.parametrize('column', POSE_COLUMNS)
+@pytest.mark.parametrize('column', [c for c in POSE_COLUMNS if c!='face'])
 def test_missing_column(tmp_path, table, column):
     path = tmp_path/'t.parquet'
     pq.write_table(table.drop([column]), path)
     with pytest.raises(ValueError, match=f'^{path} is no pose table: it lacks the column {column}$'):
         read_pose_table(path)
+
+def test_faces_of_a_table(tmp_path):
+    "A face that is known is kept as a unit vector; without one, and in a table of before the column, it is null."
+    rows = own_rows()[:3]
+    rows = [{**rows[0], 'face':[0,-3,4]}, {**rows[1], 'face':[np.nan]*3}, rows[2]]
+    path = tmp_path/'t.parquet'
+    write_pose_table(pose_table(rows), path)
+    back = read_pose_table(path)
+    assert np.allclose(table_faces(back), [[0,-.6,.8],[np.nan]*3,[np.nan]*3], equal_nan=True)
+    assert np.allclose(table_faces(back.take([2,0])), [[np.nan]*3,[0,-.6,.8]], equal_nan=True)
+    pq.write_table(back.drop(['face']), path)
+    older = read_pose_table(path)
+    assert older.column_names==list(POSE_COLUMNS) and np.isnan(table_faces(older)).all()
+    with pytest.raises(ValueError, match='face 0 must be a direction'): pose_table([{**rows[0], 'face':[0,0,0]}])
+    wrong = pa.array([[0,-3,4],None,None], pa.list_(pa.float32(), 3))
+    pq.write_table(back.set_column(back.column_names.index('face'), 'face', wrong), path)
+    with pytest.raises(ValueError, match='column face must hold unit vectors'): read_pose_table(path)
+
+def test_canonical_faces():
+    "Whatever the heading, a face keeps its angle to the body."
+    angles = np.linspace(-3, 3, len(POSES))
+    faces = np.random.default_rng(0).normal(size=(len(POSES),3))
+    x = canonical(POSES)
+    back = canonical_faces(rotate_z(faces[:,None], angles)[:,0], rotate_z(x, angles))
+    assert np.abs(back-faces).max()<1e-4
+    assert np.isnan(canonical_faces(faces*np.nan, x)).all()
 
 def test_other_columns_are_left_out(tmp_path, table):
     more = table.append_column('note', pa.array(['x']*len(table))).select(['note', *POSE_COLUMNS[::-1]])

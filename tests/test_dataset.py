@@ -1,5 +1,5 @@
 "A user's own HumanML3D folder as a table, interrupted builds, missing sources, weights, and caption states."
-import shutil
+import re, shutil
 from pathlib import Path
 
 import numpy as np, pytest, torch
@@ -8,9 +8,12 @@ from typer.testing import CliRunner
 from text2pose import dataset
 from text2pose.atlas import atlas_rows
 from text2pose.cli import app
-from text2pose.data import Report, own_poses, own_rows, pose_table, read_pose_table, table_joints, table_report
+from text2pose.data import (
+    Report, own_poses, own_rows, pose_table, read_pose_table, table_faces, table_joints, table_report)
 from text2pose.dataset import (
     CaptionStates, TrainingSet, build_table, sampling_weights, split_rows, table_from_parts, words_rows)
+from text2pose.export import export
+from text2pose.skeleton import pose_from_angles
 
 BUILD = ('data', 'build', '--preset', 'humanml3d', '--humanml3d', 'h', '--out')
 SMALL = dict(n_words=0, n_variations=1, n_compositions=0)
@@ -108,6 +111,21 @@ def empty(tmp_path, monkeypatch):
     monkeypatch.setattr(dataset, 'table_from_parts', too_late)
     (tmp_path/'empty').mkdir()
     return tmp_path/'empty'
+
+def test_faces_of_captures(tmp_path, monkeypatch, no_atlas):
+    "A capture whose head is turned fills the column; captions tell it only when asked."
+    monkeypatch.delenv('TEXT2POSE_DATA', raising=False)
+    raising = {'right_shoulder':{'abduction':torch.linspace(10, 90, 30)}}
+    face = np.float32([.8,-.6,0])
+    (tmp_path/'m').mkdir()
+    export(pose_from_angles(raising), tmp_path/'m'/'raise_arm.bvh', faces=np.tile(face, (30,1)))
+    settings = dict(SMALL, n_words=4, mocap=tmp_path/'m', n_clusters=1)
+    plain,told = build_table(**settings),build_table(**settings, faces=True)
+    assert len(plain)==len(told)>20
+    for table in (plain,told): assert np.abs(table_faces(table)-face).max()<.02
+    said = [sum(bool(re.search('to the left|left shoulder', c)) for c in column(t, 'caption')) for t in (plain,told)]
+    assert said[0]==0 and said[1]>len(told)/4
+    assert (table_joints(plain)==table_joints(told)).all()
 
 @pytest.mark.parametrize('data', [None, 'here', 'nowhere'])
 def test_research_needs_its_data(empty, monkeypatch, data):

@@ -5,7 +5,7 @@ import numpy as np, pytest
 from text2pose.atlas import atlas, atlas_joints
 from text2pose.captions import mirror_words
 from text2pose.data import mirror, own_poses
-from text2pose.describe import STYLES, Description, describe, looks_aside, summarize_poses
+from text2pose.describe import STYLES, Description, describe, looking, summarize_poses
 from text2pose.posecodes import mirror_statement, satisfies
 
 OWN = {p['name']:p['joints'] for p in own_poses()}
@@ -127,6 +127,32 @@ def test_faces():
             for side,captions in (('left',left),('right',right))]
     assert min(np.mean(t) for t in told)>.4
     assert not any(re.search(words.format('right'), d.text.lower()) for ds in left for d in ds)
-    assert looks_aside(X, [None]*len(X))==['']*len(X)
+    assert looking(X, [None]*len(X))==['']*len(X)
+    def mirrored(captions): return [[(mirror_words(d.text),d.codes) for d in ds] for ds in captions]
+    first = [[(ds[0].text,ds[0].codes)] for ds in summarize_poses(mirror(X), faces=faces*[-1,1,1])]
+    swapped = [[(t,tuple(sorted(map(mirror_statement, c))))] for [(t,c)] in mirrored(summarize_poses(X, faces=faces))]
+    assert first==swapped
+    for ds in summarize_poses(X, 3, faces=faces):
+        assert [d.text.count('looking') for d in ds]==[1,0,0] and 'looking to the left' in ds[0].text
+    assert summarize_poses(X, 3, faces=[None]*len(X))==summarize_poses(X, 3)
     for wrong,says in ((faces[:1],'one per pose'), (faces*0,'face 0 must be'), (3,'one per pose')):
-        with pytest.raises(ValueError, match=says): describe(X, faces=wrong)
+        for make in (describe, summarize_poses):
+            with pytest.raises(ValueError, match=says): make(X, faces=wrong)
+
+def test_looking_up_and_down():
+    "Up and down count in the world and out of the chest; what the joints show already is not said twice."
+    def face(yaw, pitch):
+        yaw,pitch = np.radians([yaw,pitch])
+        return np.cos(pitch)*np.sin(yaw), -np.cos(pitch)*np.cos(yaw), np.sin(pitch)
+    stand = OWN['standing'][None]
+    for yaw,pitch,way in ((0,0,''), (0,29,''), (0,31,'up'), (0,-29,''), (0,-31,'down'), (20,40,'up'), (33,0,''),
+                          (37,0,'left'), (-37,-40,'right'), (0,85,'up')):
+        assert looking(stand, [face(yaw, pitch)])==[way], (yaw,pitch)
+        text = summarize_poses(stand, faces=[face(yaw, pitch)])[0][0].text
+        expected = {'':'', 'left':'looking to the left', 'right':'looking to the right'}.get(way, f'looking {way}')
+        assert ('looking' in text)==bool(way) and expected in text
+        for d in describe(stand, 40, faces=[face(yaw, pitch)])[0]:
+            assert not (way and re.search('(straight|look|facing|looking) (ahead|forward)', d.text.lower())), d.text
+            assert satisfies(d.codes, stand[0])[0]
+    bent = np.stack([OWN[n] for n in ('touching_toes','lying_on_back','lying_face_down','looking_up')])
+    assert looking(bent, [(0,0,-1),(0,0,1),(0,0,-1),face(0,40)])==['']*4

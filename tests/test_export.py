@@ -628,6 +628,19 @@ def test_faces_of_3d_files(tmp_path, seed):
         export(x[5], tmp_path/f'b.{format}', **one)
         assert np.abs(load_faces(tmp_path/f'b.{format}')-faces[5]).max()<2e-3
 
+@pytest.mark.parametrize('seed', range(3))
+def test_faces_come_back(tmp_path, seed):
+    "Any face, up and down too, to less than 1°, from BVH also as a capture."
+    x = canonical(one_body(seed))
+    g = np.random.default_rng(seed)
+    yaw,pitch = np.radians(g.uniform(-80, 80, len(x))),np.radians(g.uniform(-50, 50, len(x)))
+    faces = np.stack([np.cos(pitch)*np.sin(yaw), -np.cos(pitch)*np.cos(yaw), np.sin(pitch)], 1)
+    for format in ('bvh','glb'): export(x, tmp_path/f'a.{format}', faces=faces)
+    assert np.abs(fit_rig(x, faces).joints-x).max()<1e-4
+    clip = read_mocap(tmp_path/'a.bvh', up='y', unit='m')
+    for back in (load_faces(tmp_path/'a.bvh'), load_faces(tmp_path/'a.glb'), clip.faces):
+        assert np.degrees(np.arccos(np.clip((back*faces).sum(1), -1, 1))).max()<1
+
 def test_left_is_left(tmp_path):
     "Who stands and looks over the left shoulder looks to +X, and the nose of the picture goes where it should."
     face = [1.,0,0]

@@ -200,19 +200,21 @@ def rig_tree(names, inserted=(), added=()):
             above[j] = name,np.zeros(3)
     return rows+[(name, parent, np.array(offset, float), None) for name,parent,offset in added]
 
-def own_capture(tree, up='y', metres=.01, n=8, seed=0, zero=False, rest_up=None, root=None, amount=12., tips=TIPS):
+def own_capture(tree, up='y', metres=.01, n=8, seed=0, zero=False, rest_up=None, root=None, amount=12., tips=TIPS,
+                extra=None):
     """Text of a BVH file of somebody who stands and moves, and where our joints are: (n, 22, 3), metres, Z up.
 
     rest_up: the axis along which the rest pose stands, if another; zero: OFFSET 0 and positions in the channels;
-    root: the pelvis stays there (metres); amount: degrees."""
+    root: the pelvis stays there (metres); amount: degrees; extra: our joint → further turn."""
     g = np.random.default_rng(seed)
     turn,rest_turn = axes_with(up),axes_with(rest_up or up)
     local,world,place = {},{},{}
     for name,parent,offset,ours in tree:
         wander = np.radians(amount)*np.cumsum(g.normal(size=(n,3))*.35, 0)
         local[name] = Rotation.from_rotvec(wander*(ours is not None))  # what is not ours does not turn
+        if parent is None: local[name] = Rotation.from_rotvec(wander*.3)
+        if extra and ours in extra: local[name] = local[name]*extra[ours]
         if parent is None:
-            local[name] = Rotation.from_rotvec(wander*.3)
             path = np.array(T_POSE[0]) if root is None else np.array(root, float)
             place[name],world[name] = path+np.linspace(0, .2, n)[:,None]*[1,-1,0]*(root is None), local[name]
         else:
@@ -881,6 +883,129 @@ def test_folder(tmp_path):
     with pytest.raises(ValueError, match='holds no .bvh or .amc'): list(read_mocap_folder(tmp_path/'e'))
     with pytest.raises(FileNotFoundError, match='expected a folder'): list(read_mocap_folder(tmp_path/'none'))
 
+# ---- where the face looks
+
+def about(axis, degrees): return Rotation.from_euler(axis, degrees, degrees=True)
+
+def looks(faces):
+    "Degrees to the left and up."
+    assert faces.dtype==np.float32 and np.allclose(np.linalg.norm(faces, axis=1), 1, atol=1e-6)
+    x,y,z = faces.T.astype(float)
+    return np.degrees(np.arctan2(x, -y)), np.degrees(np.arcsin(z))
+
+@pytest.mark.parametrize('up', AXES)
+@pytest.mark.parametrize('rest_up', AXES)
+@pytest.mark.parametrize('turn', [60,-60])
+def test_face_of_bvh(up, rest_up, turn, tmp_path):
+    "Positive X is the subject's left, whatever the heading, the axes of the file and those of its rest pose."
+    heading = np.random.default_rng(turn+60).uniform(-180, 180)
+    extra = dict(pelvis=about('z', heading), head=about('z', turn))
+    text,_ = own_capture(rig_tree(*SCHEMES['smpl']), up, 1., rest_up=rest_up, amount=0, extra=extra)
+    left,height = looks(read_text(tmp_path, text, up=up).faces)
+    np.testing.assert_allclose(left, turn, atol=.1)
+    np.testing.assert_allclose(height, 0, atol=.1)
+
+@pytest.mark.parametrize('scheme', SCHEMES)
+def test_face_of_any_rig(scheme, tmp_path):
+    "Whoever moves: the face is where the rotation of the head takes it; a head without angles is unknown."
+    extra = dict(head=about('zx', [30,-20]))
+    text,_ = own_capture(rig_tree(*SCHEMES[scheme]), amount=0, extra=extra)
+    clip = read_text(tmp_path, text)
+    motion = read_motion(tmp_path/'own.bvh')
+    source = read_rig(motion).joints['head']
+    if not isinstance(source, str) or source.endswith('_end'):
+        assert clip.faces is None
+        return
+    left,height = looks(clip.faces)
+    expected = extra['head'].apply([0,-1,0])
+    np.testing.assert_allclose(left, np.degrees(np.arctan2(expected[0], -expected[1])), atol=.1)
+    np.testing.assert_allclose(height, np.degrees(np.arcsin(expected[2])), atol=.1)
+
+def test_face_of_a_file_without_a_rest_pose(tmp_path):
+    "A T-pose in the first frame does as well; without one the face is unknown. A T-pose later on does not count."
+    tree = rig_tree(*SCHEMES['mixamo'])
+    zero,_ = own_capture(tree, zero=True, amount=0, extra=dict(head=about('z', 45), pelvis=about('z', 70)))
+    assert np.abs(looks(read_text(tmp_path, zero).faces)[0]).max()<.1   # all we can say: as in the first frame
+    lines = zero.splitlines()
+    still,_ = own_capture(tree, zero=True, amount=0, n=1)
+    text = '\n'.join(lines[:-8]+still.splitlines()[-1:]+lines[-7:])
+    np.testing.assert_allclose(looks(read_text(tmp_path, text).faces)[0], [0]+[45]*7, atol=.1)
+    crouched = dict(left_hip=about('x', -80), left_shoulder=about('y', 70))
+    text,_ = own_capture(tree, zero=True, amount=0, extra=crouched)
+    assert read_text(tmp_path, text).faces is None
+    assert read_text(tmp_path, '\n'.join(text.splitlines()[:-1]+still.splitlines()[-1:])).faces is None
+
+def test_unknown_face(tmp_path):
+    "An End Site has no angles, nor has a joint with positions only, nor a point between joints."
+    text,_ = own_capture(rig_tree(*SCHEMES['mixamo']), amount=0)
+    assert read_text(tmp_path, text).faces is not None
+    joints = read_rig(read_motion(tmp_path/'own.bvh')).joints
+    neck,head = joints['neck'],joints['head']
+    assert read_mocap(tmp_path/'own.bvh', joint_map=dict(head=f'{head}_end')).faces is None
+    assert read_mocap(tmp_path/'own.bvh', joint_map=dict(head=[neck,head,.9])).faces is None
+    before,after = text.split(f'JOINT {head}\n')
+    after = after.replace('CHANNELS 3 Zrotation Xrotation Yrotation', 'CHANNELS 3 Xposition Yposition Zposition', 1)
+    assert read_text(tmp_path, f'{before}JOINT {head}\n{after}').faces is None
+
+def test_face_of_options(tmp_path):
+    "Faces keep step with the joints: another rate, a later start, an end."
+    tree = rig_tree(*SCHEMES['mixamo'])
+    extra = dict(head=about('z', np.arange(0, 48, 6)[:,None]))
+    text,_ = own_capture(tree, amount=0, extra=extra)
+    def left(**options):
+        clip = read_text(tmp_path, text, **options)
+        assert len(clip.faces)==len(clip.joints)
+        return looks(clip.faces)[0]
+    np.testing.assert_allclose(left(), np.arange(0, 48, 6), atol=.1)
+    np.testing.assert_allclose(left(fps=40), np.arange(0, 43, 3), atol=.1)
+    np.testing.assert_allclose(left(fps=10, first_frame=2), [12,24,36], atol=.1)
+    np.testing.assert_allclose(left(seconds=.15), [0,6,12], atol=.1)
+
+_VICON = [('lowerback','root','spine1'), ('upperback','lowerback','spine2'), ('thorax','upperback','spine3'),
+          ('lowerneck','thorax','neck'), ('upperneck','lowerneck','head'), ('head','upperneck',None)]
+for _s,_side in (('l','left'), ('r','right')):
+    _VICON += [(f'{_s}{bone}', above if above in ('root','thorax') else f'{_s}{above}', end and f'{_side}_{end}')
+               for bone,above,end in (('hipjoint','root','hip'), ('femur','hipjoint','knee'), ('tibia','femur','ankle'),
+               ('foot','tibia','foot'), ('toes','foot',None), ('clavicle','thorax','shoulder'),
+               ('humerus','clavicle','elbow'), ('radius','humerus','wrist'), ('wrist','radius',None))]
+
+@pytest.mark.parametrize('turn', [60,-60])
+@pytest.mark.parametrize('seed', range(4))
+def test_face_of_amc(turn, seed, tmp_path):
+    "The same for a skeleton of Vicon, whose bones have axes of their own."
+    g = np.random.default_rng(seed)
+    x = y_up_from_z_up(T_POSE)/.0254*.45
+    ends = {'root':x[0]}
+    asf = [':units', ' length 0.45', ' angle deg', ':root', ' order TX TY TZ RX RY RZ', ' axis XYZ', ' position 0 0 0',
+           ' orientation 0 0 0', ':bonedata']
+    axis = g.uniform(-180, 180, 3).round(4)
+    for i,(name,above,end) in enumerate(_VICON, 1):
+        ends[name] = x[JOINT_NAMES.index(end)] if end else ends[above]+[0,.5,.5]
+        v = ends[name]-ends[above]
+        length = np.linalg.norm(v)
+        dof = ['rx','ry','rz'] if name=='head' else []
+        asf += asf_bone(i, name, v/length, length, axis, 'xyz', dof)
+    asf += [':hierarchy', ' begin']+[f'  {above} {name}' for name,above,_ in _VICON]+[' end']
+    C = turned('xyz', axis, False)
+    head = (C.inv()*about('y', turn)*C).as_euler('xyz', degrees=True).ravel()
+    root = [0,*ends['root'][1:2],0,0,float(g.uniform(-180, 180)),0]
+    amc = [':FULLY-SPECIFIED', ':DEGREES']
+    for f in range(12): amc += [str(f+1), f'root {numbers(root)}', f'head {numbers(head)}']
+    (tmp_path/'a.asf').write_text('\n'.join(asf)+'\n')
+    (tmp_path/'a.amc').write_text('\n'.join(amc)+'\n')
+    clip = read_mocap(tmp_path/'a.amc')
+    assert clip.rig.startswith('Vicon')
+    left,height = looks(clip.faces)
+    np.testing.assert_allclose(left, turn, atol=.1)
+    np.testing.assert_allclose(height, 0, atol=.1)
+
+def test_faces_in_rows(tmp_path):
+    text,_ = own_capture(rig_tree(*SCHEMES['mixamo']), n=40, extra=dict(head=about('z', 60)))
+    clip = read_text(tmp_path, text, captions=[Caption('looks', 'label')])
+    rows = clip_rows(clip)
+    assert len(rows)>3
+    for row in rows: np.testing.assert_array_equal(row['face'], clip.faces[row['frame']])
+
 # ---- the raw files
 
 DATA = Path(os.environ.get('TEXT2POSE_DATA') or '/nowhere')
@@ -903,6 +1028,9 @@ def test_raw_files_give_realmocap22():
         ours = read_mocap(path, **options)
         assert ours.joints.shape==theirs[id].shape and ours.rig in RIGS
         d = np.linalg.norm(ours.joints-theirs[id], axis=-1)
+        unknown = ours.rig=='Bandai-Namco bvh' or id=='cmu_06_09'  # no rest pose that stands, no T-pose at the start
+        assert (ours.faces is None)==unknown, path
+        if not unknown: assert abs(np.median(looks(ours.faces)[0]))<25, path
         assert d.mean()<.002 and d.max()<.01, (path, d.mean(), d.max())
         motion = read_motion(path)
         auto,missing = auto_map(motion)

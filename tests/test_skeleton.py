@@ -206,6 +206,15 @@ def test_left_is_treated_like_right():
     x = OWN+np.random.default_rng(0).normal(0,.04,OWN.shape)
     assert np.abs(self_intersection(x)-self_intersection(mirror(x))).max()<1e-5
 
+def test_what_comes_out_lies_in_order():
+    "Writers of files copy the memory of an array as it lies."
+    from text2pose.skeleton import _our_rest, retarget
+    x = with_noise(.03, 6)
+    for y in (enforce_skeleton(x), enforce_skeleton(x.astype(np.float32)), retarget(OWN, _our_rest())):
+        assert y.flags.c_contiguous
+    z = torch.from_numpy(x)
+    for y in (enforce_skeleton(z), enforce_skeleton(z.half()), plausibility(z)): assert y.is_contiguous()
+
 def test_kinds_shapes_and_company():
     x = (OWN[:6]+np.random.default_rng(0).normal(0,.03,OWN[:6].shape)).astype(np.float32)
     y = enforce_skeleton(x)
@@ -288,9 +297,9 @@ def test_a_buckled_spine_is_straightened(metres):
 
 def sole(pose, side):
     "Heights of ball and heel of a foot above the floor, the lowest point of both feet."
-    from text2pose.skeleton import _heights
-    skin,heels,floor = _heights(torch.from_numpy(np.asarray(pose, np.float64)))
-    return np.array([skin[joint_idx(f'{side}_foot')]-floor, heels[SIDES.index(side)]-floor])
+    from text2pose.skeleton import _heights, _poses_last
+    skin,heels,floor = _heights(_poses_last(np.asarray(pose)))
+    return np.array([skin[joint_idx(f'{side}_foot')]-floor, heels[2,SIDES.index(side)]-floor])[:,0]
 
 def lifted(pose, side, metres):
     "A foot is higher: the knee bends forward."
@@ -337,6 +346,38 @@ def test_feet_that_stand_are_flat():
     def soles(poses): return np.array([[sole(pose, side).max() for side in SIDES] for pose in poses])
     before,after = soles(x), soles(enforce_skeleton(x))
     assert after.max()<.006 and before.mean()>.012
+
+def test_a_body_turned_over_needs_a_hand_to_stand_on():
+    "On the top of the head alone nobody stands; on hands, forearms or shoulders people do."
+    over = (OWN@np.diag([1,-1,-1])).astype(np.float32)
+    for name in ('standing', 'hands_on_hips', 't_pose', 'running'):
+        score = plausibility(over[NAMES.index(name)])
+        assert .2<score<.5
+        assert [f['part'] for f in plausibility_report(over[NAMES.index(name)])]==['head']
+        assert np.abs(plausibility(mirror(over[NAMES.index(name)]))-score)<1e-5
+    assert plausibility(own('handstand'))>.99 and plausibility(over[NAMES.index('arms_raised')])>.99
+    assert not [f for x in OWN for f in plausibility_report(x) if f['part']=='head' and f['rule']=='support']
+
+def violations(x): return torch.stack(list(limit_violations(x).values()))
+
+def angles(x): return torch.stack(list(joint_angles(x).values()))
+
+def test_the_score_is_the_same_with_a_gradient():
+    "numpy where none is wanted, torch where one is."
+    for sigma in (0,.01,.05,1.):
+        x = with_noise(sigma, 60)
+        for f in (plausibility, violations, angles):
+            without = f(torch.from_numpy(x))
+            wanted = f(torch.from_numpy(x).requires_grad_())
+            assert wanted.requires_grad and not without.requires_grad
+            assert (wanted.detach()-without).abs().max()<1e-9
+
+def test_no_operation_leaves_the_numbers():
+    "No division by zero and nothing undefined on the way, whatever comes in."
+    x = np.concatenate([with_noise(sigma, 30) for sigma in (0,.05,1.,1e6)]+[np.zeros((1,N_JOINTS,3)), OWN[:2]*1e-9])
+    with np.errstate(divide='raise', invalid='raise', over='raise'):
+        for poses in (x, OWN.astype(np.float64)): assert np.isfinite(enforce_skeleton(poses)).all()
+        assert np.isfinite(plausibility(x)).all()
 
 def hands_through_the_trunk():
     "The left hand at spine2, the elbow bent on its own side, all bones as they were."

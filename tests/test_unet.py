@@ -1,4 +1,5 @@
 "The denoiser: batches, padding, shapes and precision."
+import json
 import pytest
 import torch
 from text2pose.data import N_JOINTS, PARENTS
@@ -50,10 +51,10 @@ def test_attention_maps_are_means_over_words():
     x,t,text = inputs()
     mask = torch.arange(5)[None]<torch.tensor([[1],[2],[3],[5]])
     _,maps = shaken()(x, t, text, mask, output_attentions=True)
-    assert maps.shape==(4,N_JOINTS,5) and (maps>=0).all()
-    torch.testing.assert_close(maps.sum(-1), torch.ones(4,N_JOINTS))
-    assert maps[~mask[:,None].expand_as(maps)].abs().max()==0
-    torch.testing.assert_close(maps[0,:,0], torch.ones(N_JOINTS))  # a single word gets all
+    assert maps.shape[1:2]==(4,) and maps.shape[-2:]==(N_JOINTS,5) and (maps>=0).all()
+    torch.testing.assert_close(maps.sum(-1), torch.ones(maps.shape[:-1]))
+    assert maps[~mask[:,None,None].expand_as(maps)].abs().max()==0
+    torch.testing.assert_close(maps[:,0,...,0], torch.ones_like(maps[:,0,...,0]))  # a single word gets all
 
 def test_attention_refuses_a_width_that_does_not_divide():
     with pytest.raises(RuntimeError): Attention(30, n_heads=4)(torch.randn(1,3,30))
@@ -65,12 +66,42 @@ def test_half_precision_stays_near():
     half = net.to(torch.bfloat16)(x.bfloat16(), t, text.bfloat16())
     assert half.dtype==torch.bfloat16 and (half.float()-full).abs().max()<.05*full.abs().max()+.05
 
-def test_configuration_survives_saving(tmp_path):
+def test_the_configuration_makes_the_same_network():
     net = shaken(body_steps=2, dropout=.1)
-    net.save_pretrained(tmp_path)
-    again = ConditionedUNet.from_pretrained(tmp_path).eval()
+    again = ConditionedUNet(**json.loads(json.dumps(vars(net.config)))).eval()
+    again.load_state_dict(net.state_dict())
     assert again.config.body_steps==2 and again.config.dropout==.1 and len(again.body.steps)==2
     torch.testing.assert_close(again(*inputs()), net(*inputs()))
 
 def test_other_skeletons_are_refused():
     with pytest.raises(ValueError, match='22-joint skeleton, got n_joints=24'): ConditionedUNet(n_joints=24)
+
+def test_prepared_steps_are_the_steps_of_forward():
+    net = shaken(layers_per_block=2)
+    x,_,_ = inputs(6)
+    _,_,text = inputs(2)
+    mask = torch.arange(5)[None]<torch.tensor([[2],[5]])
+    g = torch.Generator().manual_seed(2)
+    exemplars = torch.randn(6,3,N_JOINTS,3,generator=g), torch.rand(6,3,generator=g), torch.rand(6,3,generator=g)>.5
+    each = text.repeat_interleave(3,0), mask.repeat_interleave(3,0)
+    for shown in (None, exemplars):
+        prepared = net.prepare([999,400,0], text, mask, shown)
+        for i,t in enumerate([999,400,0]):
+            out,maps = net.denoise(x, prepared, i, output_attentions=True)
+            wanted,wanted_maps = net(x, t, *each, shown, output_attentions=True)
+            torch.testing.assert_close(out, wanted, atol=1e-5, rtol=0)
+            torch.testing.assert_close(maps, wanted_maps, atol=1e-5, rtol=0)
+
+def test_rows_that_do_not_fit_are_refused():
+    net = shaken()
+    x,_,text = inputs()
+    with pytest.raises(ValueError, match='3 poses do not fit the 4 rows'): net.denoise(x[:3], net.prepare([5], text))
+    exemplars = x[:3,None], torch.ones(3,1), torch.ones(3,1).bool()
+    with pytest.raises(ValueError, match='3 rows of exemplars do not fit 4 texts'):
+        net.prepare([5], text, None, exemplars)
+
+def test_weights_keep_their_names():
+    names = set(shaken().state_dict())
+    layers = ('to_q.weight','to_kv.weight','to_out.weight','to_out.bias')
+    assert {f'joints_down.0.1.cross_attn.{layer}' for layer in layers}<=names
+    assert not any(name.endswith(('neighbours','places','pool.joints')) for name in names)

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from .core import asset, atomic_path, check_count
 from .data import (
-    JOINT_NAMES, N_JOINTS, PARENTS, bone_lengths, canonical, heading, joint_idx, mirror, rotate_z)
+    JOINT_NAMES, N_JOINTS, PARENTS, bone_lengths, canonical, canonical_faces, joint_idx, mirror)
 from .captions import mirror_words
 from .skeleton import (
     ANGLE_JOINTS, GIVES, _CLASHES, _MIRROR_BONES, _STATURE, _THICKNESS_OF, _contacts, axis_rotation, body_height,
@@ -28,7 +28,7 @@ from .skeleton import (
     reference_bone_lengths, rest_offsets, self_intersection)
 from .posecodes import (
     POSECODES, _alternatives, check_statements, mirror_statement, posecodes, satisfies, scores)
-from .describe import describe, looks_aside, stated_codes
+from .describe import describe, looking, stated_codes
 
 # %% ../nbs/02c_atlas.ipynb #36a2042a
 @dataclass(frozen=True)
@@ -511,6 +511,13 @@ def atlas_joints(
     x = np.repeat(_joints(theta, lengths), n, 0)
     return mirror(x) if pose.twin_of else x
 
+_MIRRORED = np.float32([-1,1,1])
+
+def _faces(theta, lengths):
+    "Where the faces of angles (n, 31) look, canonical axes, (n, 3)."
+    turned,x = (v.numpy() for v in _pose_points(theta, lengths))
+    return canonical_faces(turned[:,joint_idx('head')]@[0,-1,0], x[:,:N_JOINTS])
+
 def atlas_face(
     name,         # name of a pose, or an AtlasPose
     lengths=None, # (21,) metres; by default the reference body
@@ -518,10 +525,8 @@ def atlas_face(
 )->np.ndarray:    # (3,) float32, unit vector, in the axes of `atlas_joints`
     "Where the face of a pose looks: its joints do not show how the neck is twisted, its angles do."
     pose,theta,lengths = _on_floor(name, lengths, _where(folder))
-    turned,x = (v.numpy() for v in _pose_points(theta, lengths))
-    face = turned[:,joint_idx('head')]@[0,-1,0]
-    face = rotate_z(face[:,None], -heading(x[:,:N_JOINTS]))[0,0].astype(np.float32)
-    return face*np.float32([-1,1,1]) if pose.twin_of else face
+    face = _faces(theta, lengths)[0]
+    return face*_MIRRORED if pose.twin_of else face
 
 # %% ../nbs/02c_atlas.ipynb #d3a989cb
 STATURES = (5,95)  # percentiles of adult stature between which bodies vary
@@ -566,10 +571,11 @@ def _varied(
     names,   # n names of written poses
     noise,   # (n, tries-1, 31) standard deviations
     lengths, # (n, 21) metres
-):           # (n, 22, 3) joints; (n,) the share of the spread that held, one of TRIES
+):           # (n, 22, 3) joints; (n,) the share of the spread that held, one of TRIES; (n, 31) angles
     "One variation for each entry."
     idx = np.array([solved.rows[n] for n in names], int)
     base,bears = solved.theta[idx], solved.bears[idx]
+    angles = base.copy()
     out = np.zeros((len(idx),N_JOINTS,3), np.float32)
     held = np.zeros(len(idx), np.float32)
     todo = np.arange(len(idx))
@@ -581,9 +587,9 @@ def _varied(
             t = shaken.clip(np.minimum(_LOWEST, t), np.maximum(_HIGHEST, t))
         t,left = _settle(t, lengths[todo], bears[todo])
         x = _joints(t, lengths[todo])
-        out[todo],held[todo] = x, share
+        out[todo],held[todo],angles[todo] = x, share, t
         todo = todo[~_is_good(x, left, [poses[names[i]].expects for i in todo])]
-    return out, held
+    return out, held, angles
 
 def _lengths_for(lengths, n, rng):
     "Bone lengths of n bodies, (n, 21): as given, or random adults."
@@ -607,16 +613,16 @@ def vary_pose(
     check_count('seed', seed, 0)
     lengths = _lengths_for(lengths, n, _rng(seed, pose.name, 'bodies'))
     if pose.twin_of: lengths = lengths[:,_MIRROR_BONES]
-    x,_ = _varied(_atlas(where), _solved(where), [written]*n, _noise(_rng(seed, pose.name), n), lengths)
+    x,*_ = _varied(_atlas(where), _solved(where), [written]*n, _noise(_rng(seed, pose.name), n), lengths)
     return mirror(x) if pose.twin_of else x
 
 # %% ../nbs/02c_atlas.ipynb #fe16d004
-def _rows(x, phrases, split, clip, frame, described):
+def _rows(x, phrases, split, clip, frame, described, face=None):
     "Rows of one pose (22, 3): phrases of the atlas, and descriptions."
     same = dict(pose_id=f'atlas:{clip}~{frame}', clip=clip, frame=frame, split=split)
     same |= dict(source='atlas', licence='Apache-2.0')
     captions = [(c,'atlas') for c in phrases]+[(d.text,'words') for d in described]
-    return [dict(**same, caption=c, caption_kind=kind, first_action=c, cluster=None, joints=x.reshape(-1))
+    return [dict(**same, caption=c, caption_kind=kind, first_action=c, cluster=None, face=face, joints=x.reshape(-1))
         for c,kind in captions]
 
 def _described(x, n_words, seed):
@@ -649,7 +655,9 @@ def atlas_rows(
         z[0] = 0
         l[0] = reference_bone_lengths()
     names = [p.twin_of or p.name for p in poses for _ in range(n_variations)]
-    x,_ = _varied(_atlas(where), _solved(where), names, np.concatenate(noise), np.concatenate(lengths))
+    lengths = np.concatenate(lengths)
+    x,_,angles = _varied(_atlas(where), _solved(where), names, np.concatenate(noise), lengths)
+    faces = _faces(angles, lengths).reshape(len(poses),n_variations,3)
     x = x.reshape(len(poses),n_variations,N_JOINTS,3)
     x = np.stack([mirror(v) if p.twin_of else v for p,v in zip(poses, x)])
     words = _described(x.reshape(-1,N_JOINTS,3), n_words, seed)
@@ -657,7 +665,8 @@ def atlas_rows(
     for i,p in enumerate(poses):
         for k in range(n_variations):
             phrases = _in_turn(p.phrases, k*n_phrases, n_phrases)
-            rows += _rows(x[i,k], phrases, p.split, p.name, k, words[i*n_variations+k])
+            face = faces[i,k]*_MIRRORED if p.twin_of else faces[i,k]
+            rows += _rows(x[i,k], phrases, p.split, p.name, k, words[i*n_variations+k], face)
     return rows
 
 # %% ../nbs/02c_atlas.ipynb #ba749b23
@@ -771,7 +780,7 @@ def _draw(where, names, rng):
     "A variation of each of the named poses, twins too, (n, 22, 3)."
     poses = _atlas(where)
     written = [poses[n].twin_of or n for n in names]
-    x,_ = _varied(poses, _solved(where), written, _noise(rng, len(names)), _statures(rng, len(names)))
+    x,*_ = _varied(poses, _solved(where), written, _noise(rng, len(names)), _statures(rng, len(names)))
     twin = np.array([poses[n].twin_of is not None for n in names], bool)
     x[twin] = mirror(x[twin])
     return x
@@ -949,7 +958,7 @@ def _kept_spread(poses, solved, n):
     "Share of its spread that each written pose keeps, (k,), mean of n variations on the reference body."
     noise = np.concatenate([_noise(_rng(0, name), n) for name in solved.rows])
     lengths = np.tile(reference_bone_lengths(), (n*len(solved.rows),1))
-    _,held = _varied(poses, solved, np.repeat(list(solved.rows), n).tolist(), noise, lengths)
+    _,held,_ = _varied(poses, solved, np.repeat(list(solved.rows), n).tolist(), noise, lengths)
     return held.reshape(-1,n).mean(1)
 
 def check_atlas(
@@ -990,8 +999,8 @@ def describe_pose(
     if p.upper: lines.append(f'  its arms: {"; ".join(p.upper)}')
     if p.lower: lines.append(f'  its legs: {"; ".join(p.lower)}')
     lines.append(f'  bears on: {", ".join(p.contact)}')
-    side = looks_aside(x, [atlas_face(p, folder=folder)])[0]
-    if side: lines.append(f'  looks: over the {side} shoulder')
+    way = looking(x, [atlas_face(p, folder=folder)])[0]
+    if way: lines.append(f'  looks: {way if way in ("up","down") else f"over the {way} shoulder"}')
     lines.append(f'  expects: {", ".join(p.expects) or "nothing"}')
     for part,angles in p.angles.items():
         lines.append(f'  {part}: ' + ', '.join(f'{k} {v:g}' for k,v in angles.items()))

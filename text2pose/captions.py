@@ -827,9 +827,10 @@ def _sample_frames(poses, good, stride, min_move):
 
 def _table_row(clip, caption, first_action, frame, pose):
     "One row of the pose table."
+    face = None if clip.faces is None else clip.faces[frame]
     return dict(pose_id=f'{clip.id}:{frame}', source=clip.source, licence=clip.licence, split=clip.split, clip=clip.id,
         frame=int(frame), caption=caption.text, caption_kind=caption.kind, first_action=first_action, cluster=None,
-        joints=pose.reshape(-1))
+        face=face, joints=pose.reshape(-1))
 
 def clip_rows(
     clip:Clip,             # a clip with at least one caption

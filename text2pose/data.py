@@ -7,10 +7,10 @@ __all__ = ['JOINT_NAMES', 'PARENTS', 'N_JOINTS', 'POSE_DIM', 'KINEMATIC_TREE', '
            'TRUNK_COLOR', 'GHOST_COLOR', 'VIEWS', 'RULES', 'CAPTION_KINDS', 'POSE_COLUMNS', 'joint_idx',
            'z_up_from_y_up', 'y_up_from_z_up', 'own_poses', 'unit_vectors', 'bone_lengths', 'mirror', 'project',
            'plot_pose', 'as_numpy', 'plot_poses', 'plot_views', 'plot_sequence', 'draw_body', 'check_faces',
-           'plot_bodies', 'body_axes', 'heading', 'rotate_z', 'canonical', 'pose_faults', 'Caption', 'Clip',
-           'own_clips', 'Report', 'is_t_pose', 'frame_faults', 'good_frames', 'distinct_frames', 'chain_integrity',
-           'pose_schema', 'with_report', 'table_report', 'pose_table', 'table_joints', 'own_rows', 'write_pose_table',
-           'read_pose_table']
+           'plot_bodies', 'body_axes', 'heading', 'rotate_z', 'canonical', 'canonical_faces', 'pose_faults', 'Caption',
+           'Clip', 'own_clips', 'Report', 'is_t_pose', 'frame_faults', 'good_frames', 'distinct_frames',
+           'chain_integrity', 'pose_schema', 'with_report', 'table_report', 'pose_table', 'table_joints', 'table_faces',
+           'own_rows', 'write_pose_table', 'read_pose_table']
 
 # %% ../nbs/00_data.ipynb #1a9d9b7a
 import json, textwrap
@@ -593,6 +593,13 @@ def canonical(
     if joints.shape[-2:]!=(N_JOINTS,3): raise ValueError(f'poses must have shape (..., 22, 3), found {joints.shape}')
     return rotate_z(joints-joints[...,:1,:], -heading(joints)).astype(np.float32)
 
+def canonical_faces(
+    faces:np.ndarray,  # (n, 3), directions in the axes of the poses; NaN where unknown
+    joints:np.ndarray, # (n, 22, 3), metres, Z up, any place and heading
+)->np.ndarray:         # (n, 3) float32
+    "Turn directions of faces as `canonical` turns the poses."
+    return rotate_z(np.asarray(faces, np.float64)[:,None], -heading(joints))[:,0].astype(np.float32)
+
 # %% ../nbs/00_data.ipynb #30f0d61c
 _TRUNK_METRES = (.25,.9)  # shortest and longest
 _HEAD_TRUNKS = (.05,.7)   # from neck to head
@@ -668,6 +675,7 @@ class Clip:
     captions:list     # of Caption
     rig:str=''        # the kind of skeleton it was captured on
     fps:float=20.     # frames per second
+    faces:np.ndarray=None # (frames, 3), where the face looks, in the axes of the canonical pose; NaN or None: unknown
 
 def own_clips(
     seconds:float=2., # how long each pose is held
@@ -838,14 +846,15 @@ def chain_integrity(
 # %% ../nbs/00_data.ipynb #fd9bf898
 CAPTION_KINDS = ('human','label','words','atlas','detailed')
 POSE_COLUMNS = ('pose_id','source','licence','split','clip','frame','caption','caption_kind','first_action','codes',
-    'cluster','joints')
-_NULLABLE = ('codes','cluster')
+    'cluster','face','joints')
+_NULLABLE = ('codes','cluster','face')
 
 def pose_schema(
 ): # pyarrow.Schema
     "Arrow schema of the pose table."
     import pyarrow as pa
-    types = dict(frame=pa.int32(), cluster=pa.int16(), joints=pa.list_(pa.float32(), POSE_DIM))  # all others are text
+    types = dict(frame=pa.int32(), cluster=pa.int16(), face=pa.list_(pa.float32(), 3),
+                 joints=pa.list_(pa.float32(), POSE_DIM))  # all others are text
     return pa.schema([pa.field(c, types.get(c, pa.string()), nullable=c in _NULLABLE) for c in POSE_COLUMNS])
 
 def with_report(
@@ -866,7 +875,7 @@ def table_report(
     except (ValueError, KeyError, TypeError, AttributeError): return Report()
 
 def pose_table(
-    rows:list,          # of dict with the columns of POSE_COLUMNS, `joints` as 66 numbers; `codes` may be missing
+    rows:list,          # of dict with the columns of POSE_COLUMNS, `joints` as 66 numbers; without `codes`, `face` too
     report:Report=None, # how the rows came about; kept in the table
 ):                      # pyarrow.Table; ValueError for other shapes, NaN or an unknown caption_kind
     "Rows to an Arrow table, checked."
@@ -877,8 +886,9 @@ def pose_table(
         raise ValueError(f'caption_kind must be one of {", ".join(CAPTION_KINDS)}, found {sorted(unknown)[0]!r}')
     schema = pose_schema()
     columns = {}
+    faces = check_faces([r.get('face') for r in rows], len(rows))
     for name in POSE_COLUMNS[:-1]:
-        values = [r.get(name) if name=='codes' else r[name] for r in rows]
+        values = faces if name=='face' else [r.get(name) if name=='codes' else r[name] for r in rows]
         columns[name] = pa.array(values, schema.field(name).type)
     numbers = pa.array(joints.astype(np.float32).reshape(-1))
     columns['joints'] = pa.FixedSizeListArray.from_arrays(numbers, POSE_DIM)
@@ -890,6 +900,15 @@ def table_joints(
     "Positions of every row."
     column = table['joints'].combine_chunks()
     return np.asarray(column.flatten()).reshape(-1,N_JOINTS,3)
+
+def table_faces(
+    table,     # pyarrow.Table with a face column
+)->np.ndarray: # (rows, 3) float32 unit vectors, NaN where unknown
+    "Where the face of every row looks."
+    column = table['face'].combine_chunks()
+    faces = np.full((len(column),3), np.nan, np.float32)
+    faces[np.asarray(column.is_valid())] = np.asarray(column.drop_null().flatten()).reshape(-1,3)
+    return faces
 
 def own_rows(
 )->list: # of dict, one for each pose and caption
@@ -922,6 +941,8 @@ def read_pose_table(
     try: table = pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as e:
         raise ValueError(f'{path} is not a readable Parquet file: {str(e).splitlines()[0]}') from None
+    face = pose_schema().field('face')
+    if 'face' not in table.column_names: table = table.append_column(face, pa.nulls(len(table), face.type))
     if missing := [c for c in POSE_COLUMNS if c not in table.column_names]:
         raise ValueError(f'{path} is no pose table: it lacks the column {missing[0]}')
     report = table_report(table)
@@ -929,4 +950,6 @@ def read_pose_table(
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as e:
         raise ValueError(f'{path} is no pose table: {str(e).splitlines()[0]}') from None
     check_array(table_joints(table), (None,N_JOINTS,3), f'{path}, column joints')
+    if not np.allclose(np.linalg.norm(table_faces(table.filter(table['face'].is_valid())), axis=1), 1, atol=.01):
+        raise ValueError(f'{path}, column face must hold unit vectors, or null')
     return with_report(table, report)

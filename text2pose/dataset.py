@@ -37,6 +37,7 @@ def words_rows(
     rows:list,   # of dict, rows of the pose table
     n:int=2,     # captions of each pose of the split train; poses of other splits get one
     seed:int=0,  # same seed, same captions
+    faces:bool=False, # say who looks aside, up or down, where the rows know it; 22 joints do not show it
 )->list:         # of dict, rows of the kind `words`, one pose after the other
     "Captions from geometry for the poses of some rows."
     poses = list({r['pose_id']:r for r in rows}.values())
@@ -44,7 +45,8 @@ def words_rows(
     labels = {r['pose_id']:r['caption'] for r in rows if r['caption_kind']=='label'}
     joints = np.stack([r['joints'] for r in poses]).reshape(-1, N_JOINTS, 3)
     pose_labels = [labels.get(r['pose_id']) for r in poses]
-    descriptions = describe(joints, n, seed=seed, labels=pose_labels, words=CAPTION_LENGTH)
+    known = [r.get('face') for r in poses] if faces else None
+    descriptions = describe(joints, n, seed=seed, labels=pose_labels, words=CAPTION_LENGTH, faces=known)
     out = []
     for row,some in zip(poses, descriptions):
         for d in some if row['split']=='train' else some[:1]:
@@ -223,6 +225,7 @@ def build_table(
     stride:int=2,           # look at every n-th frame of a clip
     key_frames:int=None,    # instead, take this many key frames of each caption's first action
     n_words:int=3,          # captions from geometry of each training pose, beside those it has
+    faces:bool=False,       # let them say who looks aside, up or down, where it is known
     n_variations:int=12,    # of each pose of the atlas
     n_compositions:int=6000, # arms of one atlas pose on the legs of another
     n_clusters:int=64,      # of the captured poses, written into the table; drawing is balanced over them
@@ -246,11 +249,12 @@ def build_table(
     def with_words(job):
         rows,report = job()
         detailed = detailed_rows(rows, seed) if n_words else []
-        return rows+words_rows(rows, n_words, seed)+detailed, report
+        return rows+words_rows(rows, n_words, seed, faces)+detailed, report
     if parts:
         folders = [str(f) for f in (realmocap22, humanml3d, mocap)]
         settings = [preset, stride, key_frames, n_words, n_variations, n_compositions, seed, strict, len(jobs), folders]
         if mocap_options: settings.append(sorted(mocap_options.items()))
+        if faces: settings.append('faces')
         parts = Path(parts)/fingerprint(settings, files)
     table = table_from_parts([partial(with_words, job) for job in jobs], parts, progress)
     if only_atlas:

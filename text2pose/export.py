@@ -18,8 +18,8 @@ from . import __version__
 from .core import asset, atomic_folder, atomic_path, check_array, check_count, read_array, read_json
 from .data import (
     JOINT_NAMES, LEFT_COLOR, N_JOINTS, PARENTS, RIGHT_COLOR, TRUNK_COLOR, _NECK_TILT, _axes, _joint_axes, bone_lengths,
-    canonical, check_faces, joint_idx, plot_bodies, project, y_up_from_z_up, z_up_from_y_up)
-from .mocap import metric_joints, read_bvh, read_rig
+    canonical, canonical_faces, check_faces, joint_idx, plot_bodies, project, y_up_from_z_up, z_up_from_y_up)
+from .mocap import face_directions, metric_joints, read_bvh, read_rig
 
 # %% ../nbs/02d_export.ipynb #ea3407c0
 _MAX_METRES = 100. # of a joint from the pelvis: beyond it the unit is not the metre
@@ -282,7 +282,7 @@ def rigid_poses(
 _NECK,_HEAD = joint_idx('neck'),joint_idx('head')
 _FORWARD = np.array([0.,-1,0])
 _HEAD_AXIS = np.array([0,-np.sin(_NECK_TILT),np.cos(_NECK_TILT)]) # from neck to head, at rest
-_HEAD_UP = np.array([0.,0,1])                                      # from head to crown, at rest
+_EAR_AXIS = np.array([1.,0,0])                                     # from right to left, at rest
 _STRAIGHT = np.radians(.1)                                         # a head turned by less looks straight ahead
 
 def _head_turn(v, w):
@@ -290,17 +290,25 @@ def _head_turn(v, w):
     v,w = (p-(p@_HEAD_AXIS)[...,None]*_HEAD_AXIS for p in (v,w))
     return np.arctan2(np.cross(v, w)@_HEAD_AXIS, (v*w).sum(-1))
 
-def _about_head_axis(radians):
+def _turned_about(axis, radians):
     "Rotations (n, 3, 3)."
     import torch
     from text2pose.skeleton import axis_angle_to_matrix
-    return axis_angle_to_matrix(torch.from_numpy(radians[:,None]*_HEAD_AXIS)).numpy()
+    return axis_angle_to_matrix(torch.from_numpy(radians[:,None]*axis)).numpy()
 
-def _faces_seen(neck, crown):
-    "Where faces look (n, 3), from the neck's rotation (n, 3, 3) and the way from head to crown; NaN if not turned."
-    turn = _head_turn(_HEAD_UP, (crown[:,None]@neck)[:,0])
-    faces = (neck@_about_head_axis(turn)@_FORWARD[:,None])[...,0]
-    return np.where(np.abs(turn)[:,None]>_STRAIGHT, faces, np.nan).astype(np.float32)
+def _head_rotations(faces):
+    "Rotations (n, 3, 3) of heads against their necks, by where faces look in the necks' axes; NaN turns none."
+    angle = np.arccos(np.clip(faces@_HEAD_AXIS, -1, 1))  # from the neck to the face
+    nod = _turned_about(_EAR_AXIS, np.nan_to_num(angle-np.arccos(_FORWARD@_HEAD_AXIS)))
+    return _turned_about(_HEAD_AXIS, np.nan_to_num(_head_turn(nod@_FORWARD, faces)))@nod
+
+def _is_straight(head):
+    "Whether heads (n, 3, 3) are not turned against their necks."
+    return np.linalg.norm(head@_FORWARD-_FORWARD, axis=-1)<_STRAIGHT
+
+def _faces_seen(neck, head):
+    "Where faces look (n, 3), by the neck's rotation and the head's against it (n, 3, 3); NaN if not turned."
+    return np.where(_is_straight(head)[:,None], np.nan, neck@head@_FORWARD).astype(np.float32)
 
 @dataclass
 class Rig:
@@ -315,7 +323,7 @@ def _rig(x, faces, one_body):
     "`fit_rig` of rigid poses (n, 22, 3), float64, and unit vectors (n, 3), NaN where unknown."
     rotations,offsets = _rotations(x)
     local = (faces[:,None]@_world(rotations, _NECK))[:,0]
-    rotations[:,_HEAD] = _about_head_axis(np.nan_to_num(_head_turn(_FORWARD, local)))
+    rotations[:,_HEAD] = _head_rotations(local)
     if not one_body: return Rig(offsets, rotations)
     rig = Rig(offsets[0], rotations)
     moved = np.linalg.norm(rig.joints-x, axis=-1).max(1)
@@ -564,6 +572,7 @@ def to_glb(
     interpolation:str='STEP',   # from pose to pose: 'STEP' holds each, 'LINEAR' moves
     extras:dict=None,           # to note in the file: prompts, seed, …
     faces=None,                 # (n, 3), where each face looks; NaN or None: as neck and shoulders point
+    places=None,                # (n, 2) metres, where those of a row stand, in our axes; side by side by default
 )->bytes:
     "Poses as a GLB file: skeleton, skin and a body of bones; Y up, facing +Z, on the floor, metres."
     if arrange not in ('animation','row'): raise ValueError(f"arrange must be 'animation' or 'row', got {arrange!r}")
@@ -572,8 +581,10 @@ def to_glb(
     if not 1e-3<=seconds<=3600: raise ValueError(f'seconds must be between 0.001 and 3600, got {seconds!r}')
     x = _checked(joints)
     row = arrange=='row' and len(x)>1
+    if places is not None and arrange!='row': raise ValueError("places are those of people in a 'row'")
     rig = fit_rig(x, faces, one_body=not row)
-    pelvis = on_floor(rig.joints, place_side_by_side(rig.joints) if row else None)[:,0]
+    if row and places is None: places = place_side_by_side(rig.joints)
+    pelvis = on_floor(rig.joints, places)[:,0]
     pelvis = y_up_from_z_up(pelvis).astype(np.float32)
     turns = _quaternions(_TO_Y_UP@rig.rotations@_TO_Y_UP.T).astype(np.float32)
     glb = _Glb(extras)
@@ -628,8 +639,7 @@ def _skin_poses(doc, joints, mark, animated, n):
     rotations = quaternion_to_matrix(torch.from_numpy(np.roll(values('rotation'), 1, axis=-1))).numpy()
     rotations = _TO_Y_UP.T@rotations@_TO_Y_UP
     moved = z_up_from_y_up(values('translation'))
-    crown = _world(rotations, _HEAD)@_HEAD_UP
-    return moved[:,:1]+_place(rotations, moved), _faces_seen(_world(rotations, _NECK), crown)
+    return moved[:,:1]+_place(rotations, moved), _faces_seen(_world(rotations, _NECK), rotations[:,_HEAD])
 
 @np.errstate(over='ignore', invalid='ignore')
 def from_glb(
@@ -879,18 +889,19 @@ def _our_unit(motion, path):
     try: return read_rig(motion, up='y', where=path).unit
     except ValueError: return 'm'
 
-def _bvh_faces(motion, joints):
-    "Where the faces of a file of ours look, told by the End Sites of the heads."
-    if 'head_end' not in motion.names: return None
-    head,crown = (motion.positions[:,motion.names.index(name)].astype(np.float64) for name in ('head','head_end'))
-    return _faces_seen(_world(_rotations(joints-joints[:,:1])[0], _NECK), z_up_from_y_up(crown-head))
+def _unless_straight(motion, faces):
+    "Faces of a BVH file of ours: NaN where the head is not turned, since then none was given."
+    head = motion.rotation(motion.names.index('head'), slice(None))
+    return np.where(_is_straight(_TO_Y_UP.T@head@_TO_Y_UP)[:,None], np.nan, faces)
 
 def _bvh_poses(path, **rig):
     motion = read_bvh(path)
     is_ours = _is_ours(motion) and not any(rig.values())
     if is_ours: rig = dict(up='y', unit=_our_unit(motion, path))
-    x = metric_joints(motion, read_rig(motion, where=path, **rig))
-    return (x-x[:,:1], None, _bvh_faces(motion, x)) if is_ours else (canonical(x), None, None)
+    reading = read_rig(motion, where=path, **rig)
+    x,faces = metric_joints(motion, reading),face_directions(motion, reading)
+    if is_ours: return x-x[:,:1], None, None if faces is None else _unless_straight(motion, faces)
+    return canonical(x), None, None if faces is None else canonical_faces(faces, x)
 
 def _glb_poses(path):
     try: x,extras,faces = from_glb(path.read_bytes())
@@ -922,9 +933,12 @@ def load_poses(
     return _read(path, joint_map=joint_map, unit=unit, up=up)[:2]
 
 def load_faces(
-    path,         # as for `load_poses`
+    path,         # this and the others: as for `load_poses`
+    joint_map=None,
+    unit:str=None,
+    up:str=None,
 )->np.ndarray:    # (n, 3) float32 unit vectors, in the axes of the poses; NaN where the file does not say
     "Where the faces of the poses in a file look."
-    joints,_,faces = _read(path)
+    joints,_,faces = _read(path, joint_map=joint_map, unit=unit, up=up)
     try: return _checked_faces(faces, len(joints)).astype(np.float32)
     except ValueError as e: raise ValueError(f'{path}: {e}') from None

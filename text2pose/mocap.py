@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['RIGS', 'UNITS', 'AXES', 'ARCHIVES', 'Motion', 'read_bvh', 'read_amc', 'find_rig', 'auto_map', 'joint_map_for',
-           'joints_22', 'guess_unit', 'guess_up', 'z_up_from', 'RigReading', 'read_rig', 'metric_joints', 'resample',
-           'read_motion', 'read_mocap', 'words_of_name', 'subject_of', 'split_of', 'mocap_files', 'read_cmu_index',
-           'mocap_captions', 'read_mocap_folder', 'unpack', 'fetch']
+           'joints_22', 'guess_unit', 'guess_up', 'z_up_from', 'RigReading', 'read_rig', 'metric_joints',
+           'face_directions', 'resample', 'read_motion', 'read_mocap', 'words_of_name', 'subject_of', 'split_of',
+           'mocap_files', 'read_cmu_index', 'mocap_captions', 'read_mocap_folder', 'unpack', 'fetch']
 
 # %% ../nbs/00c_mocap.ipynb #5e534429
 import hashlib, itertools, json, os, re, shutil, unicodedata, warnings
@@ -16,7 +16,8 @@ from functools import cache
 from pathlib import Path
 import numpy as np
 from .core import asset, atomic_folder, atomic_path, check_array, check_count, data_dir, decode_text, read_json
-from .data import Caption, Clip, JOINT_NAMES, N_JOINTS, unit_vectors
+from .data import (
+    Caption, Clip, JOINT_NAMES, N_JOINTS, body_axes, canonical_faces, is_t_pose, unit_vectors)
 from .captions import read_texts
 from .humanml3d import place_on_floor
 
@@ -30,6 +31,7 @@ class Motion:
     positions:np.ndarray # (frames, joints, 3) float32, in the file's unit and axes
     fps:float            # frames per second
     notes:str=''         # the comments of the file; a unit may be named there
+    rotation:object=None # rotation(j, slice of frames): (n, 3, 3) against the parent, None for a joint without angles
 
 _MAX_BYTES = 2**28        # of a file
 _MAX_NAME = 200           # characters in the name of a joint
@@ -341,7 +343,8 @@ def read_bvh(
         return _euler(order, np.radians(values[frames][:,columns]))
     joints = _forward(skeleton.parents, offsets, rotation, len(values), where)
     notes = _comments(lines[:motion_line])
-    return Motion(_unique(skeleton.names), skeleton.parents, np.array(skeleton.offsets), joints, fps, notes)
+    offsets = np.array(skeleton.offsets)
+    return Motion(_unique(skeleton.names), skeleton.parents, offsets, joints, fps, notes, rotation)
 
 # %% ../nbs/00c_mocap.ipynb #7399c5f0
 def _axis_order(word, at):
@@ -617,7 +620,7 @@ def read_amc(
         bone = names[j] if names[j] in skeleton.bones else None  # None at a free end
         moving.append(_moving_offset(skeleton, names[parents[j]], bone, offsets[j], moves, frame_of))
     joints = _forward(parents, moving, rotation, n_frames, str(path))
-    return Motion(_unique(names), parents, offsets, joints, float(fps))
+    return Motion(_unique(names), parents, offsets, joints, float(fps), rotation=rotation)
 
 # %% ../nbs/00c_mocap.ipynb #c323ebbb
 _SIDED = 'hip knee ankle foot collar shoulder elbow wrist'.split()
@@ -1194,12 +1197,16 @@ def _on_floor(x, axis):
     lowest = np.nanmin(height, axis=1)
     return (lowest>_FLOOR[0])&(lowest<_FLOOR[1])&(height[:,0]>_PELVIS_UP)
 
+def _at_rest(motion, joint_map):
+    "The 22 joints with every angle at zero, (1, 22, 3), in the file's unit and axes."
+    def no_rotation(j, frames): return None
+    rest = _forward(motion.parents, motion.offsets, no_rotation, 1, 'the rest pose')
+    return _positions(replace(motion, positions=rest), joint_map).astype(float)
+
 @np.errstate(over='ignore', invalid='ignore')
 def _find_up(motion, joints, joint_map):
     "The axis that points up, or None; and a sentence when it cannot be decided, or None."
-    def no_rotation(j, frames): return None
-    rest = _forward(motion.parents, motion.offsets, no_rotation, 1, 'the rest pose')
-    at_rest = _positions(replace(motion, positions=rest), joint_map).astype(float)
+    at_rest = _at_rest(motion, joint_map)
     witnesses = {}
     for name,axis in AXES.items():
         axis = np.array(axis, float)
@@ -1292,6 +1299,39 @@ def _lies(x):
     "Whether the trunk is upright in no frame (frames, 22, 3), metres, Z up."
     return not (unit_vectors(x[:,JOINT_NAMES.index('neck')]-x[:,0])[:,2]>.5).any()
 
+# %% ../nbs/00c_mocap.ipynb #1ca7be61
+def _head_rotation(motion, j, frames):
+    "Rotation of a joint in the file's axes, (n, 3, 3)."
+    world = None
+    for k in reversed(_path(motion.parents, j)): world = _compose(world, motion.rotation(k, frames))
+    return world
+
+def _straight_ahead(motion, reading, head):
+    "Where the face looks in the axes of the head, (3,): as the body in the rest pose, or in a T-pose at the start."
+    def facing(joints, up): return unit_vectors(np.cross(body_axes(joints)[0], up))
+    rest = _at_rest(motion, reading.joints)
+    for axis in np.array(list(AXES.values()), float):
+        if _standing(rest, axis)[0]: return facing(rest[0], axis)
+    first = slice(0,1)
+    if not is_t_pose(metric_joints(motion, reading, first))[0]: return None
+    forward = facing(_positions(motion, reading.joints, first)[0], np.array(AXES[reading.up], float))
+    return forward@_head_rotation(motion, head, first)[0]
+
+def face_directions(
+    motion:Motion,       # a file that was read
+    reading:RigReading,  # how it is to be understood, from `read_rig`
+)->np.ndarray:           # (frames, 3) unit vectors, Z up, in the axes of `metric_joints`; None where unknown
+    "Where the face looks, by the rotation of the head."
+    source = reading.joints['head']
+    if not isinstance(source, str) or motion.rotation is None: return None
+    head = motion.names.index(source)
+    if motion.rotation(head, slice(0,1)) is None: return None
+    ahead = _straight_ahead(motion, reading, head)
+    if ahead is None: return None
+    chunks = [slice(i, i+_CHUNK) for i in range(0, len(motion.positions), _CHUNK)]
+    faces = np.concatenate([_head_rotation(motion, head, frames)@ahead for frames in chunks])
+    return z_up_from(unit_vectors(faces), reading.up)
+
 # %% ../nbs/00c_mocap.ipynb #50456f0d
 def resample(
     joints:np.ndarray, # (frames, 22, 3)
@@ -1351,10 +1391,16 @@ def read_mocap(
     if _lies(x):
         warnings.warn(f'{path}: the body lies or hangs in all {len(x)} frames, with {reading.up} up; '
                       'if it should stand, say which axis is with up= (--up)')
+    faces = face_directions(motion, reading)
+    if faces is not None:
+        faces = canonical_faces(faces[first_frame:], x)
+        faces = unit_vectors(resample(faces[:,None], motion.fps, fps)[:,0]).astype(np.float32)
     x = resample(x, motion.fps, fps)
-    if seconds is not None: x = x[:max(1, round(seconds*fps))]
+    if seconds is not None:
+        n_frames = max(1, round(seconds*fps))
+        x,faces = x[:n_frames], None if faces is None else faces[:n_frames]
     x = check_array(place_on_floor(x).astype(np.float32), (None,N_JOINTS,3), str(path))
-    return Clip(id or Path(path).stem, source, licence, split, x, list(captions), reading.rig, float(fps))
+    return Clip(id or Path(path).stem, source, licence, split, x, list(captions), reading.rig, float(fps), faces)
 
 # %% ../nbs/00c_mocap.ipynb #e3e93a33
 _GAITS = dict( # the abbreviations of 100STYLE

@@ -81,10 +81,13 @@ def bone_length_table(
     "The measured bone lengths that ship with the package."
     return read_json(asset('bone_lengths.json'))
 
+@lru_cache
+def _reference(): return np.array(bone_length_table()['reference'], dtype=np.float32)
+
 def reference_bone_lengths(
 )->np.ndarray: # (21,) float32, metres, joint order without the pelvis
     "Bone lengths of the reference body."
-    return np.array(bone_length_table()['reference'], dtype=np.float32)
+    return _reference().copy()
 
 # %% ../nbs/02_skeleton.ipynb #f5f00e34
 SIZES = dict(small=5, medium=50, tall=95)      # percentiles of adult stature
@@ -280,16 +283,6 @@ def pose_from_angles(
     return canonical(forward_kinematics(joint_rotations(angles), rest_offsets(lengths)).numpy())
 
 # %% ../nbs/02_skeleton.ipynb #c0de0001
-def _dot(a, b):
-    return torch.linalg.vecdot(a, b)[...,None]
-
-def _length(v):
-    "Length (...); the tiny term keeps gradients finite where v is zero."
-    return (torch.linalg.vecdot(v, v)+1e-16).sqrt()
-
-def _unit(v):
-    return v/_length(v)[...,None]
-
 def _unit_or(v, fallback):
     "Unit vectors; `fallback` (unit) where a vector is too short to have a direction."
     n2 = (v*v).sum(-1, keepdim=True)
@@ -310,15 +303,9 @@ def _across(v):
 
 def _atan2(y, x):
     "atan2 that is 0, with no gradient, where both are 0."
+    if not isinstance(y, torch.Tensor): return np.arctan2(y, x+0.)  # of 0 and -0 too
     zero = (y==0) & (x==0)
     return torch.atan2(torch.where(zero, 0., y), torch.where(zero, 1., x))
-
-def _degrees(y, x):
-    return torch.rad2deg(_atan2(y, x))
-
-def _angle(a, b):
-    "Angle between vectors, degrees."
-    return torch.rad2deg(torch.atan2(_length(torch.linalg.cross(a, b)), torch.linalg.vecdot(a, b)))
 
 def _check_joints(joints):
     "As torch, float32 or float64, (..., 22, 3), finite; or one clear sentence."
@@ -611,54 +598,176 @@ def smpl_pose(
     if not isinstance(joints, torch.Tensor): v = v.numpy()
     return v[...,0,:], v[...,1:,:]
 
+# %% ../nbs/02_skeleton.ipynb #81d5179f
+def _kind(x):
+    "The library that x belongs to, numpy or torch."
+    return torch if isinstance(x, torch.Tensor) else np
+
+def _like(values, x):
+    "A constant as numbers of the same kind as x."
+    return torch.as_tensor(values).to(x) if isinstance(x, torch.Tensor) else values
+
+def _poses_last(joints):
+    "Poses (..., 22, 3) as (3, 22, n): numpy in double precision, or torch where a gradient is wanted."
+    x = joints.reshape(-1, N_JOINTS, 3)
+    if isinstance(x, np.ndarray): return np.ascontiguousarray(x.T, np.float64)
+    if x.requires_grad and torch.is_grad_enabled(): return x.permute(2,1,0)
+    return np.ascontiguousarray(x.detach().cpu().numpy().T, np.float64)
+
+def _poses_first(values, joints):
+    "What was found for poses, (..., n), as a tensor (leading shape of the joints, ...), of their type and place."
+    values = torch.as_tensor(values)
+    found = values.permute(*range(values.ndim-1,-1,-1)).contiguous()
+    return found.reshape((*joints.shape[:-2], *found.shape[1:])).to(joints)
+
+def _stack(parts): return torch.stack(parts) if isinstance(parts[0], torch.Tensor) else np.array(parts)
+
+def _at_least(x, low): return x.clamp(min=low) if isinstance(x, torch.Tensor) else np.maximum(x, low)
+
+def _at_most(x, high): return x.clamp(max=high) if isinstance(x, torch.Tensor) else np.minimum(x, high)
+
+def _dot(a, b): return (a*b).sum(0)
+
+def _length(v):
+    "Length; the tiny term keeps gradients finite where v is zero."
+    return (_dot(v, v)+1e-16)**.5
+
+def _unit(v): return v/_length(v)
+
+def _cross(a, b):
+    "Cross product: of each vector twice over, y z x times z x y."
+    twice = _kind(a).concatenate
+    a,b = twice([a,a]),twice([b,b])
+    return a[1:4]*b[2:5]-a[2:5]*b[1:4]
+
+def _degrees(y, x): return _atan2(y, x)*(180/math.pi)
+
+def _angle(a, b):
+    "Angle between vectors, degrees."
+    return _degrees(_length(_cross(a, b)), _dot(a, b))
+
+def _in_axes(axes, v):
+    "Vectors as seen in axes (3, 3, ...), whose rows are unit vectors."
+    return (axes*v).sum(1)
+
+def _out_of_axes(axes, v):
+    "The inverse of `_in_axes`."
+    return (axes*v[:,None]).sum(0)
+
+def _turn(a, b, v):
+    "Turn v by the smallest rotation that takes unit vector a to unit vector b."
+    axis = _cross(a, b)
+    w = _cross(axis, v)
+    return v+w+_cross(axis, w)/_at_least(1+_dot(a, b), 1e-3)
+
+def _turn_by(v, axis, degrees):
+    "Vectors turned about unit axes by degrees: Rodrigues' formula."
+    radians = degrees*(math.pi/180)
+    c,s = _kind(v).cos(radians), _kind(v).sin(radians)
+    return v*c+_cross(axis, v)*s+axis*(_dot(axis, v)*(1-c))
+
+_PARENT_OF = np.array(PARENTS[1:])
+_MIRRORED = np.array(MIRROR_IDX)
+_UPRIGHT = np.array([0,0,1.])[:,None]
+
+def _bone_vectors(x):
+    "Every joint of poses (3, 22, n) from its parent, (3, 21, n)."
+    return x[:,1:]-x[:,_PARENT_OF]
+
+def _with_mirror(x):
+    "Poses (3, 22, n), followed by their mirror images."
+    there = x[:,_MIRRORED]*_like(np.array([-1.,1,1])[:,None,None], x)
+    return _kind(x).concatenate([x,there], -1)
+
 # %% ../nbs/02_skeleton.ipynb #2a5e7a02
-def _axes(left, up):
-    "Left, back and up of a part of the body, as rows; defined even where left and up are not."
-    left = _unit(left+1e-6*torch.tensor([1.,0,0]).to(left))
-    up = _unit(up+1e-6*torch.tensor([0.,0,1]).to(up))
-    back = _unit(torch.linalg.cross(up, left))
-    return torch.stack([torch.linalg.cross(back, up), back, up], -2)
+@lru_cache
+def _triads(top, bottom):
+    "(4, 22): how left of pelvis and chest, and twice and three times their ups, are told from joints."
+    m = np.zeros((4,N_JOINTS))
+    m[0,[1,2]] = 1,-1
+    m[1,[13,14]] = 1,-1
+    m[2,[1,2]] = -1  # whole numbers: what is symmetric stays so to the last digit
+    m[2,top] += 2
+    m[3,[12,13,14]] = 1
+    m[3,bottom] -= 3
+    return m
 
-def _pelvis_axes(x, top=3):
-    "Axes of the pelvis; up is from between the hips to the joint `top`."
-    return _axes(x[...,1,:]-x[...,2,:], x[...,top,:]-(x[...,1,:]+x[...,2,:])/2)
+_NUDGE_LEFT,_NUDGE_UP = 1e-6*np.array([1.,0,0])[:,None,None], np.array([[[0.],[0]],[[0],[0]],[[2e-6],[3e-6]]])
 
-def _chest_axes(x, bottom=9):
-    "Axes of the chest; up is from the joint `bottom` to between neck and collars."
-    return _axes(x[...,13,:]-x[...,14,:], x[...,[12,13,14],:].mean(-2)-x[...,bottom,:])
+def _trunk_axes(x, top=3, bottom=9):
+    "Left, back and up (rows) of pelvis and chest of poses (3, 22, n): (3, 3, 2, n); defined for any points."
+    sides = _like(_triads(top, bottom), x)@x
+    left,up = _unit(sides[:,:2]+_like(_NUDGE_LEFT, x)), _unit(sides[:,2:]+_like(_NUDGE_UP, x))
+    back = _unit(_cross(up, left))
+    return _stack([_cross(back, up), back, up])
 
-_CARRIER = {1:0, 2:0, 3:0, 6:1, 9:2, 12:3, 13:3, 14:3}  # bone of the trunk → which of pelvis, spine1, spine2, chest turns it
-_TRUNK_JOINTS = [0,*_CARRIER]
+def _between(axes):
+    "Axes of the chest as seen in those of the pelvis: left, back and up are the columns of (3, 3, n)."
+    return (axes[:,None,:,0]*axes[None,:,:,1]).sum(2)
 
-def _even_spine(pelvis, chest):
-    "Axes of pelvis, spine1, spine2 and chest (..., 4, 3, 3): each joint makes a third of the turn."
-    turn = matrix_to_axis_angle(pelvis@chest.transpose(-1,-2))
-    between = [axis_angle_to_matrix(-share*turn)@pelvis for share in (1/3,2/3)]
-    return torch.stack([pelvis, *between, chest], -3)
+_RIGID_JOINTS = np.array([1,2,3,12,13,14])  # bones of pelvis and chest end there
+_RIGID_AXES = np.array([0,0,0,1,1,1])
+_SPINE_JOINTS = np.array([6,9])  # spine2 and spine3: where the two bones end that are not rigid with pelvis or chest
+_TRUNK_JOINTS = np.array([0,1,2,3,6,9,12,13,14])
+_THIRDS = np.array([[1/3],[2/3]])
 
-def _trunk_bones(axes, lengths):
-    "Bones of the trunk as vectors, joint → (n, 3), from axes (n, 4, 3, 3) and lengths (n, 21)."
-    rest = _rest_directions('hanging').to(lengths)
-    return {j:lengths[:,j-1,None]*_rotate_back(axes[:,i], rest[j].expand(len(axes),3)) for j,i in _CARRIER.items()}
+def _quaternion(R):
+    "(w, v) of rotations (3, 3, n): cosine of half the angle, and sine times axis (3, n); w ≥ 0."
+    (a,b,c),(d,e,f),(g,h,i) = R
+    rows = [[1+a+e+i, h-f,     c-g,     d-b],  # 4 q qᵀ, as in matrix_to_quaternion
+            [h-f,     1+a-e-i, b+d,     c+g],
+            [c-g,     b+d,     1-a+e-i, f+h],
+            [d-b,     c+g,     f+h,     1-a-e+i]]
+    best = _stack([row[k] for k,row in enumerate(rows)]).argmax(0)
+    q = _stack([_stack(row) for row in rows])[best,:,np.arange(len(best))].T
+    q = q*_kind(q).where(q[0]<0, -1., 1.)/_dot(q, q)**.5
+    return q[0], q[1:]
+
+def _even_spine(axes):
+    "Directions of spine2 and spine3 (3, 2, n) where each joint of the spine makes a third of the chest's turn."
+    w,v = _quaternion(_between(axes))
+    size2 = _dot(v, v)
+    small = size2<1e-12
+    size = _kind(v).where(small, 1., size2)**.5
+    turn = _like(_THIRDS, v)*(2*_atan2(size, w))
+    s = _kind(v).where(small, 2*_like(_THIRDS, v), _kind(v).sin(turn)/size)
+    c = _kind(v).where(small, 2*_like(_THIRDS, v)**2, (1-_kind(v).cos(turn))/size**2)
+    x,y,z = v
+    up = _stack([s*y+c*x*z, c*y*z-s*x, 1-c*(x*x+y*y)])  # Rodrigues' formula for the vertical
+    return _out_of_axes(axes[:,:,None,0], up)
+
+@lru_cache
+def _rest():
+    "Directions of bones at rest (3, 22, 1)."
+    return _poses_last(_rest_directions('hanging'))
+
+def _trunk_bones(axes, even, lengths):
+    "Bones of the trunk as vectors, joint → (3, n): rigid pelvis and chest, an even spine; lengths (21, n)."
+    rigid = _out_of_axes(axes[:,:,_RIGID_AXES], _rest()[:,_RIGID_JOINTS])
+    directions = dict(zip([*_RIGID_JOINTS,*_SPINE_JOINTS], [*rigid.swapaxes(0,1),*even.swapaxes(0,1)]))
+    return {j:lengths[j-1]*directions[j] for j in (1,2,3,6,9,12,13,14)}  # outwards
+
+def _direction(v, fallback):
+    "Unit vectors; `fallback` (unit) where a vector is too short to have a direction."
+    n2 = _dot(v, v)
+    return np.where(n2>1e-18, v/np.where(n2>1e-18, n2, 1.)**.5, fallback)
 
 def _two_bones(root, target, upper, lower, middle):
     "Middle and end of a limb whose end reaches for a target; the middle stays on its side."
     way = target-root
-    distance = _length(way)
-    reach = torch.maximum(torch.minimum(distance, .9995*(upper+lower)), (upper-lower).abs()+1e-3)
-    down = torch.tensor([0.,0,-1]).to(way).expand_as(way)
-    ahead = _unit_or(way, down)
+    reach = np.maximum(np.minimum(_length(way), .9995*(upper+lower)), np.abs(upper-lower)+1e-3)
+    constant = (3,)+(1,)*(way.ndim-1)
+    ahead = _direction(way, np.array([0.,0,-1]).reshape(constant))
     along = (upper**2-lower**2+reach**2)/(2*reach)
     off = middle-root
-    no_side = _across(ahead)
-    aside = _unit_or(off-_dot(off, ahead)*ahead, _unit(no_side-_dot(no_side, ahead)*ahead))
-    bent = (upper**2-along**2).clamp(min=0).sqrt()
-    return root+along[:,None]*ahead+bent[:,None]*aside, root+reach[:,None]*ahead
-
-def _turn_by(v, axis, degrees):
-    "Vectors (..., 3) turned about unit axes (..., 3) by degrees (...): Rodrigues' formula."
-    c,s = degrees.deg2rad().cos()[...,None], degrees.deg2rad().sin()[...,None]
-    return v*c+torch.linalg.cross(axis, v)*s+axis*_dot(axis, v)*(1-c)
+    aside = off-_dot(off, ahead)*ahead
+    if (_dot(aside, aside)<1e-18).any():  # no side of its own: the coordinate axis that lies most across
+        no_side = (np.abs(ahead).argmin(0)==np.arange(3).reshape(constant))*1.
+        no_side = _unit(no_side-_dot(no_side, ahead)*ahead)
+        aside = _direction(aside, no_side)
+    else: aside = aside/_dot(aside, aside)**.5
+    bent = _at_least(upper**2-along**2, 0)**.5
+    return root+along*ahead+bent*aside, root+reach*ahead
 
 # %% ../nbs/02_skeleton.ipynb #2a5e7a03
 @dataclass
@@ -674,28 +783,31 @@ _LEGS = ((1,4,7,10), (2,5,8,11))  # hip, knee, ankle, foot: left, right
 
 def _pitch(v):
     "Degrees above the horizontal."
-    return torch.rad2deg(torch.asin(_unit(v)[...,2].clamp(-1,1)))
+    return np.degrees(np.arcsin(_unit(v)[2].clip(-1,1)))
 
 def _unrest(x):
-    "How far poses (n, 22, 3) are from standing upright on straight legs, degrees."
-    down = torch.tensor([0.,0,-1]).to(x)
-    def lean(a, b): return _angle((x[:,b]-x[:,a]), down.expand_as(x[:,0]))
-    knees = torch.stack([_angle(x[:,k]-x[:,h], x[:,a]-x[:,k]) for h,k,a,_ in _LEGS]).amax(0)
-    thighs = torch.stack([lean(h, k) for h,k,*_ in _LEGS]).amax(0)
+    "How far poses (3, 22, n) are from standing upright on straight legs, degrees."
+    def lean(a, b): return _angle(x[:,b]-x[:,a], -_UPRIGHT+0*x[:,0])
+    knees = np.maximum(*[_angle(x[:,k]-x[:,h], x[:,a]-x[:,k]) for h,k,a,_ in _LEGS])
+    thighs = np.maximum(*[lean(h, k) for h,k,*_ in _LEGS])
     return knees+2*lean(12, 0)+thighs
+
+def _middle(values):
+    "The median along the last axis; of an even number the lower of the middle two."
+    return np.sort(values, -1)[...,(values.shape[-1]-1)//2]
 
 def _up_from(x):
     "Which joints tell the up of pelvis and chest on a rig: in some, neck and collars or spine1 turn by themselves."
     hips = (x[:,1]+x[:,2])/2-x[:,0]
     collars = (x[:,13]+x[:,14])/2-x[:,9]
-    low,high = _angle(x[:,12]-x[:,9], collars).quantile(torch.tensor([.01,.99]).to(x))
-    return (0 if _length(hips).median()>.04 else 3, 6 if high-low>15 else 9)
+    low,high = np.quantile(_angle(x[:,12]-x[:,9], collars), [.01,.99])
+    return (0 if _middle(_length(hips))>.04 else 3, 6 if high-low>15 else 9)
 
 def _check_poses(joints):
-    "Poses (n, 22, 3) in float64, or one clear sentence."
+    "Poses (n, 22, 3) as (3, 22, n) in float64, or one clear sentence."
     x = _check_joints(joints).detach().double()
     if x.ndim!=3: raise ValueError(f'poses of a rig must have shape (n, 22, 3), got {tuple(x.shape)}')
-    return x
+    return _poses_last(x)
 
 def measure_rig(
     joints,           # (n, 22, 3) numpy, canonical, metres: poses of one rig
@@ -703,38 +815,37 @@ def measure_rig(
 )->RigRest:           # None if no pose stands upright
     "A rig's neutral standing, from its quietest poses."
     x = _check_poses(joints)
+    n_poses = x.shape[-1]
     if not 0<share<=1: raise ValueError(f'share must be above 0 and at most 1, got {share!r}')
-    if len(x)==0: return None
+    if n_poses==0: return None
     up_from = _up_from(x)
     unrest = _unrest(x)
-    n = min(max(30, int(share*len(x))), len(x))
+    n = min(max(30, int(share*n_poses)), n_poses)
     quiet = unrest.argsort()[:n]
     quiet = quiet[unrest[quiet]<=_QUIET]
     if len(quiet)==0: return None
-    x = x[quiet]
-    both = torch.cat([x, mirror(x)])
-    bones = (both-both[:,[0,*PARENTS[1:]]]).median(0).values
+    x = x[...,quiet]
+    both = _with_mirror(x)
+    bones = np.ascontiguousarray(_middle(both-both[:,[0,*PARENTS[1:]]]).T)
     bones = (bones+mirror(bones))/2
-    feet = torch.stack([x[:,foot]-x[:,ankle] for *_,ankle,foot in _LEGS], 1)
-    lower = x[:,[10,11],2].argmin(-1)
-    pitch = _pitch(feet)[range(len(x)),lower].median()
-    return RigRest(bones.numpy(), round(float(pitch),2), up_from, len(x))
+    lower = x[2,[10,11]].argmin(0)
+    pitch = _pitch(x[:,[10,11]]-x[:,[7,8]])[lower,np.arange(len(quiet))]
+    return RigRest(bones, round(float(_middle(pitch)),2), up_from, len(quiet))
 
 _REST_PITCH = math.degrees(math.asin(REST_DIRECTIONS['left_foot'][2]/math.dist((0,0,0), REST_DIRECTIONS['left_foot'])))
 
 def _retarget_trunk(x, rest, up_from, lengths):
-    "Trunk of the reference body (n, 22, 3) with the limbs still missing, and the axes of the chest."
-    def turned(axes, joint): return axes(rest, joint).transpose(-1,-2)@axes(x, joint)
-    pelvis,chest = (turned(axes, joint) for axes,joint in zip((_pelvis_axes,_chest_axes), up_from))
-    y = torch.zeros_like(x)
-    for j,bone in _trunk_bones(_even_spine(pelvis, chest), lengths).items(): y[:,j] = y[:,PARENTS[j]]+bone
-    ours = _rest_directions('hanging').to(x)
+    "Trunk of the reference body (3, 22, n) with the limbs still missing, and the axes of the chest."
+    now,still = _trunk_axes(x, *up_from),_trunk_axes(rest, *up_from)
+    axes = (still[:,:,None]*now[:,None]).sum(0)  # the turn from standing still to now
+    y = np.zeros_like(x)
+    for j,bone in _trunk_bones(axes, _even_spine(axes), lengths).items(): y[:,j] = y[:,PARENTS[j]]+bone
+    chest = axes[:,:,1]
     for j in (15,16,17):
-        theirs = _unit(rest[j]-rest[PARENTS[j]])
-        turn = _shortest_turn(theirs, ours[j], _across(theirs)).expand(len(x),3,3)
-        direction = _unit_or(x[:,j]-x[:,PARENTS[j]], _rotate_back(chest, theirs.expand(len(x),3)))
-        local = _rotate(turn, _rotate(chest, direction))
-        y[:,j] = y[:,PARENTS[j]]+lengths[:,j-1,None]*_rotate_back(chest, local)
+        theirs = _unit(rest[:,j]-rest[:,PARENTS[j]])
+        direction = _direction(x[:,j]-x[:,PARENTS[j]], _out_of_axes(chest, theirs))
+        local = _turn(theirs, _rest()[:,j], _in_axes(chest, direction))
+        y[:,j] = y[:,PARENTS[j]]+lengths[j-1]*_out_of_axes(chest, local)
     return y, chest
 
 def _limb_lengths(x, joints):
@@ -743,32 +854,30 @@ def _limb_lengths(x, joints):
 
 def _retarget_legs(x, y, lengths, foot_pitch):
     "Legs and feet, into y."
-    scale = lengths[:,[3,4,6,7]].sum(-1)/2/_limb_lengths(x, (4,5,7,8))
-    ours = _rest_directions('hanging').to(x)
+    scale = lengths[[3,4,6,7]].sum(0)/2/_limb_lengths(x, (4,5,7,8))
     for hip,knee,ankle,foot in _LEGS:
-        target = y[:,hip]+scale[:,None]*(x[:,ankle]-x[:,hip])
+        target = y[:,hip]+scale*(x[:,ankle]-x[:,hip])
         middle = y[:,hip]+x[:,knee]-x[:,hip]
-        y[:,knee],y[:,ankle] = _two_bones(y[:,hip], target, lengths[:,knee-1], lengths[:,ankle-1], middle)
+        y[:,knee],y[:,ankle] = _two_bones(y[:,hip], target, lengths[knee-1], lengths[ankle-1], middle)
         toes,shin = _unit(x[:,foot]-x[:,ankle]), _unit(x[:,ankle]-x[:,knee])
-        axis = _unit(torch.linalg.cross(toes, shin))
-        pitched = _turn_by(toes, axis, torch.full_like(scale, foot_pitch-_REST_PITCH))
-        pitched = _unit_or(pitched, ours[foot].expand_as(axis))
-        y[:,foot] = y[:,ankle]+lengths[:,foot-1,None]*pitched
+        axis = _unit(_cross(toes, shin))
+        pitched = _direction(_turn_by(toes, axis, np.full_like(scale, foot_pitch-_REST_PITCH)), _rest()[:,foot])
+        y[:,foot] = y[:,ankle]+lengths[foot-1]*pitched
 
 def _retarget_arms(x, y, lengths, chest):
     "Arms, into y."
-    scale = lengths[:,[17,18,19,20]].sum(-1)/2/_limb_lengths(x, (18,19,20,21))
-    left = chest[:,0]
+    scale = lengths[[17,18,19,20]].sum(0)/2/_limb_lengths(x, (18,19,20,21))
+    left = chest[0]
     theirs,ours = (_length(z[:,16]-z[:,17])/2 for z in (x,y))
     for shoulder,elbow,wrist in ((16,18,20),(17,19,21)):
         hand = x[:,wrist]-x[:,shoulder]
-        aside = _dot(x[:,wrist]-(x[:,16]+x[:,17])/2, left)[:,0]
-        outside = (aside.abs()-theirs).clamp(min=0)
-        aside = aside.sign()*(torch.minimum(aside.abs(), theirs)*ours/theirs.clamp(min=1e-6)+scale*outside)
-        target = y[:,shoulder]+scale[:,None]*hand
-        target = target+(aside[:,None]-_dot(target-(y[:,16]+y[:,17])/2, left))*left
+        aside = _dot(x[:,wrist]-(x[:,16]+x[:,17])/2, left)
+        outside = _at_least(np.abs(aside)-theirs, 0)
+        aside = np.sign(aside)*(_at_most(np.abs(aside), theirs)*ours/_at_least(theirs, 1e-6)+scale*outside)
+        target = y[:,shoulder]+scale*hand
+        target = target+(aside-_dot(target-(y[:,16]+y[:,17])/2, left))*left
         middle = y[:,shoulder]+x[:,elbow]-x[:,shoulder]
-        y[:,elbow],y[:,wrist] = _two_bones(y[:,shoulder], target, lengths[:,elbow-1], lengths[:,wrist-1], middle)
+        y[:,elbow],y[:,wrist] = _two_bones(y[:,shoulder], target, lengths[elbow-1], lengths[wrist-1], middle)
 
 def retarget(
     joints,        # (n, 22, 3) numpy, metres, Z up: poses of one rig, any place and heading
@@ -780,13 +889,13 @@ def retarget(
     if not isinstance(rig, RigRest):
         raise ValueError(f'rig must be a RigRest of measure_rig, found {type(rig).__name__}')
     x = x-x[:,:1]
-    lengths = _lengths_of(x, lengths)
-    rest = torch.from_numpy(rig.bones).to(x)
-    rest = _chain(rest[0], rest[1:])
+    lengths = _lengths_of(torch.from_numpy(x.T), lengths).numpy().T
+    rest = torch.from_numpy(rig.bones).double()
+    rest = _poses_last(_chain(rest[0], rest[1:]))
     y,chest = _retarget_trunk(x, rest, rig.up_from, lengths)
     _retarget_legs(x, y, lengths, rig.foot_pitch)
     _retarget_arms(x, y, lengths, chest)
-    return canonical(y.numpy())
+    return canonical(np.ascontiguousarray(y.T))
 
 # %% ../nbs/02_skeleton.ipynb #2a5e7a05
 def rig_name(
@@ -847,45 +956,70 @@ def capture_poses(
     return np.concatenate(poses or [np.zeros((0,N_JOINTS,3), np.float32)])
 
 # %% ../nbs/02_skeleton.ipynb #54b256fa
-def _turn(a, b, v):
-    "Turn v by the smallest rotation that takes unit vector a to unit vector b."
-    axis = torch.linalg.cross(a, b)
-    w = torch.linalg.cross(axis, v)
-    return v+w+torch.linalg.cross(axis, w)/(1+_dot(a,b)).clamp(min=1e-3)
+_LEG_ENDS = np.array([4,5,7,8,10,11])
 
-def _trunk_twist(x):
+def _leg_directions(x):
+    "Unit vectors of thighs, shins and feet, left and right: (3, 2, n) each."
+    bones = _unit(x[:,_LEG_ENDS]-x[:,_PARENT_OF[_LEG_ENDS-1]])
+    return bones[:,:2], bones[:,2:4], bones[:,4:]
+
+def _trunk_twist(axes):
     "Turn of the chest against the pelvis about the trunk, degrees, positive to the left."
-    pelvis,chest = _pelvis_axes(x), _chest_axes(x)
-    up,left = _rotate(pelvis, chest[...,2,:]), _rotate(pelvis, chest[...,0,:])
-    left = _turn(up, torch.tensor([0.,0,1]).to(up).expand_as(up), left)
-    return _degrees(left[...,1], left[...,0])
+    chest = _between(axes)
+    left = _turn(chest[:,2], _like(_UPRIGHT, chest), chest[:,0])
+    return _degrees(left[1], left[0])
 
-def _leg_directions(x, leg):
-    "Unit vectors of thigh, shin and foot."
-    return (_unit(x[...,b,:]-x[...,a,:]) for a,b in zip(leg, leg[1:]))
+def _knee_flexion(x):
+    "`knee_flexion` of poses (3, 22, n): (2, n)."
+    thigh,shin,toes = _leg_directions(x)
+    axis,bend = _cross(toes, shin), _cross(thigh, shin)
+    clear = _length(axis)>.5  # a pointed foot is nearly in line with the shin
+    # a hinge that is merely turned is not bent the wrong way
+    backward = clear & (_dot(_unit(bend), _unit(axis))<-.5)
+    return _degrees(_length(bend), _dot(thigh, shin))*_kind(x).where(backward, -1., 1.)
 
 def knee_flexion(
     joints, # (..., 22, 3) torch, canonical
 ):          # (..., 2) torch, degrees, left and right; negative where the knee bends towards the toes
     "Signed bending angle of the knees; a pointed foot tells no direction, and the knee counts as bent the right way."
-    flexion = []
-    for leg in _LEGS:
-        thigh,shin,toes = _leg_directions(joints, leg)
-        axis,bend = torch.linalg.cross(toes, shin), torch.linalg.cross(thigh, shin)
-        clear = _length(axis)>.5  # a pointed foot is nearly in line with the shin
-        # a hinge that is merely turned is not bent the wrong way
-        backward = clear & ((_unit(bend)*_unit(axis)).sum(-1)<-.5)
-        flexion.append(_angle(thigh, shin)*torch.where(backward, -1., 1.))
-    return torch.stack(flexion, -1)
+    return _poses_first(_knee_flexion(_poses_last(joints)), joints)
 
 def _forward_and_aside(v, sign=1):
     "Angles (degrees) of a direction in a body's axes: forward from `sign` times up, and sideways."
-    return _degrees(-v[...,1], sign*v[...,2]), _degrees(v[...,0], (v[...,1]**2+v[...,2]**2+1e-16).sqrt())
+    return _degrees(-v[1], sign*v[2]), _degrees(v[0], (v[1]**2+v[2]**2+1e-16)**.5)
 
-def _elbow_backward(x):
-    "(2, ...) whether the elbows of a pose and of its mirror image are bent beyond straight."
-    bend = _bends(x)[...,_CONE_NAMES.index('left_elbow'),:]
-    return (bend[...,0]>_MIDDLE['left_elbow']['flexion']) & (bend[...,1].abs()<45)
+def _elbow_backward(both, axes):
+    "Whether the left elbows of poses and of their mirror images are bent beyond straight."
+    forward,aside = _bends(both, axes)[:,_CONE_NAMES.index('left_elbow')]
+    return (forward>_MIDDLE['left_elbow']['flexion']) & (abs(aside)<45)
+
+def _joint_angles(x):
+    "`joint_angles` of poses (3, 22, n)."
+    both = _with_mirror(x)  # right sides are looked at in the mirror
+    n = x.shape[-1]
+    axes = _trunk_axes(both)
+    pelvis,chest = axes[:,:,0],axes[:,:,1]
+    rest = _like(rest_offsets().numpy().astype(np.float64), x)
+    def bone(a, b): return _unit(both[:,b]-both[:,a])
+    angles = {}
+    trunk,head = _between(axes)[:,2,:n], _in_axes(chest, bone(12,15))[:,:n]
+    angles['trunk_flexion'],angles['trunk_bend'] = _forward_and_aside(trunk)
+    angles['trunk_twist'] = _trunk_twist(axes[...,:n])
+    angles['neck_flexion'],angles['neck_bend'] = _forward_and_aside(head)
+    angles['neck_flexion'] = angles['neck_flexion']-_degrees(-rest[15,1], rest[15,2])
+    hips = _forward_and_aside(_in_axes(pelvis, bone(1,4)), -1)
+    shoulders = _forward_and_aside(_in_axes(chest, bone(16,18)), -1)
+    knees = _knee_flexion(x)
+    elbows = _angle(bone(16,18), bone(18,20))*_kind(x).where(_elbow_backward(both, axes), -1., 1.)
+    ankles = _angle(bone(4,7), bone(7,10))-_angle(rest[7,:,None], rest[10,:,None])
+    for i,side in enumerate(_SIDES):
+        there = slice(i*n, i*n+n)
+        angles[f'{side}_hip_flexion'],angles[f'{side}_hip_abduction'] = (a[there] for a in hips)
+        angles[f'{side}_shoulder_flexion'],angles[f'{side}_shoulder_abduction'] = (a[there] for a in shoulders)
+        angles[f'{side}_knee_flexion'] = knees[i]
+        angles[f'{side}_ankle_flexion'] = ankles[there]
+        angles[f'{side}_elbow_flexion'] = elbows[there]
+    return angles
 
 def joint_angles(
     joints, # (..., 22, 3) torch or numpy, canonical
@@ -893,28 +1027,7 @@ def joint_angles(
     "The clinical angles that positions can tell, in the words of `pose_from_angles`."
     if isinstance(joints, np.ndarray): return {k:v.numpy() for k,v in joint_angles(_check_joints(joints)).items()}
     x = _check_joints(joints)
-    both = torch.stack([x, mirror(x)])  # right sides are looked at in the mirror
-    pelvis,chest = _pelvis_axes(both), _chest_axes(both)
-    rest = rest_offsets().to(x)
-    def bone(a, b): return _unit(both[...,b,:]-both[...,a,:])
-    angles = {}
-    trunk,head = _rotate(pelvis, chest[...,2,:])[0], _rotate(chest, bone(12,15))[0]
-    angles['trunk_flexion'],angles['trunk_bend'] = _forward_and_aside(trunk)
-    angles['trunk_twist'] = _trunk_twist(x)
-    angles['neck_flexion'],angles['neck_bend'] = _forward_and_aside(head)
-    angles['neck_flexion'] = angles['neck_flexion']-_degrees(-rest[15,1], rest[15,2])
-    hips = _forward_and_aside(_rotate(pelvis, bone(1,4)), -1)
-    shoulders = _forward_and_aside(_rotate(chest, bone(16,18)), -1)
-    knees = knee_flexion(x)
-    elbows = _angle(bone(16,18), bone(18,20))*torch.where(_elbow_backward(x), -1., 1.)
-    ankles = _angle(bone(4,7), bone(7,10))-_angle(rest[7], rest[10])
-    for i,side in enumerate(_SIDES):
-        angles[f'{side}_hip_flexion'],angles[f'{side}_hip_abduction'] = (a[i] for a in hips)
-        angles[f'{side}_shoulder_flexion'],angles[f'{side}_shoulder_abduction'] = (a[i] for a in shoulders)
-        angles[f'{side}_knee_flexion'] = knees[...,i]
-        angles[f'{side}_ankle_flexion'] = ankles[i]
-        angles[f'{side}_elbow_flexion'] = elbows[i]
-    return angles
+    return {k:_poses_first(v, x) for k,v in _joint_angles(_poses_last(x)).items()}
 
 # %% ../nbs/02_skeleton.ipynb #c672faf4
 _CONES = dict( # name → (joint the bone starts from, joint it ends in, what its direction is measured against)
@@ -925,7 +1038,6 @@ _CONE_NAMES = list(_CONES)
 _N_CENTRAL = 2  # cones of the midline, before those of the sides
 _RIGHT_CONES = [n.replace('left','right') for n in _CONE_NAMES[_N_CENTRAL:]]
 LIMIT_NAMES = _CONE_NAMES+_RIGHT_CONES+['trunk_twist','left_knee_backward','right_knee_backward','spine2','spine3']
-_SPINE_JOINTS = [6,9]  # spine2 and spine3: where the two bones end that are not rigid with pelvis or chest
 SPINE_PLAY = 4.        # degrees that these bones may be off an even bend of the trunk
 _MIDDLE = dict(left_hip=dict(flexion=40, abduction=18), left_knee=dict(flexion=65), left_elbow=dict(flexion=75),
                left_shoulder=dict(flexion=60, abduction=45))
@@ -933,63 +1045,61 @@ _N_SECTORS = 24
 
 @lru_cache
 def _poles():
-    "(8, 3, 3) float64, for each cone: its middle, forward (hinges: towards straight) across it, and the third axis."
-    x = torch.from_numpy(pose_from_angles(_MIDDLE)).double()
-    middle = _unit(torch.stack([x[j]-x[p] for p,j,_ in _CONES.values()]))
-    forward = torch.tensor([0.,-1,0]).double()
-    front = [middle[_CONE_NAMES.index(a)] if a.startswith('left') else forward for _,_,a in _CONES.values()]
-    front = torch.stack(front)
+    "(3, 3, 8, 1): for each cone its middle, forward (hinges: towards straight) across it, and the third axis, as rows."
+    x = _poses_last(pose_from_angles(_MIDDLE))[...,0]
+    middle = _unit(np.stack([x[:,j]-x[:,p] for p,j,_ in _CONES.values()], 1))
+    forward = np.array([0.,-1,0])
+    front = [middle[:,_CONE_NAMES.index(a)] if a.startswith('left') else forward for _,_,a in _CONES.values()]
+    front = np.stack(front, 1)
     front = _unit(front-middle*_dot(front, middle))
-    return torch.stack([middle, front, torch.linalg.cross(middle, front)], 1)
+    return _stack([middle, front, _cross(middle, front)])[...,None]
 
-def _against(name):
-    "What a cone is measured against; None for pelvis and chest."
-    return _CONES[name][2] if name in _CONES else None
+def _cone_numbers(*names): return np.array([_CONE_NAMES.index(n) for n in names])
 
-def _root(name):
-    "Pelvis or chest, whose axes a cone is measured in."
-    return name if name in ('pelvis','chest') else _root(_against(name))
+_CONE_STARTS,_CONE_ENDS = (np.array([cone[i] for cone in _CONES.values()]) for i in (0,1))
+_FIRST = _cone_numbers('trunk', 'head', 'left_hip', 'left_clavicle', 'left_shoulder')
+_FIRST_AXES = np.array([0 if _CONES[_CONE_NAMES[k]][2]=='pelvis' else 1 for k in _FIRST])
+_HIP_AND_SHOULDER = _cone_numbers('left_hip', 'left_shoulder')
+_KNEE_AND_ELBOW = _cone_numbers('left_knee', 'left_elbow')
+_KNEE,_ANKLE = _cone_numbers('left_knee'),_cone_numbers('left_ankle')
 
-def _carry(d, name, seen, poles):
-    "A direction in axes of pelvis or chest, as if all bones up to `name` stood in their middle."
-    if name in ('pelvis','chest'): return d
-    here,there = seen[name], poles[_CONE_NAMES.index(name),0].expand_as(d)
-    return _turn(here, there, _carry(d, _against(name), seen, poles))
+def _carried(axes, seen, poles):
+    "Axes turned by the smallest rotation that takes a bone, as seen in them, to the middle of its cone."
+    return _turn(seen[:,None], poles[0][:,None], axes)
 
-def _carry_back(d, name, seen, poles):
-    "The inverse of _carry."
-    if name in ('pelvis','chest'): return d
-    here,there = seen[name], poles[_CONE_NAMES.index(name),0].expand_as(d)
-    return _carry_back(_turn(there, here, d), _against(name), seen, poles)
+def _bend(d, poles):
+    "Directions (3, cones, n) as a bend away from the middle: to which side (2, cones, n; unit), by how many degrees."
+    c,a,b = _in_axes(poles, d)
+    s = (a*a+b*b+1e-16)**.5
+    return _stack([a,b])/s, _degrees(s, c)
 
-def _bend(d, pole):
-    "A direction as degrees of bend away from the middle: (..., 2)."
-    c,a,b = (_dot(d, axis)[...,0] for axis in pole)
-    s = (a*a+b*b+1e-16).sqrt()
-    return torch.rad2deg(torch.atan2(s, c))[...,None]*torch.stack([a,b], -1)/s[...,None]
+def _unbend(side, bend, poles):
+    "The inverse of `_bend`."
+    radians = bend*(math.pi/180)
+    across = np.sin(radians)
+    return _out_of_axes(poles, _stack([np.cos(radians), across*side[0], across*side[1]]))
 
-def _unbend(v, pole):
-    "The direction of a bend (..., 2) in degrees."
-    t = _length(v)[...,None]
-    return t.deg2rad().cos()*pole[0]+t.deg2rad().sin()/t*(v[...,:1]*pole[1]+v[...,1:]*pole[2])
+def _bends(both, axes):
+    "(2, 8, n) degrees, every cone, from poses (3, 22, n) and the axes of their trunks."
+    poles = _like(_poles(), both)
+    bones = _unit(both[:,_CONE_ENDS]-both[:,_CONE_STARTS])
+    seen = [None]*len(_CONES)
+    first = axes[:,:,_FIRST_AXES]
+    ahead = _in_axes(first, bones[:,_FIRST])
+    for i,k in enumerate(_FIRST): seen[k] = ahead[:,i]
+    seen[0] = _between(axes)[:,2]  # of the trunk: the up of the chest
+    second = _carried(axes, ahead[:,[2,4]], poles[:,:,_HIP_AND_SHOULDER])
+    ahead = _in_axes(second, bones[:,_KNEE_AND_ELBOW])
+    for i,k in enumerate(_KNEE_AND_ELBOW): seen[k] = ahead[:,i]
+    third = _carried(second[:,:,:1], ahead[:,:1], poles[:,:,_KNEE])
+    seen[_ANKLE[0]] = _in_axes(third, bones[:,_ANKLE])[:,0]
+    side,bend = _bend(_kind(both).stack(seen, 1), poles)
+    return side*bend
 
-def _bends(x):
-    "(2, ..., 8, 2) degrees: every cone in the pose, and in its mirror image."
-    both = torch.stack([x, mirror(x)])
-    axes = dict(pelvis=_pelvis_axes(both), chest=_chest_axes(both))
-    poles = _poles().to(x)
-    seen = {}
-    for name,(parent,joint,against) in _CONES.items():
-        bone = axes['chest'][...,2,:] if name=='trunk' else _unit(both[...,joint,:]-both[...,parent,:])
-        direction = _rotate(axes[_root(name)], bone)
-        seen[name] = _carry(direction, against, seen, poles)
-    return torch.stack([_bend(seen[name], pole) for name,pole in zip(_CONE_NAMES, poles)], -2)
-
-def _spine_off(x):
-    "Degrees that spine2 and spine3 are off an even bend of the trunk, (..., 2)."
-    axes = _even_spine(_pelvis_axes(x), _chest_axes(x))
-    bones = [_unit(x[...,j,:]-x[...,PARENTS[j],:]) for j in _SPINE_JOINTS]
-    return torch.stack([_angle(axes[...,_CARRIER[j],2,:], bone) for j,bone in zip(_SPINE_JOINTS, bones)], -1)
+def _spine_off(x, axes):
+    "Degrees that spine2 and spine3 are off an even bend of the trunk, (2, n)."
+    bones = x[:,_SPINE_JOINTS]-x[:,_PARENT_OF[_SPINE_JOINTS-1]]
+    return _angle(_even_spine(axes), _unit(bones))
 
 # %% ../nbs/02_skeleton.ipynb #c0067d71
 NORMAL_RANGES = dict( # (low, high) degrees; AAOS: Joint Motion, Method of Measuring and Recording, 1965, and Greene & Heckman 1994; trunk bend and twist: Kapandji vol. 3; all rounded
@@ -1040,15 +1150,17 @@ def measure_joint_limits(
     "Joint limits from real poses, the hand-written ones and the textbook's normal ranges."
     own = [p['joints'] for p in own_poses()]
     certain = np.stack([*own, *normal_range_poses(), *certain])
-    poses = [torch.from_numpy(np.asarray(x, np.float64)) for x in (*sources.values(), certain)]
+    poses = [_with_mirror(_poses_last(np.asarray(x))) for x in (*sources.values(), certain)]
     drops = [drop]*len(sources)+[0.]
-    bends = [_bends(x) for x in poses]
+    axes = [_trunk_axes(both) for both in poses]
+    bends = [_bends(both, a) for both,a in zip(poses, axes)]
     cones = {}
     for i,name in enumerate(_CONE_NAMES):
         margin = CONE_MARGINS.get(name, _CONE_MARGIN)
-        polygons = [_polygon(b[:,:,i].reshape(-1,2).numpy(), d, margin) for b,d in zip(bends, drops)]
+        polygons = [_polygon(b[:,i].T, d, margin) for b,d in zip(bends, drops)]
         cones[name] = [round(float(r),1) for r in _without_dents(np.max(polygons, 0))]
-    twist = max(np.quantile(_trunk_twist(x).abs().numpy(), 1-d) for x,d in zip(poses, drops))
+    twists = [np.abs(_trunk_twist(a)) for a in axes]
+    twist = max(np.quantile(t, 1-d) for t,d in zip(twists, drops))
     return dict(cones=cones, trunk_twist=round(float(twist)+_CONE_MARGIN, 1), knee_backward=10.)
 
 @lru_cache
@@ -1057,46 +1169,62 @@ def joint_limits(
     "The measured limits that ship with the package."
     return read_json(asset('joint_limits.json'))
 
-def _corners(like):
+@lru_cache
+def _corners():
     "(8, 24, 2): polygons of the cones."
-    radii = torch.tensor(list(joint_limits()['cones'].values())).to(like)
-    angles = torch.arange(_N_SECTORS).to(like)*(2*math.pi/_N_SECTORS)
-    return radii[...,None]*torch.stack([angles.cos(), angles.sin()], -1)
+    radii = np.array(list(joint_limits()['cones'].values()))
+    angles = np.arange(_N_SECTORS)*(2*math.pi/_N_SECTORS)
+    return radii[...,None]*np.stack([np.cos(angles), np.sin(angles)], -1)
 
-def _sector(v):
-    "Number of the edge of a polygon that lies in the direction of bends (..., 2)."
-    return (_degrees(v[...,1], v[...,0])/(360/_N_SECTORS)).floor().long()%_N_SECTORS
+@lru_cache
+def _edges():
+    "(2, 8*24): for every edge of the polygons the vector whose product with a bend is 1 on the edge, above 1 outside."
+    start = _corners()
+    edge = np.roll(start, -1, 1)-start
+    normal = np.stack([edge[...,1], -edge[...,0]])/_cross2(start, edge)
+    return normal.reshape(2,-1)
 
 def _cross2(a, b):
     "Third component of the cross product of vectors (..., 2)."
     return a[...,0]*b[...,1]-a[...,1]*b[...,0]
 
-def _nearest_inside(v, cone):
-    "Nearest point inside the polygons, for bends v (..., n, 2) of the cones with these numbers (n,)."
-    corners,k = _corners(v)[cone], _sector(v)
-    which = torch.arange(len(cone), device=v.device).expand(k.shape)
-    start = corners[which,k]
-    outside = _cross2(corners[which,(k+1)%_N_SECTORS]-start, v-start)<0
-    if not outside.any(): return v
-    start = corners[which[outside]]  # only what is outside looks at all edges
-    edge = start.roll(-1,1)-start
-    point = v[outside][:,None]
-    near = start+edge*(_dot(point-start, edge)/_dot(edge, edge)).clamp(0,1)
-    best = ((point-near)**2).sum(-1).argmin(1)
-    return torch.index_put(v, (outside,), near[torch.arange(len(best)),best])
+def _edge_in_direction(v, cone):
+    "Number, in all edges, of that of its cone's polygon (n,) which lies in the direction of bends v (2, cones, n)."
+    sector = _degrees(v[1], v[0])*(_N_SECTORS/360)
+    sector = sector.floor().long() if isinstance(v, torch.Tensor) else np.floor(sector).astype(np.int64)
+    return sector%_N_SECTORS+_N_SECTORS*_index(cone, v)[:,None]
+
+def _index(numbers, x): return torch.as_tensor(numbers, device=x.device) if isinstance(x, torch.Tensor) else numbers
+
+def _beyond(v, cone):
+    "Degrees that bends v (2, cones, n) are outside of the polygons of the cones with these numbers."
+    out = 0*v[0]
+    normal = _like(_edges(), v)[:,_edge_in_direction(v, cone)]
+    outside = _dot(v, normal)>1
+    if not outside.any(): return out
+    # only what is outside looks at all edges
+    numbers = _index(np.asarray(cone), v)[:,None]+0*outside
+    start = _like(_corners(), v)[numbers[outside]]
+    edge = _kind(v).roll(start, -1, 1)-start
+    point = v[:,outside].T[:,None]
+    share = ((point-start)*edge).sum(-1)/(edge*edge).sum(-1)
+    near = start+edge*_at_most(_at_least(share, 0), 1)[...,None]
+    out[outside] = _kind(v).amin(((point-near)**2).sum(-1)+1e-16, 1)**.5
+    return out
+
+_CONES_OF_SIDES = np.array([*range(len(_CONES)), *range(_N_CENTRAL, len(_CONES))])
 
 def _violations(x):
-    "(..., 19) degrees beyond each of LIMIT_NAMES."
-    left,right = _bends(x)
-    bends = torch.cat([left, right[...,_N_CENTRAL:,:]], -2)
-    cone = torch.tensor([*range(len(_CONES)), *range(_N_CENTRAL, len(_CONES))], device=x.device)
-    d = bends-_nearest_inside(bends, cone)
-    beyond = torch.where((d==0).all(-1), 0., _length(d))
-    limits = joint_limits()
-    twist = (_trunk_twist(x).abs()-limits['trunk_twist']).clamp(min=0)
-    knees = (-knee_flexion(x)-limits['knee_backward']).clamp(min=0)
-    spine = (_spine_off(x)-SPINE_PLAY-.1).clamp(min=0)
-    return torch.cat([beyond, twist[...,None], knees, spine], -1)
+    "(19, n) degrees beyond each of LIMIT_NAMES, of poses (3, 22, n)."
+    both,n = _with_mirror(x),x.shape[-1]
+    axes = _trunk_axes(both)
+    bends = _bends(both, axes)
+    bends = _kind(x).concatenate([bends[...,:n], bends[:,_N_CENTRAL:,n:]], 1)
+    limits,axes = joint_limits(),axes[...,:n]
+    twist = _at_least(abs(_trunk_twist(axes))-limits['trunk_twist'], 0)
+    knees = _at_least(-_knee_flexion(x)-limits['knee_backward'], 0)
+    spine = _at_least(_spine_off(x, axes)-SPINE_PLAY-.1, 0)
+    return _kind(x).concatenate([_beyond(bends, _CONES_OF_SIDES), twist[None], knees, spine])
 
 def limit_violations(
     joints, # (..., 22, 3) torch or numpy, canonical
@@ -1104,7 +1232,8 @@ def limit_violations(
     "By how many degrees each joint is beyond its limit; differentiable."
     if isinstance(joints, np.ndarray):
         return {k:v.numpy() for k,v in limit_violations(_check_joints(joints)).items()}
-    return dict(zip(LIMIT_NAMES, _violations(_check_joints(joints)).unbind(-1)))
+    x = _check_joints(joints)
+    return dict(zip(LIMIT_NAMES, _poses_first(_violations(_poses_last(x)), x).unbind(-1)))
 
 # %% ../nbs/02_skeleton.ipynb #5cc83207
 def enforce_bone_lengths(
@@ -1162,58 +1291,82 @@ SCALE_RANGE = (.5,2.)  # clamp of the factor that brings a pose to the size want
 SAME_SIZE = (1.05,1.15)  # factors up to the first are taken for noise, from the second on for another size
 BONE_TOLERANCE = (.5,.1)  # a bone off by more than this share, and by more metres, is detached
 _SHORT_BONE = .6  # below this share of its length, a bone leans towards its direction at rest
-
-def _grow(directions, lengths):
-    "Positions from unit directions (..., 21, 3) and lengths (..., 21)."
-    bones = directions*lengths[...,None]
-    return _chain(torch.zeros_like(bones[...,0,:]), bones)
+_FROM_BONES = _ON_THE_WAY.numpy()[:,1:].astype(np.float64)  # (22, 21): joints from bones
 
 def _rest_bones(x):
-    "Unit directions (n, 21, 3) that the bones have at rest, turned with the pelvis."
-    rest = _unit(rest_offsets().to(x)[1:])
-    return (_pelvis_axes(x)[:,None]*rest[...,None]).sum(-2)
+    "Unit directions (3, 21, n) that the bones have at rest, turned with the pelvis."
+    return _out_of_axes(_trunk_axes(x)[:,:,None,0], _rest()[:,1:])
 
 def _to_size(x, lengths):
-    "Step 1: scale poses (n, 22, 3) to the size of these lengths (n, 21)."
-    ratios = (lengths/_bones(x).norm(dim=-1).clamp(min=1e-9))[:,_LONG_IDX].log()
-    size = ratios.sort(-1).values[:,2:-2].mean(-1, keepdim=True)  # the middle four of eight
-    size = size.clamp(*(math.log(v) for v in SCALE_RANGE))
+    "Step 1: scale poses (3, 22, n) to the size of these lengths (21, n)."
+    long = _bone_vectors(x)[:,_LONG_IDX]
+    ratios = np.log(lengths[_LONG_IDX]/_at_least(_dot(long, long)**.5, 1e-9))
+    size = np.sort(ratios, 0)[2:-2].sum(0)/4  # the middle four of eight
+    low,high = (math.log(v) for v in SCALE_RANGE)
+    size = _at_least(_at_most(size, high), low)
     noise,other = (math.log(v) for v in SAME_SIZE)
-    grown = (size.abs()-noise).clamp(min=0)*other/(other-noise)
-    return x*(size.sign()*torch.minimum(size.abs(), grown)).exp()[...,None]
+    grown = _at_least(np.abs(size)-noise, 0)*other/(other-noise)
+    return x*np.exp(np.sign(size)*np.minimum(np.abs(size), grown))
 
 def _attach(x, lengths):
     "Step 2: bring detached joints back, and give short bones a direction."
-    bones = _bones(x)
-    long_enough = bones.norm(dim=-1)/lengths/_SHORT_BONE
-    bones = bones+((1-long_enough).clamp(min=0)*lengths)[...,None]*_rest_bones(x)
-    norm = bones.norm(dim=-1)
-    tolerance = (BONE_TOLERANCE[0]*lengths).clamp(min=BONE_TOLERANCE[1])
-    shortest = (lengths-tolerance).clamp(min=1e-3)
-    within = torch.maximum(torch.minimum(norm, lengths+tolerance), shortest)
-    return _grow(bones/norm.clamp(min=1e-9)[...,None], within)
-
-def _joints_to_bones(like):
-    "(21, 21) matrix that takes all joints but the pelvis, which stays, to bones."
-    D = torch.zeros(N_JOINTS-1, N_JOINTS)
-    D[range(N_JOINTS-1),range(1,N_JOINTS)] = 1
-    D[range(N_JOINTS-1),PARENTS[1:]] -= 1
-    return D[:,1:].to(like)
+    bones = _bone_vectors(x)
+    too_short = _at_least(1-_dot(bones, bones)**.5/lengths/_SHORT_BONE, 0)
+    if too_short.any(): bones = bones+too_short*lengths*_rest_bones(x)
+    norm = _dot(bones, bones)**.5
+    tolerance = _at_least(BONE_TOLERANCE[0]*lengths, BONE_TOLERANCE[1])
+    shortest = _at_least(lengths-tolerance, 1e-3)
+    within = np.maximum(np.minimum(norm, lengths+tolerance), shortest)
+    return _FROM_BONES@(bones/_at_least(norm, 1e-9)*within)
 
 _HELD = 1e3  # weight of a joint that stays
-_WEIGHTS = torch.tensor([EXTREMITY_WEIGHT if n in EXTREMITIES else 1. for n in JOINT_NAMES])
-_WEIGHTS_BEYOND_TRUNK = torch.where(torch.isin(torch.arange(N_JOINTS), torch.tensor(_TRUNK_JOINTS)), _HELD, _WEIGHTS)
+_WEIGHTS = np.array([EXTREMITY_WEIGHT if n in EXTREMITIES else 1. for n in JOINT_NAMES])
+_WEIGHTS_BEYOND_TRUNK = np.where(np.isin(range(N_JOINTS), _TRUNK_JOINTS), _HELD, _WEIGHTS)
+# bones (by the joint where they end) from the tips of the limbs inwards, four at a time, then those around the trunk
+_INWARDS = [10,11,20,21, 7,8,18,19, 4,5,16,17, 1,2,13,14, 12,15,9,6,3]
+_N_OUTER = 12
+_OUTWARDS = np.argsort(_INWARDS)  # the place of every bone in that order
 
-def _share_error(x, lengths, weights, rounds):
-    "Step 3: poses (n, 22, 3) with nearly these lengths (n, 21), as close to the given ones as their weights (22,) ask."
-    D = _joints_to_bones(x)
-    back = (D/weights[1:].to(x)).T
+@lru_cache
+def _sharing(held):
+    "What `_share_error` needs: `back` (22, 21), which moves joints by bones, and M, in the order of _INWARDS."
+    weights = _WEIGHTS_BEYOND_TRUNK if held else _WEIGHTS
+    D = np.eye(N_JOINTS)
+    D[range(1,N_JOINTS),PARENTS[1:]] -= 1
+    D = D[_INWARDS,1:]  # (21, 21) takes all joints but the pelvis, which stays, to bones
+    back = (D/weights[1:]).T
     M = D@back
+    return np.concatenate([np.zeros((1,N_JOINTS-1)), back]), M
+
+def _multipliers(u, error, M):
+    "Solve ((u uᵀ)∘M) λ = error, all in the order of _INWARDS: limbs are chains, eliminated from their tips inwards."
+    diagonal,error = M.diagonal()[:,None]+0*error,error.copy()
+    coupling = _dot(u[:,:_N_OUTER], u[:,4:_N_OUTER+4])*M.diagonal(4)[:_N_OUTER,None]  # with the next bone inwards
+    for i in range(0, _N_OUTER, 4):
+        outer,inner = slice(i,i+4), slice(i+4,i+8)
+        factor = coupling[outer]/diagonal[outer]
+        diagonal[inner] -= factor*coupling[outer]
+        error[inner] -= factor*error[outer]
+    core = u[:,_N_OUTER:].T  # (n, 9, 3)
+    system = core@core.transpose(0,2,1)*M[_N_OUTER:,_N_OUTER:]
+    k = np.arange(len(M)-_N_OUTER)
+    system[:,k,k] = diagonal[_N_OUTER:].T
+    error[_N_OUTER:] = np.linalg.solve(system, error[_N_OUTER:].T[...,None])[...,0].T
+    for i in range(_N_OUTER-4, -1, -4):
+        outer,inner = slice(i,i+4), slice(i+4,i+8)
+        error[outer] = (error[outer]-coupling[outer]*error[inner])/diagonal[outer]
+    return error
+
+def _share_error(x, lengths, held, rounds):
+    "Step 3: poses (3, 22, n) with nearly these lengths (21, n), as close to the given ones as their weights ask."
+    back,M = _sharing(held)
+    order = np.array(_INWARDS)
+    lengths,starts = lengths[order-1],_PARENT_OF[order-1]
     for _ in range(rounds):
-        norm = _length(_bones(x))
-        u = _bones(x)/norm[...,None]
-        multipliers = torch.linalg.solve((u@u.transpose(1,2))*M, (norm-lengths)[...,None])
-        x = torch.cat([x[:,:1], x[:,1:]-back@(u*multipliers)], 1)
+        bones = x[:,order]-x[:,starts]
+        norm = _length(bones)
+        u = bones/norm
+        x = x-back@(u*_multipliers(u, norm-lengths, M))
     return x
 
 # %% ../nbs/02_skeleton.ipynb #c0de0005
@@ -1221,156 +1374,160 @@ _INSIDE = .999  # share of a cone's radius at which enforcement stops, so that r
 _NO_SIDE = 130.  # degrees from the middle, more than any cone has: a bend beyond runs back, to reach the middle at 180
 _SHORT_AIM = .5  # a bone whose target is nearer than this share of its length bends less
 
-def _radius(v, polygon):
-    "How far a polygon (24, 2) reaches in the direction of bends v (..., 2), degrees."
-    k = _sector(v)
-    start = polygon[k]
-    edge = polygon[(k+1)%_N_SECTORS]-start
-    return _cross2(start, edge)/_cross2(v/_length(v)[...,None], edge)
-
-def _into_cone(d, length, pole, polygon, no_side=_NO_SIDE):
-    "Unit directions inside a cone for bones of a length that start at the origin and aim at d (..., 3)."
+def _into_cone(d, length, cone, no_side=_NO_SIDE):
+    "Unit directions inside these cones for bones of a length that start at the origin and aim at d (3, cones, n)."
+    poles = _poles()[:,:,cone]
     distance = _length(d)
-    d = d/distance[...,None]
-    v = _bend(d, pole)
-    bend = _length(v)
-    has_side = ((180-bend)/(180-no_side)).clamp(max=1)
-    has_aim = (distance/length/_SHORT_AIM).clamp(max=1)
-    allowed = torch.minimum(bend, _INSIDE*_radius(v, polygon))*has_side*has_aim
-    beyond = (allowed<bend-1e-9)[...,None]
-    return torch.where(beyond, _unbend(v*(allowed/bend)[...,None], pole), d)
+    d = d/distance
+    side,bend = _bend(d, poles)
+    radius = 1/_at_least(_dot(side, _edges()[:,_edge_in_direction(side, cone)]), 1e-12)
+    has_side = _at_most((180-bend)/(180-no_side), 1)
+    has_aim = _at_most(distance/length/_SHORT_AIM, 1)
+    allowed = np.minimum(bend, _INSIDE*radius)*has_side*has_aim
+    beyond = allowed<bend-1e-9
+    if not beyond.any(): return d
+    return np.where(beyond, _unbend(side, allowed, poles), d)
 
 # %% ../nbs/02_skeleton.ipynb #c0de0012
 _NO_TRUNK_SIDE = 110.  # degrees: a bend or twist of the trunk beyond runs back likewise; slower, as it moves the arms
-_ABOVE = [9,12,13,14,15,16,17,18,19,20,21]  # chest, head and arms
+_ABOVE = np.array([9,12,13,14,15,16,17,18,19,20,21])  # chest, head and arms
 
 def _bent_and_twisted(pelvis, up, twist):
     "Axes of a chest whose up, in the axes of the pelvis, is this unit vector, twisted about it by degrees."
-    upright = torch.tensor([0.,0,1]).to(up).expand_as(up)
-    c,s,o = twist.deg2rad().cos(), twist.deg2rad().sin(), torch.zeros_like(twist)
-    left,back = (_turn(upright, up, torch.stack(v, -1)) for v in ([c,s,o],[-s,c,o]))
-    return torch.stack([_rotate_back(pelvis, v) for v in (left,back,up)], -2)
+    c,s,o = np.cos(np.radians(twist)), np.sin(np.radians(twist)), 0*twist
+    left,back = (_turn(_UPRIGHT, up, _stack(v)) for v in ([c,s,o],[-s,c,o]))
+    return _stack([_out_of_axes(pelvis, v) for v in (left,back,up)])
 
-def _chest_inside(x):
-    "Axes of the chest, bent and twisted no more than the trunk allows."
-    pelvis,chest = _pelvis_axes(x),_chest_axes(x)
-    trunk = _CONE_NAMES.index('trunk')
-    up,twist = _rotate(pelvis, chest[:,2]), _trunk_twist(x)
-    allowed = _into_cone(up, torch.ones_like(twist), _poles()[trunk].to(x), _corners(x)[trunk], _NO_TRUNK_SIDE)
-    has_side = ((180-twist.abs())/(180-_NO_TRUNK_SIDE)).clamp(max=1)
-    less = twist.sign()*twist.abs().clamp(max=joint_limits()['trunk_twist']-.1)*has_side
-    beyond = ((allowed-up).abs().amax(-1)>1e-9)|((less-twist).abs()>1e-7)
-    return torch.where(beyond[:,None,None], _bent_and_twisted(pelvis, allowed, less), chest)
+def _chest_inside(axes):
+    "Axes of the chest (3, 3, n), bent and twisted no more than the trunk allows; the chest's own where that is so."
+    up,twist = _between(axes)[:,2],_trunk_twist(axes)
+    allowed = _into_cone(up[:,None], 1., _cone_numbers('trunk'), _NO_TRUNK_SIDE)[:,0]
+    has_side = _at_most((180-np.abs(twist))/(180-_NO_TRUNK_SIDE), 1)
+    less = np.sign(twist)*_at_most(np.abs(twist), joint_limits()['trunk_twist']-.1)*has_side
+    beyond = (np.abs(allowed-up).max(0)>1e-9)|(np.abs(less-twist)>1e-7)
+    chest = axes[:,:,1]
+    return np.where(beyond, _bent_and_twisted(axes[:,:,0], allowed, less), chest) if beyond.any() else chest
 
 def _near_even(own, even):
     "Directions of spine bones, at most SPINE_PLAY from those of an even bend."
-    axis = _unit(torch.linalg.cross(even, own))
-    return _turn_by(even, axis, _angle(even, own).clamp(max=SPINE_PLAY))
+    axis = _unit(_cross(even, own))
+    return _turn_by(even, axis, _at_most(_angle(even, own), SPINE_PLAY))
 
 def _place_trunk(x, lengths, limits):
     "Poses with a trunk that is a body's; what hangs on the chest comes along where the chest must turn."
-    pelvis,chest = _pelvis_axes(x),_chest_axes(x)
-    x = x.clone()
+    axes = _trunk_axes(x)
+    x = x.copy()
     if limits:
-        inside = _chest_inside(x)
-        turn = inside.transpose(-1,-2)@chest
-        x[:,_ABOVE] = x[:,[6]]+_rotate(turn[:,None], x[:,_ABOVE]-x[:,[6]])
-        chest = inside
-    placed = x.clone()
-    for j,bone in _trunk_bones(_even_spine(pelvis, chest), lengths).items():
-        if j in _SPINE_JOINTS:
-            own = _unit(x[:,j]-x[:,PARENTS[j]])
-            if limits: own = _near_even(own, _unit(bone))
-            bone = own*lengths[:,j-1,None]
-        placed[:,j] = placed[:,PARENTS[j]]+bone
-    return placed
+        inside,chest = _chest_inside(axes),axes[:,:,1]
+        if inside is not chest:
+            above = _in_axes(chest[:,:,None], x[:,_ABOVE]-x[:,[6]])
+            x[:,_ABOVE] = x[:,[6]]+_out_of_axes(inside[:,:,None], above)
+            axes = np.stack([axes[:,:,0], inside], 2)
+    even = _even_spine(axes)
+    spine = _unit(x[:,_SPINE_JOINTS]-x[:,_PARENT_OF[_SPINE_JOINTS-1]])
+    if limits: spine = _near_even(spine, even)
+    for j,bone in _trunk_bones(axes, spine, lengths).items(): x[:,j] = x[:,PARENTS[j]]+bone
+    return x
 
 # %% ../nbs/02_skeleton.ipynb #c0de0006
 _KNEE_RANGE = 40.  # degrees of bend that count like a whole turn of the toes
 _TOES_ASIDE = .245  # how far toes may point against a bent knee; from .25 on it can count as bent backward
+# limbs outwards from the trunk: cones of bones that are placed together
+_OUT = [_cone_numbers('left_hip','left_clavicle','head'), _cone_numbers('left_knee','left_shoulder'),
+        _cone_numbers('left_ankle','left_elbow')]
+_LEFT_LIMBS = np.array([4,7,10,16,18,20])
+_RIGHT_LIMBS = _MIRRORED[_LEFT_LIMBS]
+_FLIP = np.array([-1.,1,1])[:,None,None]
 
 def _subtree(j):
     "A joint and all joints beyond it."
     return [j]+[k for child in _CHILDREN[j] for k in _subtree(child)]
 
+def _placed(x, placed, lengths, axes, cones):
+    "Put the ends of the bones of some cones into `placed`, aimed at where they are in x; returns where they point."
+    start,end = _CONE_STARTS[cones],_CONE_ENDS[cones]
+    here,length = placed[:,start],lengths[end-1]
+    seen = _into_cone(_in_axes(axes, x[:,end]-here), length, cones)
+    placed[:,end] = here+length*_unit(_out_of_axes(axes, seen))
+    return seen
+
 def _walk_into_cones(x, lengths):
     "Outwards from the trunk: aim at where each joint was, turn into its cone."
-    both = torch.stack([x, mirror(x)])  # right sides are looked at in the mirror
-    lengths = torch.stack([lengths, lengths[:,_MIRROR_BONES]])
-    poles,polygons = _poles().to(x), _corners(x)
-    axes = dict(pelvis=_pelvis_axes(both), chest=_chest_axes(both))
-    placed,seen = [*both.unbind(-2)],{}
-    for i,(name,(parent,j,against)) in enumerate(_CONES.items()):
-        if name=='trunk': continue
-        frame = axes[_root(name)]
-        aim = _carry(_rotate(frame, both[...,j,:]-placed[parent]), against, seen, poles)
-        seen[name] = _into_cone(aim, lengths[...,j-1], poles[i], polygons[i])
-        direction = _unit(_rotate_back(frame, _carry_back(seen[name], against, seen, poles)))
-        placed[j] = placed[parent]+lengths[...,j-1,None]*direction
-    here,there = torch.stack(placed, -2)
-    there = mirror(there)
-    return torch.stack([there[:,j] if n.startswith('right') else here[:,j] for j,n in enumerate(JOINT_NAMES)], 1)
+    n = x.shape[-1]
+    both = _with_mirror(x)  # right sides are looked at in the mirror
+    lengths = np.concatenate([lengths, lengths[_MIRROR_BONES]], -1)
+    poles,axes,placed = _poles(),_trunk_axes(both),both.copy()
+    seen = _placed(both, placed, lengths, axes[:,:,[0,1,1]], _OUT[0])
+    knee = _carried(axes[:,:,:1], seen[:,:1], poles[:,:,_HIP_AND_SHOULDER[:1]])
+    axes = np.concatenate([knee, axes[:,:,1:]], 2)  # shoulders are seen from the chest
+    seen = _placed(both, placed, lengths, axes, _OUT[1])
+    axes = _carried(axes, seen, poles[:,:,_OUT[1]])
+    _placed(both, placed, lengths, axes, _OUT[2])
+    out = placed[:,:,:n]
+    out[:,_RIGHT_LIMBS] = placed[:,_LEFT_LIMBS,n:]*_FLIP
+    return out
 
 def _walk(x, lengths):
     "Outwards from the trunk: aim at where each joint was."
-    placed = [*x.unbind(-2)]
-    for j in range(1, N_JOINTS):
-        if j in _TRUNK_JOINTS: continue
-        parent = placed[PARENTS[j]]
-        placed[j] = parent+lengths[:,j-1,None]*_unit(x[:,j]-parent)
-    return torch.stack(placed, -2)
+    x = x.copy()
+    for level in ([4,5,15,16,17], [7,8,18,19], [10,11,20,21]):
+        joints = np.array(level)
+        start = x[:,_PARENT_OF[joints-1]]
+        x[:,joints] = start+lengths[joints-1]*_unit(x[:,joints]-start)
+    return x
 
 def _turn_knees(x):
-    "Knees bent against the toes: straighten the knee or turn the toes, whichever is less."
-    x = x.clone()
+    "Knees bent against the toes: straighten the knee or turn the toes, whichever is less; and in which poses."
+    thigh,shin,toes = _leg_directions(x)
+    axis = _unit(_cross(thigh, shin))
+    behind = _cross(axis, shin)  # across the shin, where toes point when the knee bends backward
+    backward = _dot(toes, behind)
     straight = joint_limits()['knee_backward']-.1
-    for leg in _LEGS:
-        _,knee,ankle,foot = leg
-        thigh,shin,toes = _leg_directions(x, leg)
-        axis = _unit(torch.linalg.cross(thigh, shin))
-        behind = torch.linalg.cross(axis, shin)  # across the shin, where toes point when the knee bends backward
-        backward = (toes*behind).sum(-1)
-        too_bent = ((_angle(thigh, shin)-straight)/_KNEE_RANGE).clamp(min=0)
-        too_far = ((backward-_TOES_ASIDE)/(1-_TOES_ASIDE)).clamp(min=0)
-        step = torch.minimum(too_bent, too_far)  # takes one of the two to zero
-        turned = _turn_toes(toes, shin, behind, backward-(1-_TOES_ASIDE)*step)
-        bones = (x[:,ankle]-x[:,knee], turned*_length(x[:,foot]-x[:,ankle])[:,None])
-        shin,toes = (_turn_by(bone, axis, -_KNEE_RANGE*step) for bone in bones)
-        x[:,ankle] = x[:,knee]+shin
-        x[:,foot] = x[:,ankle]+toes
-    return x
+    too_bent = _at_least((_angle(thigh, shin)-straight)/_KNEE_RANGE, 0)
+    too_far = _at_least((backward-_TOES_ASIDE)/(1-_TOES_ASIDE), 0)
+    step = np.minimum(too_bent, too_far)  # takes one of the two to zero
+    turned = (step>0).any(0)
+    if not turned.any(): return x, turned
+    toes = _turn_toes(toes, shin, behind, backward-(1-_TOES_ASIDE)*step)
+    toes = toes*_length(x[:,10:12]-x[:,7:9])
+    shin = x[:,7:9]-x[:,4:6]
+    x = x.copy()
+    x[:,7:9] = x[:,4:6]+_turn_by(shin, axis, -_KNEE_RANGE*step)
+    x[:,10:12] = x[:,7:9]+_turn_by(toes, axis, -_KNEE_RANGE*step)
+    return x, turned
 
 def _turn_toes(toes, shin, behind, allowed):
     "Toes whose component along `behind` is the one allowed; they slide along the shin where they point straight there."
-    backward = (toes*behind).sum(-1)
-    over = (backward-allowed)[:,None]
-    across = _unit(toes-backward[:,None]*behind+over*shin)
-    turned = allowed[:,None]*behind+(1-allowed**2).clamp(min=0).sqrt()[:,None]*across
-    return torch.where(over>0, turned, toes)
+    backward = _dot(toes, behind)
+    over = backward-allowed
+    across = _unit(toes-backward*behind+over*shin)
+    turned = allowed*behind+_at_least(1-allowed**2, 0)**.5*across
+    return np.where(over>0, turned, toes)
 
-def _reach(aims, trunk, lengths, limits):
-    "Limbs that reach from the trunk of some poses for where others have them."
-    aims = aims.clone()
+def _walk_twice(x, lengths):
+    "A walk into the cones and knees turned after it; again where a knee was turned; poses where the second did so too."
+    x,loose = _turn_knees(_walk_into_cones(x, lengths))
+    if loose.any():
+        x[...,loose],again = _turn_knees(_walk_into_cones(x[...,loose], lengths[:,loose]))
+        loose[loose] = again
+    return x, loose
+
+def _reach(aims, trunk, lengths, limits=True):
+    "Limbs that reach from the trunk of some poses for where others have them; poses whose knees may be outside yet."
+    aims = aims.copy()
     aims[:,_TRUNK_JOINTS] = trunk[:,_TRUNK_JOINTS]
-    x = _share_error(aims, lengths, _WEIGHTS_BEYOND_TRUNK, 2)
+    x = _share_error(aims, lengths, True, 2)
     x[:,_TRUNK_JOINTS] = trunk[:,_TRUNK_JOINTS]
-    if not limits: return _walk(x, lengths)
-    for _ in range(_WALKS):
-        walked = _walk_into_cones(x, lengths)
-        x = _turn_knees(walked)
-        if torch.equal(x, walked): break  # no knee was turned
-    return x
+    return _walk_twice(x, lengths) if limits else (_walk(x, lengths), None)
 
-_WALKS = 2
 _MORE_WALKS,_SLACK = 20,.05  # degrees
 
-def _walked_on(x, lengths):
-    "Poses whose knees and ankles are not yet inside together are walked on: of wild noise, one in thousands."
+def _walked_on(x, loose, lengths):
+    "Of poses that may be outside those that are, walked on: of wild noise, one in thousands."
     for _ in range(_MORE_WALKS):
-        outside = (_violations(x)>_SLACK).any(-1)
-        if not outside.any(): break
-        inside = _turn_knees(_walk_into_cones(x[outside], lengths[outside]))
-        x = x.index_put((outside,), inside)
+        if loose.any(): loose[loose] = (_violations(x[...,loose])>_SLACK).any(0)
+        if not loose.any(): break
+        x[...,loose],_ = _turn_knees(_walk_into_cones(x[...,loose], lengths[:,loose]))
     return x
 
 # %% ../nbs/02_skeleton.ipynb #c0de0017
@@ -1396,34 +1553,48 @@ def _segment_pairs():
     return out+[(f'left_{n}',f'right_{n}') for n in _LIMB_SEGMENTS]
 
 _CLASHES = _segment_pairs()
-_CLASH_IDX = torch.tensor([[_SEGMENT_IDX[n] for n in pair] for pair in _CLASHES]).T  # (2, pairs)
+_CLASH_IDX = np.array([[_SEGMENT_IDX[n] for n in pair] for pair in _CLASHES]).T  # (2, pairs)
 GIVES = .04  # metres by which flesh and clothes give way; of captured poses one in 500 overlaps more
 
-def _segment_ends(x):
-    "Where every segment starts and ends, (n, segments, 3) each."
-    ends = [v[:-1] for v in _SEGMENTS.values()]
-    a,b = x[:,[joint_idx(v[0]) for v in ends]], x[:,[joint_idx(v[1]) for v in ends]]
-    shares = torch.tensor([v[2:] for v in ends]).to(x)
-    return a+shares[:,:1]*(b-a), a+shares[:,1:]*(b-a)
+def _ends_of_segments():
+    "(2*segments, 22): where every segment starts, then its way to where it ends, from joints."
+    m = np.zeros((2,len(_SEGMENTS),N_JOINTS))
+    for i,(a,b,low,high,_) in enumerate(_SEGMENTS.values()):
+        m[0,i,[joint_idx(a),joint_idx(b)]] = 1-low,low
+        m[1,i,[joint_idx(a),joint_idx(b)]] = low-high,high-low
+    return m.reshape(-1, N_JOINTS)
 
-def _nearest_points(p, p2, q, q2):
-    "Where along segments p–p2 and q–q2 (0 to 1) they are nearest, (..., 1) each."
-    d,e,r = p2-p, q2-q, p-q
+_SEGMENT_ENDS = _ends_of_segments()
+_RADII = np.array([v[-1] for v in _SEGMENTS.values()])[_CLASH_IDX].sum(0)[:,None]
+
+@lru_cache
+def _reference_height(): return body_height(reference_bone_lengths().astype(np.float64))
+
+def _nearest_places(d, e, r):
+    "Where on segments of the ways d and e, whose starts are r apart, they are nearest, 0 to 1 each."
     a,b,c,f,g = _dot(d,d)+1e-12, _dot(d,e), _dot(d,r), _dot(e,e)+1e-12, _dot(e,r)
-    s = ((b*g-c*f)/(a*f-b*b).clamp(min=1e-12)).clamp(0,1)
-    t = ((b*s+g)/f).clamp(0,1)
-    return ((b*t-c)/a).clamp(0,1), t
+    s = _share((b*g-c*f)/_at_least(a*f-b*b, 1e-12))
+    t = _share((b*s+g)/f)
+    return _share((b*t-c)/a), t
 
-def _contacts(x):
-    "For every pair of _CLASHES: vector between the nearest points, where they lie (n, pairs, 3 | 1 | 1), clearance."
-    start,end = _segment_ends(x)
-    (a,b),(a2,b2) = (z[:,_CLASH_IDX].unbind(1) for z in (start,end))
-    s,t = _nearest_points(a, a2, b, b2)
-    between = a+s*(a2-a)-b-t*(b2-b)
-    radius = torch.tensor([v[-1] for v in _SEGMENTS.values()]).to(x)[_CLASH_IDX].sum(0)
-    size = body_height(_length(_bones(x)))/body_height(torch.from_numpy(reference_bone_lengths()))
-    across = _unit_or(torch.linalg.cross(a2-a, b2-b), torch.tensor([0.,-1,0]).to(x).expand_as(between))
-    return _unit_or(between, across), s, t, _length(between)-radius*size[:,None]
+def _segment_contacts(x):
+    "For every pair of _CLASHES: the two segments, where on them (0 to 1) they are nearest, vector between, clearance."
+    ends = _like(_SEGMENT_ENDS, x)@x
+    start,way = ends[:,:len(_SEGMENTS)],ends[:,len(_SEGMENTS):]
+    first,second = _CLASH_IDX
+    d,e,r = way[:,first], way[:,second], start[:,first]-start[:,second]
+    s,t = _nearest_places(d, e, r)
+    between = r+s*d-t*e
+    lengths = _length(_bone_vectors(x))
+    height = (lengths[3]+lengths[4]+lengths[6]+lengths[7])/(2*_LEG_SHARE)  # as body_height
+    return d, e, s, t, between, _length(between)-_like(_RADII, x)*(height/_reference_height())
+
+def _share(v): return _at_most(_at_least(v, 0), 1)
+
+def _contacts(joints):
+    "Vector between, places on both and clearance of every pair of _CLASHES, as tensors; poses (n, 22, 3)."
+    _,_,s,t,between,clearance = _segment_contacts(_poses_last(joints))
+    return tuple(_poses_first(v, joints) for v in (between, s, t, clearance))
 
 def self_intersection(
     joints, # (n, 22, 3) or (22, 3), numpy or torch, canonical, metres
@@ -1432,8 +1603,8 @@ def self_intersection(
     if isinstance(joints, np.ndarray):
         return self_intersection(_check_joints(joints)).numpy()
     joints = _check_joints(joints)
-    clearance = _contacts(joints.reshape(-1,N_JOINTS,3))[-1]
-    return (-clearance.amin(1)).clamp(min=0).reshape(joints.shape[:-2])
+    clearance = _segment_contacts(_poses_last(joints))[-1]
+    return _poses_first(_at_least(-_kind(clearance).amin(clearance, 0), 0), joints)
 
 def _pushed_ends():
     "What a contact moves: pair, which of its two, joint, end of the segment's bone, and the segment, one row each."
@@ -1446,30 +1617,39 @@ def _pushed_ends():
             for e,joint in enumerate((start,end)):
                 if hangs and e==0: continue
                 rows.append((k, w, joint_idx(joint), e, low, high, hangs, len(limbs)))
-    return [torch.tensor(column) for column in zip(*rows)]
+    return [np.array(column) for column in zip(*rows)]
 
 _PUSHED = _pushed_ends()
+_PUSHED_JOINT = (np.arange(N_JOINTS)[:,None]==_PUSHED[2])*1.  # (22, rows): adds what is pushed joint by joint
 
 def _pushed_apart(x):
-    "Poses whose limbs are moved out of what they overlap."
-    pair,which,joint,end,low,high,hangs,n_limbs = _PUSHED
-    direction,s,t,clearance = _contacts(x)
-    depth = (-clearance-GIVES).clamp(min=0)[:,pair]
-    along = torch.where(which==0, s[:,pair,0], t[:,pair,0])
+    "Poses whose limbs are moved out of what they overlap, and which those are."
+    pair,which,_,end,low,high,hangs,n_limbs = (column[:,None] for column in _PUSHED)
+    pair = pair[:,0]
+    contacts = _segment_contacts(x)
+    deep = (-contacts[-1]>GIVES).any(0)
+    if not deep.any(): return x, deep
+    d,e,s,t,between,clearance = (v[...,deep] for v in contacts)
+    backward = np.array([0.,-1,0])[:,None,None]
+    direction = _direction(between, _direction(_cross(d, e), backward))[:,pair]
+    depth = _at_least(-clearance-GIVES, 0)[pair]
+    along = np.where(which==0, s[pair], t[pair])
     place = low+along*(high-low)  # of the contact on the bone
-    near_end = torch.where(end==1, place, 1-place)
-    lever = torch.where(hangs, 1/near_end.clamp(min=.4), near_end/(place**2+(1-place)**2))
-    push = torch.where(which==0, 1., -1.)*lever*depth/n_limbs
-    total,weight = torch.zeros_like(x), torch.zeros_like(x[...,0])
-    total.index_add_(1, joint, (push*push.abs())[...,None]*direction[:,pair])
-    weight.index_add_(1, joint, push.abs())
-    return x+total/(weight+1e-9)[...,None]
+    near_end = np.where(end==1, place, 1-place)
+    lever = np.where(hangs, 1/_at_least(near_end, .4), near_end/(place**2+(1-place)**2))
+    push = np.where(which==0, 1., -1.)*lever*depth/n_limbs
+    total,weight = _PUSHED_JOINT@(push*np.abs(push)*direction), _PUSHED_JOINT@np.abs(push)
+    x = x.copy()
+    x[...,deep] += total/(weight+1e-9)
+    return x, deep
 
 # %% ../nbs/02_skeleton.ipynb #c0de0019
 _THICKNESS_OF = dict(  # metres of flesh between a joint and the floor, more than under the ball of the foot
     pelvis=.075, hip=.065, spine1=.075, spine2=.075, spine3=.075, neck=.07, head=.065, collar=.055, shoulder=.045,
     knee=.035, ankle=.02, elbow=.02, wrist=.025)
-_THICKNESS = torch.tensor([_THICKNESS_OF.get(n.split('_')[-1], 0.) for n in JOINT_NAMES])
+def _thickness(names): return np.array([_THICKNESS_OF.get(n.split('_')[-1], 0.) for n in names])
+
+_THICKNESS = _thickness(JOINT_NAMES)[:,None]
 _HEEL = (-.05,.486)  # from the ankle, in lengths of the foot: along it, and square to it towards the sole
 _SEAT = [joint_idx(n) for n in ('pelvis','left_hip','right_hip','spine1','spine2','spine3','neck','head',
                                 'left_shoulder','right_shoulder')]
@@ -1478,91 +1658,94 @@ _NEAR_FLAT = (.04,.09)    # metres between the heights of heel and ball: likewis
 
 def _ramp(v, full, none):
     "1 up to `full`, 0 from `none` on, smooth between."
-    t = ((none-v)/(none-full)).clamp(0,1)
+    t = _share((none-v)/(none-full))
     return t*t*(3-2*t)
 
-def _heels(x):
-    "Where the heels are, (..., 2, 3)."
-    heels = []
-    for leg in _LEGS:
-        _,shin,toes = _leg_directions(x, leg)
-        to_sole = _unit(shin-_dot(shin, toes)*toes)
-        foot_length = _length(x[...,leg[3],:]-x[...,leg[2],:])[...,None]
-        heels.append(x[...,leg[2],:]+foot_length*(_HEEL[0]*toes+_HEEL[1]*to_sole))
-    return torch.stack(heels, -2)
+def _heel(ankle, shin, foot):
+    "Where heels are, from ankles, directions of shins and feet as vectors (3, 2, n)."
+    size = _length(foot)
+    toes = foot/size
+    to_sole = _unit(shin-_dot(shin, toes)*toes)
+    return ankle+size*(_HEEL[0]*toes+_HEEL[1]*to_sole)
 
 def _heights(x):
-    "Heights of the skin under every joint (..., 22), of the heels (..., 2), and of the floor (...)."
-    skin,heels = x[...,2]-_THICKNESS.to(x), _heels(x)[...,2]
-    low = torch.minimum(skin.amin(-1), heels.amin(-1))
-    seat = skin[...,_SEAT].amin(-1)
+    "Heights of the skin under every joint (22, n), of the heels (3, 2, n: where they are), and of the floor (n)."
+    heels = _heel(x[:,7:9], _unit(x[:,7:9]-x[:,4:6]), x[:,10:12]-x[:,7:9])
+    skin,amin = x[2]-_like(_THICKNESS, x),_kind(x).amin
+    low = _kind(x).minimum(amin(skin, 0), amin(heels[2], 0))
+    seat = amin(skin[_SEAT], 0)
     return skin, heels, low+(seat-low)*_ramp(seat-low, *_NEAR_FLOOR)
 
 def _drop(gap, near=_NEAR_FLOOR):
     "How far what is `gap` above the floor comes down; what is below comes up."
-    return gap*torch.where(gap<0, 1., _ramp(gap, *near))
+    return gap*np.where(gap<0, 1., _ramp(gap, *near))
 
-def _level_foot(x, leg, heel, ball, floor):
-    "Ankle and foot of one leg with the sole on the floor, if it is near."
-    *_,ankle,foot = leg
-    toes = x[:,foot]-x[:,ankle]
-    size = _length(toes)[:,None]
-    bears = _ramp(torch.minimum(heel, ball)-floor, *_NEAR_FLOOR)
-    flat = bears*_ramp((heel-ball).abs(), *_NEAR_FLAT)
+def _level_feet(x, skin, heels, floor):
+    "Ankles and feet (3, 2, n each) with the soles on the floor, if they are near."
+    ankle,ball = x[:,7:9],skin[10:12]
+    toes = x[:,10:12]-ankle
+    size = _length(toes)
+    bears = _ramp(np.minimum(heels[2], ball)-floor, *_NEAR_FLOOR)
+    flat = bears*_ramp(np.abs(heels[2]-ball), *_NEAR_FLAT)
     sine = math.sin(math.radians(_REST_PITCH))
-    ahead = _unit(toes[:,:2])*math.sqrt(1-sine**2)
-    level = torch.cat([ahead, torch.full_like(size, sine)], -1)
-    toes = size*_unit(toes/size+flat[:,None]*(level-toes/size))
-    y = x.clone()
-    y[:,foot] = y[:,ankle]+toes
-    lowest = torch.minimum(_heels(y)[:,_LEGS.index(leg),2], y[:,foot,2])
-    y[:,[ankle,foot],2] -= _drop(lowest-floor)[:,None]
-    return y[:,[ankle,foot]]
+    ahead = _unit(toes[:2])*math.sqrt(1-sine**2)
+    level = np.concatenate([ahead, np.full_like(size[None], sine)])
+    toes = size*_unit(toes/size+flat*(level-toes/size))
+    heel = _heel(ankle, _unit(ankle-x[:,4:6]), toes)
+    lowest = np.minimum(heel[2], ankle[2]+toes[2])
+    ankle = ankle-_UPRIGHT[...,None]*_drop(lowest-floor)
+    return ankle, ankle+toes
 
 _TOLD = .02  # metres: a knee that is less aside of its leg hardly tells to which side the leg bends
 
-def _knee_and_ankle(x, leg, ankle):
-    "Where a knee goes when its ankle goes somewhere, and how far (metres, a vector) the ankle falls short."
-    hip,knee = x[:,leg[0]],x[:,leg[1]]
-    thigh,shin = _length(knee-hip), _length(x[:,leg[2]]-knee)
+_BOTH_LEGS_TWICE = np.array([0,1,0,1])
+
+def _knees_and_ankles(x, ankle):
+    "Where knees go when ankles (3, 4, n: left, right, left, right) go somewhere, and by which vector these fall short."
+    hip,knee,now = (x[:,j+_BOTH_LEGS_TWICE] for j in (1,4,7))
+    thigh,shin = _length(knee-hip), _length(now-knee)
     straight,reached = _two_bones(hip, ankle, thigh, shin, knee)
     ahead = _unit(ankle-hip)
     along = hip+_dot(straight-hip, ahead)*ahead
     aside = knee-hip-_dot(knee-hip, ahead)*ahead
-    bent = aside*((_length(straight-along)+_TOLD)/(_length(aside)+_TOLD))[:,None]
-    return torch.stack([along+bent, reached-ankle], 1)
+    bent = aside*((_length(straight-along)+_TOLD)/(_length(aside)+_TOLD))
+    return along+bent, reached-ankle
+
+_TOUCHING = np.array([4,5,18,19,20,21])  # knees, elbows and hands come to the floor too
 
 def _settled(x):
-    "Poses whose feet, knees, elbows and hands are drawn to the floor."
+    "Poses whose feet, knees, elbows and hands are drawn to the floor, and which those are."
     skin,heels,floor = _heights(x)
-    y = x.clone()
-    for i,leg in enumerate(_LEGS):
-        y[:,leg[2:]] = _level_foot(x, leg, heels[:,i], skin[:,leg[3]], floor)
-        change = _knee_and_ankle(x, leg, y[:,leg[2]])-_knee_and_ankle(x, leg, x[:,leg[2]])
-        y[:,leg[1]] += change[:,0]
-        y[:,leg[2:]] += change[:,1:]
-    for j in (4,5,18,19,20,21): y[:,j,2] -= _drop(skin[:,j]-floor)
-    return y
+    y = x.copy()
+    ankle,foot = _level_feet(x, skin, heels, floor)
+    knee,short = _knees_and_ankles(x, np.concatenate([ankle, x[:,7:9]], 1))
+    missing = short[:,:2]-short[:,2:]  # the second two are for ankles where they are
+    y[:,4:6] += knee[:,:2]-knee[:,2:]
+    y[:,7:9] = ankle+missing
+    y[:,10:12] = foot+missing
+    y[2,_TOUCHING] -= _drop(skin[_TOUCHING]-floor)
+    return y, (np.abs(y-x)>1e-9).any((0,1))
 
 # %% ../nbs/02_skeleton.ipynb #c0de0021
-_CHUNK = 8192  # poses at a time, to bound memory
+_CHUNK = 1024  # poses at a time, few enough to stay in the processor's cache
 _APART_ROUNDS,_FLOOR_ROUNDS = 3,2
 
-def _follow(x, moved, lengths):
-    "Poses whose limbs reach for where a step has moved them; one that was not moved stays."
-    rows = ((moved-x).abs()>1e-9).flatten(1).any(-1)
-    if not rows.any(): return x
-    return x.index_put((rows,), _reach(moved[rows], x[rows], lengths[rows], True))
+def _follow(x, loose, step, lengths):
+    "Poses whose limbs reach for where a step moves them, and what `_reach` says of them; one that is not moved stays."
+    aims,rows = step(x)
+    if rows.all(): return _reach(aims, x, lengths)
+    x,loose = x.copy(),loose.copy()
+    if rows.any(): x[...,rows],loose[rows] = _reach(aims[...,rows], x[...,rows], lengths[:,rows])
+    return x, loose
 
 def _enforce(x, lengths, limits):
-    "`enforce_skeleton` for (n, 22, 3) and (n, 21), both float64."
+    "`enforce_skeleton` for (3, 22, n) and (21, n), both float64."
     x = _attach(_to_size(x-x[:,:1], lengths), lengths)
-    x = _place_trunk(_share_error(x, lengths, _WEIGHTS, 3), lengths, limits)
-    x = _reach(x, x, lengths, limits)
+    x = _place_trunk(_share_error(x, lengths, False, 3), lengths, limits)
+    x,loose = _reach(x, x, lengths, limits)
     if not limits: return x
-    for _ in range(_APART_ROUNDS): x = _follow(x, _pushed_apart(x), lengths)
-    for _ in range(_FLOOR_ROUNDS): x = _follow(x, _settled(x), lengths)
-    return _walked_on(x, lengths)
+    for step in [_pushed_apart]*_APART_ROUNDS+[_settled]*_FLOOR_ROUNDS: x,loose = _follow(x, loose, step, lengths)
+    return _walked_on(x, loose, lengths)
 
 def enforce_skeleton(
     joints,            # (..., 22, 3) torch or numpy, metres, canonical
@@ -1570,16 +1753,15 @@ def enforce_skeleton(
     limits:bool=True,  # joints inside their limits, limbs out of the body, soles on the floor; else only a rigid body
 ):                     # (..., 22, 3) of the same kind and type, pelvis at the origin, exactly this body
     "The nearest pose that a body can take: forward kinematics of rotations on `rest_offsets(lengths)`."
-    if isinstance(joints, np.ndarray):
-        dtype = joints.dtype if joints.dtype.kind=='f' else np.float32
-        return enforce_skeleton(_check_joints(joints), lengths, limits).numpy().astype(dtype)
-    raw = _check_joints(joints)
-    x = raw.detach().reshape(-1, N_JOINTS, 3).double()
-    lengths = _lengths_of(raw.detach().double(), lengths).reshape(-1, N_JOINTS-1)
-    parts = [_enforce(x[i:i+_CHUNK], lengths[i:i+_CHUNK], limits) for i in range(0, len(x), _CHUNK)]
-    out = torch.cat(parts or [x]).reshape(raw.shape)
+    raw = _check_joints(joints).detach()
+    lengths = _lengths_of(raw.double(), lengths).reshape(-1, N_JOINTS-1).cpu().numpy()
+    x = _poses_last(raw)
+    starts = range(0, x.shape[-1], _CHUNK)
+    parts = [_enforce(x[...,i:i+_CHUNK], lengths[i:i+_CHUNK].T, limits) for i in starts]
+    out = np.ascontiguousarray(np.concatenate(parts or [x], -1).T).reshape(raw.shape)
+    if isinstance(joints, np.ndarray): return out.astype(joints.dtype if joints.dtype.kind=='f' else np.float32)
     is_tensor = isinstance(joints, torch.Tensor) and joints.is_floating_point()
-    return out.to(joints.dtype) if is_tensor else out.to(raw.dtype)
+    return torch.from_numpy(out).to(raw.device, joints.dtype if is_tensor else raw.dtype)
 
 # %% ../nbs/02_skeleton.ipynb #3cc76975
 def _squared_lengths(joints):
@@ -1609,7 +1791,6 @@ _SIZE_ROOM,_UNEVEN,_LOOSE = math.log(1.25),.06,.01
 _TOES_UP,_LEANING,_UNHEARD = 60.,.85,1.25  # degrees, metres, and the unit of posture: what passes
 _PAIRS = [(j-1, MIRROR_IDX[j]-1) for j in range(1,N_JOINTS) if MIRROR_IDX[j]>j]
 _PAIR_NAMES = [JOINT_NAMES[a+1].replace('left_','') for a,_ in _PAIRS]
-_GIRDLE_JOINTS = [1,2,3,12,13,14]
 _CLASH_NAMES = [f'{a} and {b}'.replace('_',' ') for a,b in _CLASHES]
 
 def _proportion_room(name):
@@ -1621,29 +1802,34 @@ def _proportion_room(name):
 _ROOM = [_proportion_room(n) for n in JOINT_NAMES[1:]]
 
 def _log_bones(x):
-    "Logarithms of bone lengths against the mean long bone (..., 21), and of the mean long bone (...)."
-    l = (_squared_lengths(x)+1e-12).sqrt().log()
-    size = l[...,_LONG_IDX].mean(-1)
-    return l-size[...,None], size
+    "Logarithms of bone lengths against the mean long bone (21, n), and of the mean long bone (n)."
+    bones = _bone_vectors(x)
+    l = _kind(x).log(_dot(bones, bones)+1e-12)/2
+    size = l[_LONG_IDX].mean(0)
+    return l-size, size
 
 def measure_proportions(
     sources:dict, # name → (n, 22, 3) poses of real people, on their own bodies
 )->dict:          # shortest, longest (21 each, ratio to the geometric mean of the long bones), size (its range, metres)
     "Proportions and sizes of captured people, all but one pose in a thousand."
-    ratios,sizes = zip(*[_log_bones(torch.from_numpy(np.asarray(x, np.float64))) for x in sources.values()])
-    low = torch.stack([r.quantile(.001, 0) for r in ratios]).amin(0)
-    high = torch.stack([r.quantile(.999, 0) for r in ratios]).amax(0)
-    shortest,longest = torch.minimum(low, low[_MIRROR_BONES]), torch.maximum(high, high[_MIRROR_BONES])
-    size = torch.stack([torch.cat(sizes).min(), torch.cat(sizes).max()])
-    return _rounded(dict(shortest=shortest.exp(), longest=longest.exp(), size=size.exp()))
+    ratios,sizes = zip(*[_log_bones(_poses_last(np.asarray(x))) for x in sources.values()])
+    low = np.min([np.quantile(r, .001, 1) for r in ratios], 0)
+    high = np.max([np.quantile(r, .999, 1) for r in ratios], 0)
+    shortest,longest = np.minimum(low, low[_MIRROR_BONES]), np.maximum(high, high[_MIRROR_BONES])
+    sizes = np.concatenate(sizes)
+    size = np.array([sizes.min(), sizes.max()])
+    return _rounded(dict(shortest=np.exp(shortest), longest=np.exp(longest), size=np.exp(size)))
 
-def _directions(x):
-    "What posture looks at, (..., 48): bones and axes of the trunk as unit vectors in the axes of pelvis or chest."
-    pelvis,chest = _pelvis_axes(x),_chest_axes(x)
-    found = [_rotate(pelvis, chest[...,2,:]), _rotate(pelvis, chest[...,0,:]), pelvis[...,:,2]]
-    for axes,joints in ((pelvis,(4,5,7,8,10,11)), (chest,(15,16,17,18,19,20,21))):
-        found += [_rotate(axes, _unit(x[...,j,:]-x[...,PARENTS[j],:])) for j in joints]
-    return torch.cat(found, -1)
+_LIMBS_OF_PELVIS,_LIMBS_OF_CHEST = [4,5,7,8,10,11], [15,16,17,18,19,20,21]
+_LIMB_JOINTS = np.array(_LIMBS_OF_PELVIS+_LIMBS_OF_CHEST)
+_LIMB_AXES = np.array([0]*len(_LIMBS_OF_PELVIS)+[1]*len(_LIMBS_OF_CHEST))
+
+def _directions(x, axes):
+    "What posture looks at, (48, n): bones and axes of the trunk as unit vectors in the axes of pelvis or chest."
+    chest = _between(axes)
+    bones = _unit(x[:,_LIMB_JOINTS]-x[:,_PARENT_OF[_LIMB_JOINTS-1]])
+    limbs = _in_axes(axes[:,:,_LIMB_AXES], bones).swapaxes(0, 1).reshape(3*len(_LIMB_JOINTS), -1)
+    return _kind(x).concatenate([chest[:,2], chest[:,0], axes[:,2,0], limbs])
 
 _N_COMPONENTS = 30
 
@@ -1654,28 +1840,30 @@ def measure_posture(
 )->dict:          # mean (48,), components (30, 48)
     "How bones point together: principal components of their directions, in the poses and in the mirror."
     rng = np.random.default_rng(seed)
-    drawn = [torch.from_numpy(x[rng.integers(0, len(x), n)].astype(np.float64)) for x in sources.values()]
-    poses = torch.cat(drawn)
-    vectors = _directions(torch.cat([poses, mirror(poses)]))
+    poses = np.concatenate([x[rng.integers(0, len(x), n)].astype(np.float64) for x in sources.values()])
+    both = _with_mirror(_poses_last(poses))
+    vectors = torch.from_numpy(_directions(both, _trunk_axes(both)).T)
     mean = vectors.mean(0)
     components = torch.linalg.svd(vectors-mean, full_matrices=False).Vh[:_N_COMPONENTS]
     components = components*components.gather(1, components.abs().argmax(1, keepdim=True)).sign()
     return dict(mean=_rounded(mean), components=[_rounded(c) for c in components])
 
-def _unheard_of(x):
-    "Distance of the directions of poses from the space of the components, (...)."
+@lru_cache
+def _posture():
+    "Mean (48, 1) and components (30, 48)."
     posture = joint_limits()['posture']
-    mean,components = (torch.tensor(posture[k]).to(x) for k in ('mean','components'))
-    v = _directions(x)-mean
-    return _length(v-(v@components.T)@components)
+    return np.array(posture['mean'])[:,None], np.array(posture['components'])
 
-def _loose_girdles(x):
-    "Metres that the joints around pelvis and chest are from where rigid ones have them, (..., 6)."
-    axes = torch.stack([_pelvis_axes(x)]*3+[_chest_axes(x)]*3, -3)
-    parents = [PARENTS[j] for j in _GIRDLE_JOINTS]
-    bones = x[...,_GIRDLE_JOINTS,:]-x[...,parents,:]
-    rest = _rest_directions('hanging').to(x)[_GIRDLE_JOINTS]
-    return _length(bones-_length(bones)[...,None]*_rotate_back(axes, rest.expand_as(bones)))
+def _unheard_of(x, axes):
+    "Distance of the directions of poses from the space of the components, (n)."
+    mean,components = (_like(v, x) for v in _posture())
+    v = _directions(x, axes)-mean
+    return _length(v-components.T@(components@v))
+
+def _loose_girdles(x, axes):
+    "Metres that the joints around pelvis and chest are from where rigid ones have them, (6, n)."
+    bones = x[:,_RIGID_JOINTS]-x[:,_PARENT_OF[_RIGID_JOINTS-1]]
+    return _length(bones-_length(bones)*_out_of_axes(axes[:,:,_RIGID_AXES], _like(_rest()[:,_RIGID_JOINTS], x)))
 
 _MASSES = (  # from, to, where along the way, share of the body's mass (Winter 2009)
     ('pelvis','neck',.45,.497), ('neck','head',1.,.081),
@@ -1683,66 +1871,100 @@ _MASSES = (  # from, to, where along the way, share of the body's mass (Winter 2
         ('hip','knee',.433,.1), ('knee','ankle',.433,.0465), ('ankle','foot',.5,.0145),
         ('shoulder','elbow',.436,.028), ('elbow','wrist',.6,.022))))
 
+def _mass_of_joints():
+    "(22,): shares of the body's mass that act at the joints together as the segments do."
+    shares = np.zeros(N_JOINTS)
+    for a,b,along,mass in _MASSES: shares[[joint_idx(a),joint_idx(b)]] += mass*(1-along),mass*along
+    return shares/shares.sum()
+
+_MASS_OF_JOINTS = _mass_of_joints()
+
 def center_of_mass(
-    joints, # (..., 22, 3) torch, metres
-):          # (..., 3) torch, metres
+    joints, # (..., 22, 3) torch or numpy, metres
+):          # (..., 3) of the same kind, metres
     "Where the weight of a body of average build acts."
-    def at(a, b, share): return joints[...,joint_idx(a),:]*(1-share)+joints[...,joint_idx(b),:]*share
-    return sum(mass*at(a, b, share) for a,b,share,mass in _MASSES)/sum(mass for *_,mass in _MASSES)
+    return _like(_MASS_OF_JOINTS, joints)@joints
 
 _TOUCHES = .04  # metres above the floor that count as touching it
+_AROUND = np.arange(16)[:,None]*(2*math.pi/16)
+_COS_AROUND,_SIN_AROUND = np.cos(_AROUND), np.sin(_AROUND)
 
-def _unsupported(x):
-    "Metres that the centre of mass is outside of what touches the floor, (...); negative inside."
-    skin,heels,floor = _heights(x)
-    touches = torch.cat([skin,heels], -1)-floor[...,None]<_TOUCHES
-    points = torch.cat([x[...,:2], _heels(x)[...,:2]], -2)
-    around = torch.arange(16).to(x)*(2*math.pi/16)
-    sides = torch.stack([around.cos(), around.sin()])
-    farthest = torch.where(touches[...,None], points@sides, -FARTHEST).amax(-2)
-    return (center_of_mass(x)[...,:2]@sides-farthest).amax(-1)
+def _unsupported(x, skin, heels, floor):
+    "Metres that the centre of mass is outside of what touches the floor, (n); negative inside."
+    concatenate,cos,sin = _kind(x).concatenate,_like(_COS_AROUND, x),_like(_SIN_AROUND, x)
+    touches = concatenate([skin, heels[2]])-floor<_TOUCHES
+    across,along = concatenate([x[:2], heels[:2]], 1)
+    points = cos[...,None]*across+sin[...,None]*along  # (16, 24, n)
+    farthest = _kind(x).amax(_kind(x).where(touches, points, -FARTHEST), 1)
+    across,along,_ = center_of_mass(x)
+    return _kind(x).amax(cos*across+sin*along-farthest, 0)
+
+_BESIDE_HEAD = [j for j,n in enumerate(JOINT_NAMES) if n not in ('neck','head')]
+_UPENDED = .15  # metres by which a head may be lower than the pelvis whatever it rests on
+
+def _on_head_alone(x, skin, heels, floor):
+    "Metres that the pelvis is above the head of a body, feet up, of which only the head touches the floor, (n)."
+    amin = _kind(x).amin
+    rest = amin(skin[_BESIDE_HEAD], 0)-floor
+    feet = amin(x[2,10:12], 0)-x[2,0]
+    return (x[2,0]-x[2,15])*(1-_ramp(rest, .06, .14))*(1-_ramp(feet, .2, .4))
 
 _HIGH_SEAT = .25  # metres above the floor: who sits or lies may point his toes up
 
-def _toes_up(x):
-    "Degrees by which the toes of a foot on its heel point up, (..., 2)."
-    skin,heels,floor = _heights(x)
-    ball = skin[...,[leg[3] for leg in _LEGS]]
-    sole = (1-math.sin(math.radians(_REST_PITCH))**2)**.5*1.35*_length(_bones(x)[...,[9,10],:])
+def _toes_up(x, skin, heels, floor):
+    "Degrees by which the toes of a foot on its heel point up, (2, n)."
+    sole = (1-math.sin(math.radians(_REST_PITCH))**2)**.5*1.35*_length(x[:,10:12]-x[:,7:9])
     steep = 1-1e-6  # the arcsine has no slope at 1
-    up = torch.rad2deg(torch.asin(((ball-heels)/sole.clamp(min=1e-3)).clamp(-steep,steep)))
-    stands = skin[...,_SEAT].amin(-1)-floor>_HIGH_SEAT
-    return torch.where((heels-floor[...,None]<_TOUCHES)&stands[...,None], up, 0.)
+    rise = (skin[10:12]-heels[2])/_at_least(sole, 1e-3)
+    up = _kind(x).arcsin(_at_most(_at_least(rise, -steep), steep))*(180/math.pi)
+    stands = _kind(x).amin(skin[_SEAT], 0)-floor>_HIGH_SEAT
+    return _kind(x).where((heels[2]-floor<_TOUCHES)&stands, up, 0.)
 
 def _outside(x, low, high):
     "How far values are beyond a range."
-    return (low-x).clamp(min=0)+(x-high).clamp(min=0)
+    return _at_least(low-x, 0)+_at_least(x-high, 0)
 
-def _costs(x):
-    "Rule → (..., number of parts) cost."
+_LEFT_BONES,_RIGHT_BONES = (np.array(bones) for bones in zip(*_PAIRS))
+
+@lru_cache
+def _proportions():
+    "Logarithms (21, 1) of the shortest and longest bones with their room; shortest and longest size."
     measured = joint_limits()['proportions']
-    low,high,sizes = (torch.tensor(measured[k]).to(x).log() for k in ('shortest','longest','size'))
-    room = torch.tensor(_ROOM).to(x)
+    low,high,size = (np.log(np.array(measured[k])) for k in ('shortest','longest','size'))
+    room = np.array(_ROOM)
+    return (low-room)[:,None], (high+room)[:,None], size[0]-_SIZE_ROOM, size[1]+_SIZE_ROOM
+
+def _rule_costs(x):
+    "Rule → (number of parts, n) cost, of poses (3, 22, n)."
+    low,high,smallest,largest = _proportions()
     ratios,size = _log_bones(x)
-    uneven = torch.stack([ratios[...,a]-ratios[...,b] for a,b in _PAIRS], -1).abs()
+    uneven = abs(ratios[_LEFT_BONES]-ratios[_RIGHT_BONES])
+    axes,heights = _trunk_axes(x),_heights(x)
     beyond = _violations(x)
-    flat = x.reshape(-1, N_JOINTS, 3)
-    clearance = _contacts(flat)[-1].reshape(*x.shape[:-2], len(_CLASHES))
+    clearance = _segment_contacts(x)[-1]
     found = dict(
-        limits=beyond[...,:-2],
-        spine=beyond[...,-2:],
-        girdles=(_loose_girdles(x)-_LOOSE).clamp(min=0),
-        symmetry=(uneven-_UNEVEN).clamp(min=0),
-        proportions=_outside(ratios, low-room, high+room),
-        size=_outside(size, sizes[0]-_SIZE_ROOM, sizes[1]+_SIZE_ROOM)[...,None],
-        overlap=(-clearance-GIVES-_LOOSE).clamp(min=0),
-        feet=(_toes_up(x)-_TOES_UP).clamp(min=0),
-        support=(_unsupported(x)-_LEANING).clamp(min=0)[...,None],
-        posture=(_unheard_of(x)-_UNHEARD).clamp(min=0)[...,None])
-    return {rule:(v/RULE_UNITS[rule])**2 for rule,v in found.items()}
+        limits=beyond[:-2],
+        spine=beyond[-2:],
+        girdles=_loose_girdles(x, axes)-_LOOSE,
+        symmetry=uneven-_UNEVEN,
+        proportions=_outside(ratios, _like(low, x), _like(high, x)),
+        size=_outside(size, smallest, largest)[None],
+        overlap=-clearance-GIVES-_LOOSE,
+        feet=_toes_up(x, *heights)-_TOES_UP,
+        support=_stack([_unsupported(x, *heights)-_LEANING, _on_head_alone(x, *heights)-_UPENDED]),
+        posture=_unheard_of(x, axes)[None]-_UNHEARD)
+    return {rule:(_at_least(v, 0)/RULE_UNITS[rule])**2 for rule,v in found.items()}
+
+def _within_reach(joints): return joints.clamp(-FARTHEST, FARTHEST)
+
+def _costs(joints):
+    "Rule → (..., number of parts) cost, of poses (..., 22, 3) torch."
+    joints = _within_reach(joints)
+    return {rule:_poses_first(cost, joints) for rule,cost in _rule_costs(_poses_last(joints)).items()}
 
 def _total_cost(x):
-    return sum(cost.sum(-1) for cost in _costs(x).values())
+    "Cost (n) of poses (3, 22, n)."
+    return sum(cost.sum(0) for cost in _rule_costs(x).values())
 
 _POWER = 1.5       # how steeply the score falls with the cost
 _LEAST_HALF = 3.   # a cost that scores 0.5 at the most, however clean the captures are
@@ -1751,7 +1973,7 @@ def measure_calibration(
     sources:dict, # name → (n, 22, 3) poses of real people; each source counts the same
 )->dict:          # half (the cost that scores 0.5) and power, of score = 1/(1+(cost/half)**power)
     "Fit the score: at most 1 real pose in 100 is below 0.9."
-    costs = [_total_cost(torch.from_numpy(np.asarray(x, np.float64))).numpy() for x in sources.values()]
+    costs = [_total_cost(_poses_last(np.asarray(x))) for x in sources.values()]
     cost = np.concatenate(costs)
     weight = np.concatenate([np.full(len(c), 1/len(c)/len(costs)) for c in costs])
     order = np.argsort(cost)
@@ -1761,19 +1983,20 @@ def measure_calibration(
 
 def _score(cost):
     calibration = joint_limits()['calibration']
-    return 1/(1+(cost.clamp(min=1e-12)/calibration['half'])**calibration['power'])
+    return 1/(1+(_at_least(cost, 1e-12)/calibration['half'])**calibration['power'])
 
 def plausibility(
     joints, # (..., 22, 3) torch or numpy, canonical, metres
 ):          # (...) of the same kind, 0 (impossible) to 1 (nothing found)
     "Calibrated score: of real poses, at most one in 100 is below 0.9."
-    if isinstance(joints, np.ndarray): return plausibility(_check_joints(joints)).numpy()
-    return _score(_total_cost(_check_joints(joints).clamp(-FARTHEST, FARTHEST)))
+    x = _check_joints(joints)
+    score = _poses_first(_score(_total_cost(_poses_last(_within_reach(x)))), x)
+    return score.numpy() if isinstance(joints, np.ndarray) else score
 
 _PARTS = dict(
-    limits=LIMIT_NAMES[:-2], spine=LIMIT_NAMES[-2:], girdles=[JOINT_NAMES[j] for j in _GIRDLE_JOINTS],
+    limits=LIMIT_NAMES[:-2], spine=LIMIT_NAMES[-2:], girdles=[JOINT_NAMES[j] for j in _RIGID_JOINTS],
     symmetry=_PAIR_NAMES, proportions=JOINT_NAMES[1:], size=['body'], overlap=_CLASH_NAMES,
-    feet=['left_foot','right_foot'], support=['body'], posture=['body'])
+    feet=['left_foot','right_foot'], support=['body','head'], posture=['body'])
 
 def plausibility_report(
     joints,  # (22, 3) torch or numpy: one pose, canonical, metres
@@ -1783,7 +2006,7 @@ def plausibility_report(
     if x.shape!=(N_JOINTS,3):
         raise ValueError(f'plausibility_report explains one pose of shape (22, 3), got {tuple(x.shape)}')
     found = []
-    for rule,costs in _costs(x.double().clamp(-FARTHEST, FARTHEST)).items():
+    for rule,costs in _costs(x.double()).items():
         for part,cost in zip(_PARTS[rule], costs):
             found.append(dict(rule=rule, part=part, cost=round(float(cost),3), score=round(float(_score(cost)),3)))
     return sorted((f for f in found if f['cost']>0), key=lambda f: -f['cost'])

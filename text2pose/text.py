@@ -49,6 +49,8 @@ def check_prompts(
     prompts, # str or list of str
 )->list:     # of str: Unicode normalized, runs of white space made one space
     "Prompts must be words in the Latin script."
+    if not isinstance(prompts, (str,list,tuple)):
+        raise ValueError(f'prompts must be a str or a list of str, got {type(prompts).__name__}')
     prompts = [prompts] if isinstance(prompts, str) else list(prompts)
     if not prompts: raise ValueError('the list of prompts is empty; expected at least one prompt')
     wrong = [p for p in prompts if not isinstance(p, str)]
@@ -81,17 +83,22 @@ class TextEncoder:
                              f'{self.name} takes at most {self.max_tokens}')
         return enc['input_ids'].to(self.model.device), enc['attention_mask'].to(self.model.device)
 
+    def _run(self, ids, mask):
+        "States of the last layer and of the early one, (n, L, hidden size), and the model's own pooled vector."
+        out = self.model(input_ids=ids, attention_mask=mask, output_hidden_states=self.early is not None)
+        early = None if self.early is None else out.hidden_states[self.early].float()
+        pooled = out.pooler_output.float() if self.pooling=='eos' else None
+        return out.last_hidden_state.float(), early, pooled
+
     @torch.no_grad()
     def _encode(self, prompts):
         "States of prompts that were checked."
         ids,mask = self._tokenize(prompts)
-        out = self.model(input_ids=ids, attention_mask=mask, output_hidden_states=self.early is not None)
-        states = out.last_hidden_state.float()  # (n, L, hidden size)
+        states,early,pooled = self._run(ids, mask)
         if self.pooling=='mean':
             m = mask[...,None].float()
             pooled = (states*m).sum(1)/m.sum(1)
-        else: pooled = out.pooler_output.float()
-        if self.early is not None: states = torch.cat([states, out.hidden_states[self.early].float()], -1)
+        if early is not None: states = torch.cat([states, early], -1)
         words = [self.tokenizer.convert_ids_to_tokens(row[:n].tolist()) for row,n in zip(ids, mask.sum(1))]
         return TextStates(states, mask.bool(), pooled, words)
 
@@ -371,7 +378,7 @@ def load_scorer(
         with safe_open(path, 'pt') as f:
             config = json.loads((f.metadata() or {})['config'])
             state = {k:f.get_tensor(k).float() for k in f.keys()}
-        scorer = PoseTextScorer(**config)
+        scorer = PoseTextScorer(**config).float()
         scorer.load_state_dict(state)
         if wrong:=[k for k,v in state.items() if not v.isfinite().all()]: raise ValueError(f'{wrong[0]} is not finite')
     except Exception as e:

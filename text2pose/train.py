@@ -22,9 +22,8 @@ from .skeleton import anatomy_loss, naive_anatomy_loss, reference_bone_lengths
 from .posecodes import POSECODES, posecode_margins
 from .library import PoseLibrary, atlas_library, twin_name
 from .text import PoseMemory, PoseTextScorer, TextStates, contrastive_loss, load_scorer
-from .cfg import (
-    MAX_EXEMPLARS, NUM_EXEMPLARS, RANK_NOISE, Text2PoseModel, add_noise, alphas_cumprod, load_model, save_model,
-    to_x_0_eps, training_target)
+from .diffusion import add_noise, alphas_cumprod, to_x_0_eps, training_target
+from .cfg import MAX_EXEMPLARS, NUM_EXEMPLARS, RANK_NOISE, Text2PoseModel, load_model, save_model
 from .dataset import CaptionStates, TrainingSet
 
 # %% ../nbs/05_train.ipynb #ccc78ead
@@ -45,8 +44,8 @@ PHASES = dict(
 class TrainConfig:
     "Everything that decides a run."
     phase:str='text'                # one of PHASES; 'scorer' trains the scorer, the others the denoiser
-    schedule:str='squaredcos'       # of the noise, one of SCHEDULES of chapter 04
-    prediction_type:str='v_prediction' # what the network predicts, one of PREDICTION_TYPES of chapter 04
+    schedule:str='squaredcos'       # of the noise, one of SCHEDULES of chapter 03c
+    prediction_type:str='v_prediction' # what the network predicts, one of PREDICTION_TYPES of chapter 03c
     anatomy:str='sound'             # anatomy loss: 'naive' (squared lengths), 'sound' (lengths, times ᾱ_t) or 'none'
     anatomy_weight:float=1.         # λ_a of the objective
     representation:str='positions'  # what is denoised, one of REPRESENTATIONS of chapter 04

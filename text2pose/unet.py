@@ -4,16 +4,16 @@
 
 # %% auto #0
 __all__ = ['NORMS', 'LIMBS', 'LIMB_IDX', 'JOINT_NEIGHBOURS', 'LIMB_NEIGHBOURS', 'SIZES', 'timestep_embedding', 'mean_and_maximum',
-           'Attention', 'TokenGroupNorm', 'ChainConv', 'ResBlock', 'Block', 'LimbPool', 'LimbUnpool', 'BodyStep',
-           'BodyBlock', 'ExemplarTokens', 'ConditionedUNet']
+           'attention_bias', 'Attention', 'TokenGroupNorm', 'ChainConv', 'ResBlock', 'Block', 'LimbPool', 'LimbUnpool',
+           'BodyStep', 'BodyBlock', 'ExemplarTokens', 'Prepared', 'repeat_rows', 'ConditionedUNet']
 
 # %% ../nbs/03_unet.ipynb #3ba99666
 import math
+from dataclasses import dataclass
+from types import SimpleNamespace
 import torch
 import torch.nn.functional as F
 from torch import nn
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from .core import check_count
 from .data import N_JOINTS, PARENTS, joint_idx
 
@@ -38,6 +38,13 @@ def mean_and_maximum(
     mean = (states*m).sum(1)/m.sum(1)
     return torch.cat([mean, states.masked_fill(~m, -torch.inf).amax(1)], -1).to(states.dtype)
 
+def attention_bias(
+    mask,  # (B, tokens) bool, True where there is a token
+    dtype, # torch dtype of the scores
+):         # (B, 1, 1, tokens) what is added to the scores: 0, or −∞ at padding
+    "The matrix M of the formula."
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, -torch.inf)[:,None,None]
+
 class Attention(nn.Module):
     "Multi-head attention from `x` to `context`, or from `x` to itself when there is none."
     def __init__(self,
@@ -46,38 +53,54 @@ class Attention(nn.Module):
         n_heads:int=4,        # attention heads, each of width dim/n_heads
     ):
         super().__init__()
-        self.n_heads = n_heads
+        self.n_heads,self.head_dim = n_heads, dim//n_heads
+        self.scale = self.head_dim**-.5
         context_dim = context_dim or dim
         self.to_q = nn.Linear(dim, dim, bias=False)
         self.to_kv = nn.Linear(context_dim, 2*dim, bias=False)
         self.to_out = nn.Linear(dim, dim)
 
     def _split_heads(self, x):  # (B, n, dim) → (B, heads, n, d)
-        return x.unflatten(-1, (self.n_heads,-1)).transpose(1,2)
+        return x.view(-1, int(x.shape[1]), self.n_heads, self.head_dim).transpose(1,2)
 
-    def forward(self,
-        x,                   # (B, n, dim)
-        context=None,        # (B/r, tokens, context_dim): each row serves r rows of `x` that follow each other
-        mask=None,           # (B/r, tokens) bool, True where there is a word; all are words by default
+    def keys_values(self,
+        context, # (B/r, tokens, context_dim)
+    )->tuple:    # keys and values, (B/r, heads, tokens, d) each
+        "What is compared with the queries, and what is taken the mean of."
+        k,v = self.to_kv(context).split(self.to_q.out_features, -1)
+        return self._split_heads(k), self._split_heads(v)
+
+    def attend(self,
+        x,         # (B, n, dim)
+        kv,        # from `keys_values`: each row serves r rows of `x` that follow each other
+        bias=None, # (B/r, 1, 1, tokens) from `attention_bias`; by default all tokens are read
         return_weights=False, # compute the weights step by step and return them
-    )->tuple:                # (B, n, dim); the weights (B, heads, n, tokens), or None
-        "Every row of `x` takes a weighted mean of its context (Vaswani et al. 2017, eq. 1)."
-        context = x if context is None else context
-        B,n,dim = x.shape
-        x = x.reshape(len(context), -1, dim)  # (B/r, r·n, dim): one text, queried by all its poses at once
-        k,v = self.to_kv(context).chunk(2, -1)
-        q,k,v = self._split_heads(self.to_q(x)), self._split_heads(k), self._split_heads(v)
-        mask = None if mask is None else mask[:,None,None]  # (B/r, 1, 1, tokens)
+    )->tuple:      # (B, n, dim); the weights (B, heads, n, tokens), or None
+        "Every row of `x` takes a weighted mean of the values (Vaswani et al. 2017, eq. 1)."
+        k,v = kv
+        n,dim = (int(size) for size in x.shape[1:])
+        q = self.to_q(x)
+        if len(k)!=len(x): q = q.view(len(k), -1, dim)  # (B/r, r·n, dim): one text, queried by all its poses at once
+        q = self._split_heads(q)
+        bias = None if bias is None else bias.to(q.dtype)
         weights = None
         if return_weights:
-            scores = q@k.transpose(-1,-2)/math.sqrt(q.shape[-1])  # (B/r, heads, r·n, tokens)
-            if mask is not None: scores = scores.masked_fill(~mask, -torch.inf)
-            weights = scores.softmax(-1)
+            scores = self.scale*q@k.transpose(-1,-2)  # (B/r, heads, r·n, tokens)
+            weights = (scores if bias is None else scores+bias).softmax(-1)
             out = weights@v
             weights = weights.unflatten(2, (-1,n)).transpose(1,2).flatten(0,1)  # (B, heads, n, tokens)
-        else: out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        out = out.transpose(1,2).flatten(2)  # (B/r, heads, r·n, d) → (B/r, r·n, dim)
-        return self.to_out(out).view(B, n, dim), weights
+        else: out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=self.scale)
+        return self.to_out(out.transpose(1,2).reshape(-1, n, dim)), weights  # (B/r, heads, r·n, d) → (B, n, dim)
+
+    def forward(self,
+        x,            # (B, n, dim)
+        context=None, # (B/r, tokens, context_dim)
+        mask=None,    # (B/r, tokens) bool, True where there is a word; all are words by default
+        return_weights=False, # as for `attend`
+    )->tuple:         # as from `attend`
+        "Attend to a context that is read only once."
+        bias = None if mask is None else attention_bias(mask, x.dtype)
+        return self.attend(x, self.keys_values(x if context is None else context), bias, return_weights)
 
 # %% ../nbs/03_unet.ipynb #d5705f90
 class TokenGroupNorm(nn.GroupNorm):
@@ -121,7 +144,7 @@ def _zero_init(*layers):
         nn.init.zeros_(layer.weight)
         nn.init.zeros_(layer.bias)
 
-def _film(h, shift, scale): return h*(1+scale)+shift  # Perez et al. 2018
+def _film(h, shift, scale): return torch.addcmul(shift, h, 1+scale)  # Perez et al. 2018
 
 class ChainConv(nn.Module):
     "A convolution with a kernel of three along kinematic chains."
@@ -131,15 +154,15 @@ class ChainConv(nn.Module):
         neighbours,  # for each of n tokens, three tokens that it sees; the number n stands for zeros
     ):
         super().__init__()
-        self.register_buffer('neighbours', torch.tensor(neighbours), persistent=False)
+        self.register_buffer('neighbours', torch.tensor(neighbours).flatten(), persistent=False)  # (n·3,)
         self.proj = nn.Linear(3*dim_in, dim_out)
 
     def forward(self,
         x, # (B, n, dim_in)
     ):     # (B, n, dim_out)
         "Every token with its two neighbours."
-        x = F.pad(x, (0,0,0,1))                         # (B, n+1, dim_in)
-        return self.proj(x[:,self.neighbours].flatten(2)) # (B, n, 3, dim_in) → (B, n, 3·dim_in)
+        seen = F.pad(x, (0,0,0,1)).index_select(1, self.neighbours)  # (B, n+1, dim_in) → (B, n·3, dim_in)
+        return self.proj(seen.view(-1, int(x.shape[1]), self.proj.in_features))  # (B, n, 3·dim_in) → (B, n, dim_out)
 
 class ResBlock(nn.Module):
     "Two convolutions along the chains, modulated by the noise level."
@@ -156,11 +179,11 @@ class ResBlock(nn.Module):
         _zero_init(self.conv2.proj, self.modulation)
 
     def forward(self,
-        x,   # (B, n, dim)
-        emb, # (B, emb_dim)
-    ):       # (B, n, dim)
+        x,          # (B, n, dim)
+        modulation, # shift and scale, (B, 1, dim) each, of `self.modulation`
+    ):              # (B, n, dim)
         "Norm, convolution, norm, modulation, convolution; the result is added."
-        shift,scale = self.modulation(emb)[:,None].chunk(2, -1)  # (B, 1, dim) each
+        shift,scale = modulation
         h = self.conv1(F.silu(self.norm1(x)))
         return x + self.conv2(F.silu(_film(self.norm2(h), shift, scale)))
 
@@ -184,16 +207,16 @@ class Block(nn.Module):
         _zero_init(self.self_attn.to_out, self.cross_attn.to_out, self.ff[-1], self.modulation)
 
     def forward(self,
-        x,         # (B, n, dim) tokens: joints or limbs
-        emb,       # (B, emb_dim) embedding of noise level and text summary
-        context,   # (B/r, tokens, context_dim) words, on limbs also exemplars
-        mask=None, # (B/r, tokens) bool, True where there is a token
+        x,          # (B, n, dim) tokens: joints or limbs
+        modulation, # two pairs of shift and scale, (B, 1, dim) each, of `self.modulation`
+        kv,         # (B/r, heads, tokens, d) twice: keys and values of words, on limbs also of exemplars
+        bias=None,  # (B/r, 1, 1, tokens) from `attention_bias`
         return_weights=False, # return the weights of the cross-attention
-    )->tuple:      # (B, n, dim); the weights (B, heads, n, tokens), or None
+    )->tuple:       # (B, n, dim); the weights (B, heads, n, tokens), or None
         "Three residual steps."
-        shift1,scale1,shift3,scale3 = self.modulation(emb)[:,None].chunk(4, -1)  # (B, 1, dim) each
+        shift1,scale1,shift3,scale3 = modulation
         x = x + self.self_attn(_film(self.norm1(x), shift1, scale1))[0]
-        out,weights = self.cross_attn(self.norm2(x), context, mask, return_weights)
+        out,weights = self.cross_attn.attend(self.norm2(x), kv, bias, return_weights)
         x = x + out
         return x + self.ff(_film(self.norm3(x), shift3, scale3)), weights
 
@@ -210,16 +233,15 @@ class LimbPool(nn.Module):
         dim_out:int, # width of a limb
     ):
         super().__init__()
-        self.register_buffer('joints', torch.tensor(_PADDED), persistent=False)
+        self.register_buffer('joints', torch.tensor(_FLAT), persistent=False)
         self.proj = nn.Linear(_LIMB_SIZE*dim_in, dim_out)
 
     def forward(self,
         x, # (B, 22, dim_in)
     ):     # (B, 6, dim_out)
         "Concatenate the joints of every limb and map them."
-        x = F.pad(x, (0,0,0,1))           # (B, 23, dim_in): a row of zeros for the missing joints of the head
-        x = x[:,self.joints].flatten(2)   # (B, 6, 4, dim_in) → (B, 6, 4·dim_in)
-        return self.proj(x)
+        x = F.pad(x, (0,0,0,1)).index_select(1, self.joints)  # (B, 24, dim_in): the head has two rows of zeros
+        return self.proj(x.view(-1, len(LIMB_IDX), self.proj.in_features))  # (B, 6, 4·dim_in) → (B, 6, dim_out)
 
 class LimbUnpool(nn.Module):
     "6 limbs to 22 joints."
@@ -235,8 +257,9 @@ class LimbUnpool(nn.Module):
         x, # (B, 6, dim_in)
     ):     # (B, 22, dim_out)
         "Map every limb to its joints and put them in joint order."
-        x = self.proj(x).unflatten(-1, (_LIMB_SIZE,-1)).flatten(1,2)  # (B, 6, 4·dim_out) → (B, 24, dim_out)
-        return x[:,self.places]
+        x = self.proj(x)                                      # (B, 6, 4·dim_out)
+        x = x.view(-1, len(_FLAT), self.proj.out_features//_LIMB_SIZE)  # (B, 24, dim_out)
+        return x.index_select(1, self.places)
 
 # %% ../nbs/03_unet.ipynb #49d737a3
 class BodyStep(nn.Module):
@@ -252,11 +275,11 @@ class BodyStep(nn.Module):
         _zero_init(self.ff[-1], self.modulation)
 
     def forward(self,
-        body, # (B, dim)
-        emb,  # (B, emb_dim)
-    ):        # (B, dim)
+        body,       # (B, dim)
+        modulation, # shift and scale, (B, dim) each, of `self.modulation`
+    ):              # (B, dim)
         "One residual step."
-        shift,scale = self.modulation(emb).chunk(2, -1)  # (B, dim) each
+        shift,scale = modulation
         return body + self.ff(_film(self.norm(body), shift, scale))
 
 class BodyBlock(nn.Module):
@@ -274,14 +297,21 @@ class BodyBlock(nn.Module):
         self.steps = nn.ModuleList([BodyStep(body_dim, emb_dim) for _ in range(n_steps)])
         _zero_init(self.spread)
 
+    def modulations(self,
+        emb, # (…, emb_dim)
+    ):       # (…, n_steps·2·body_dim)
+        "Shifts and scales of all steps."
+        return torch.cat([step.modulation(emb) for step in self.steps], -1)
+
     def forward(self,
-        x,   # (B, n_limbs, dim)
-        emb, # (B, emb_dim)
-    ):       # (B, n_limbs, dim)
+        x,           # (B, n_limbs, dim)
+        modulations, # (B, n_steps·2·body_dim) from `self.modulations`
+    ):               # (B, n_limbs, dim)
         "Gather the limbs, take the steps, spread the result over the limbs."
         body = self.gather(self.norm(x).flatten(1))  # (B, n_limbs·dim) → (B, body_dim)
-        for step in self.steps: body = step(body, emb)
-        return x + self.spread(body).view(x.shape)   # (B, n_limbs·dim) → (B, n_limbs, dim)
+        parts = modulations.split(self.spread.in_features, -1)  # (B, body_dim) each
+        for i,step in enumerate(self.steps): body = step(body, parts[2*i:2*i+2])
+        return x + self.spread(body).view(-1, *map(int, x.shape[1:]))  # (B, n_limbs·dim) → (B, n_limbs, dim)
 
 # %% ../nbs/03_unet.ipynb #4497a5e3
 class ExemplarTokens(nn.Module):
@@ -321,16 +351,50 @@ class _Level(nn.ModuleList):
             return nn.ModuleList([res, block])
         super().__init__([pair() for _ in range(n_layers)])
 
-    def forward(self, x, emb, context, mask, maps=None):
-        "Apply them; the mean attention of each over its heads is put into the list `maps`."
-        for res,block in self:
-            x,weights = block(res(x, emb), emb, context, mask, maps is not None)
-            if maps is not None: maps.append(weights.mean(1))  # (B, n, tokens)
+    def modulations(self, emb):
+        "Shifts and scales of all blocks: (…, emb_dim) → (…, n_layers·6·dim)."
+        return torch.cat([layer.modulation(emb) for pair in self for layer in pair], -1)
+
+    def keys_values(self, context):
+        "What the blocks attend to: (n, tokens, dim) → for each block its keys and values."
+        return [block.cross_attn.keys_values(context) for _,block in self]
+
+    def forward(self, x, modulations, kv, bias, maps=None):
+        "Apply them; the attention of each is put into the list `maps`."
+        # (B, 1, dim) each: two for a ResBlock, four for a Block
+        parts = modulations[:,None].split(int(x.shape[-1]), -1)
+        for i,(res,block) in enumerate(self):
+            of_pair = parts[6*i:6*i+6]
+            x,weights = block(res(x, of_pair[:2]), of_pair[2:], kv[i], bias, maps is not None)
+            if maps is not None: maps.append(weights)  # (B, heads, n, tokens)
         return x
 
-class ConditionedUNet(ModelMixin, ConfigMixin):
+# parts of the network that words and noise level modulate, and the resolution that each works at
+_PARTS = dict(joints_down='joints', limbs_down='limbs', body='body', limbs_up='limbs', joints_up='joints')
+
+@dataclass
+class Prepared:
+    "All that a denoiser computes from noise levels, words and exemplars alone."
+    modulations:dict # part → (steps, B/r, …) shifts and scales of its blocks; (1, B, …) if each pose has its own
+    kv:dict          # level → for each of its blocks keys and values, (B/r, heads, tokens, d) each
+    bias:dict        # resolution → (B/r, 1, 1, tokens) what is added to the scores: −∞ where there is no token
+
+    def check_rows(self,
+        n:int, # number of poses; ValueError where it does not fit
+    ):
+        "Every row that was prepared must serve the same number of poses."
+        rows = len(self.bias['limbs'])
+        if n%rows: raise ValueError(f'{n} poses do not fit the {rows} rows that were prepared')
+
+def repeat_rows(
+    x,     # (B/r, …)
+    n:int, # B
+):         # (B, …), each row r times in a row
+    "Every row for all the poses that it serves."
+    return x if len(x)==n else x.repeat_interleave(n//len(x), 0)
+
+class ConditionedUNet(nn.Module):
     "Predicts what was added to a noisy pose, from the noise level, text states and exemplars."
-    @register_to_config
     def __init__(self,
         n_joints:int=N_JOINTS,         # joints of a pose; only 22 is possible
         in_channels:int=3,             # numbers per joint
@@ -343,7 +407,9 @@ class ConditionedUNet(ModelMixin, ConfigMixin):
         dropout:float=0.,              # in the feed-forward steps of the transformer blocks
         norm:str='layer_norm',         # one of NORMS
     ):
+        given = {name:value for name,value in locals().items() if name not in ('self','__class__')}
         super().__init__()
+        self.config = SimpleNamespace(**given)
         if n_joints!=N_JOINTS:
             raise ValueError(f'this network is built on the {N_JOINTS}-joint skeleton, got n_joints={n_joints}')
         if norm not in NORMS: raise ValueError(f'unknown norm {norm!r}; expected one of {", ".join(NORMS)}')
@@ -372,22 +438,71 @@ class ConditionedUNet(ModelMixin, ConfigMixin):
         self.norm_out,self.out = nn.LayerNorm(joint_dim), nn.Linear(joint_dim, in_channels)
         _zero_init(self.out)
 
-    def _embed(self, sample, timestep, text, mask):
-        "Noise level and summary of the words, for each resolution (B, emb_dim)."
-        timestep = torch.as_tensor(timestep, device=sample.device).expand(len(sample))
-        waves = timestep_embedding(timestep, self.time_mlp[0].in_features).to(sample.dtype)
-        time,words = self.time_mlp(waves), mean_and_maximum(text, mask)
-        r = len(sample)//len(text)
+    @property
+    def attention_layers(self)->list:
+        "Names of the layers whose attention of joints to words is returned, in this order."
+        return [f'{part}.{i}' for part in ('joints_down','joints_up') for i in range(self.config.layers_per_block)]
+
+    def _embed(self, timesteps, text, mask):
+        "Noise level and summary of the words: for each resolution (steps, B/r or B, emb_dim)."
+        waves = timestep_embedding(timesteps.flatten(), self.time_mlp[0].in_features).unflatten(0, timesteps.shape)
+        time,words = self.time_mlp(waves.to(text.dtype)), mean_and_maximum(text, mask)
+        r = max(1, timesteps.shape[1]//len(text))
         return {k:F.silu(time+summary(words).repeat_interleave(r, 0)) for k,summary in self.text_summary.items()}
 
-    def _limb_context(self, text, mask, exemplars):
-        "What limbs attend to: words, and exemplars behind them."
-        words = self.text_tokens['limbs'](text)
-        if exemplars is None: return words,mask
+    def _add_exemplars(self, kv, mask, exemplars):
+        "Put exemplars behind the words that limbs attend to, and into their mask."
         poses,similarity,shown = exemplars
-        tokens = self.exemplar_tokens(poses.to(text.dtype), similarity)
-        shown = shown.repeat_interleave(len(LIMB_IDX), 1)
-        return torch.cat([words, tokens.to(words.dtype)], 1), torch.cat([mask, shown], 1)
+        if len(poses)%len(mask): raise ValueError(f'{len(poses)} rows of exemplars do not fit {len(mask)} texts')
+        tokens = self.exemplar_tokens(poses.to(self.limb_emb.dtype), similarity)
+        r = len(poses)//len(mask)  # a text may serve several choices of exemplars
+        def behind(words, seen): return torch.cat([words.repeat_interleave(r, 0), seen.to(words.dtype)], 2)
+        for part,of_words in kv.items():
+            of_tokens = getattr(self, part).keys_values(tokens)
+            kv[part] = [tuple(map(behind, *pairs)) for pairs in zip(of_words, of_tokens)]  # keys, values
+        return torch.cat([mask.repeat_interleave(r, 0), shown.repeat_interleave(len(LIMB_IDX), 1)], 1)
+
+    def prepare(self,
+        timesteps,                   # (steps,) noise levels of all poses, or (1, B): each pose has its own
+        encoder_hidden_states,       # as for forward
+        encoder_attention_mask=None, # as for forward
+        exemplars=None,              # as for forward; they may have q times the rows of the text states
+    )->Prepared:
+        "Everything that does not depend on the noisy pose."
+        text,mask = encoder_hidden_states,encoder_attention_mask
+        if mask is None: mask = torch.ones(text.shape[:2], dtype=torch.bool, device=text.device)
+        timesteps = torch.as_tensor(timesteps, device=text.device)
+        emb = self._embed(timesteps.reshape(len(timesteps), -1), text, mask)
+        words = {name:tokens(text) for name,tokens in self.text_tokens.items()}
+        def kv_of(resolution):
+            parts = [part for part,of in _PARTS.items() if of==resolution]
+            return {part:getattr(self, part).keys_values(words[resolution]) for part in parts}
+        joints_kv,limbs_kv = kv_of('joints'), kv_of('limbs')
+        limbs_mask = mask if exemplars is None else self._add_exemplars(limbs_kv, mask, exemplars)
+        return Prepared(
+            {part:getattr(self, part).modulations(emb[of]) for part,of in _PARTS.items()},
+            joints_kv|limbs_kv,
+            dict(joints=attention_bias(mask, text.dtype), limbs=attention_bias(limbs_mask, text.dtype)))
+
+    def denoise(self,
+        sample,            # (B, 22, 3) noisy pose, z-scored
+        prepared:Prepared, # from `prepare`
+        step:int=0,        # which of its timesteps
+        output_attentions:bool=False, # as for forward
+    ):                     # as from forward
+        "Down from joints to limbs and the body, and up again."
+        prepared.check_rows(len(sample))
+        maps = [] if output_attentions else None
+        def level(part, x, maps=None):
+            return getattr(self, part)(x, modulations[part], prepared.kv[part], prepared.bias[_PARTS[part]], maps)
+        modulations = {part:repeat_rows(m[step], len(sample)) for part,m in prepared.modulations.items()}
+        joints = level('joints_down', self.joint_in(sample)+self.joint_emb, maps)
+        limbs = level('limbs_down', self.pool(joints)+self.limb_emb)
+        body = self.body(limbs, modulations['body'])                             # (B, 6, limb_dim)
+        limbs = level('limbs_up', self.merge_limbs(torch.cat([body, limbs], -1)))
+        joints = self.merge_joints(torch.cat([self.unpool(limbs), joints], -1))  # (B, 22, joint_dim)
+        out = self.out(self.norm_out(level('joints_up', joints, maps)))
+        return (out, torch.stack(maps)) if output_attentions else out
 
     def forward(self,
         sample,                      # (B, 22, 3) noisy pose, z-scored
@@ -396,20 +511,8 @@ class ConditionedUNet(ModelMixin, ConfigMixin):
         encoder_attention_mask=None, # (B/r, tokens) bool, True where there is a word; all are words by default
         exemplars=None,              # poses (B/r, k, 22, 3) z-scored, similarity (B/r, k), which to see (B/r, k) bool
         output_attentions:bool=False, # return the attention maps too
-    ):                               # (B, 22, 3) prediction; on request also the mean attention maps (B, 22, tokens)
-        "Down from joints to limbs and the body, and up again."
-        text,mask = encoder_hidden_states,encoder_attention_mask
-        if mask is None: mask = torch.ones(text.shape[:2], dtype=torch.bool, device=text.device)
-        emb = self._embed(sample, timestep, text, mask)
-        words = self.text_tokens['joints'](text)
-        context,context_mask = self._limb_context(text, mask, exemplars)
-        maps = [] if output_attentions else None
-        joints = self.joints_down(self.joint_in(sample)+self.joint_emb, emb['joints'], words, mask, maps)
-        limbs = self.limbs_down(self.pool(joints)+self.limb_emb, emb['limbs'], context, context_mask)
-        body = self.body(limbs, emb['body'])                                     # (B, 6, limb_dim)
-        limbs = self.merge_limbs(torch.cat([body, limbs], -1))
-        limbs = self.limbs_up(limbs, emb['limbs'], context, context_mask)
-        joints = self.merge_joints(torch.cat([self.unpool(limbs), joints], -1))  # (B, 22, joint_dim)
-        joints = self.joints_up(joints, emb['joints'], words, mask, maps)
-        out = self.out(self.norm_out(joints))
-        return (out, torch.stack(maps).mean(0)) if output_attentions else out
+    ):                               # (B, 22, 3) prediction; on request also attention (layers, B, heads, 22, tokens)
+        "Prepare for one step and take it."
+        timesteps = torch.as_tensor(timestep).reshape(1, -1)
+        prepared = self.prepare(timesteps, encoder_hidden_states, encoder_attention_mask, exemplars)
+        return self.denoise(sample, prepared, 0, output_attentions)
