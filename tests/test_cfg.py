@@ -311,6 +311,12 @@ def test_more_strength_moves_further(directions):
     far = [np.abs(raw(directions, 'wave', 4, init_joints=pose, strength=s)-pose).mean() for s in (.05,.4,1.)]
     assert far[0]<far[1]<far[2]
 
+def test_what_is_left_of_an_edit_is_guided(directions):
+    pose = enforce_skeleton(atlas_library().joints[300])
+    def edit(**kwargs): return raw(directions, 'wave', 2, init_joints=pose, strength=.4, num_inference_steps=10, **kwargs)
+    np.testing.assert_array_equal(edit(), edit(guidance_scale=2.))
+    assert np.abs(edit()-edit(guidance_scale=1.)).max()>1e-4
+
 def test_full_strength_forgets_the_pose(directions):
     a,b = (raw(directions, 'left arm', 2, init_joints=x, strength=1.) for x in atlas_library().joints[[5,500]])
     assert np.abs(a-b).max()<1e-3

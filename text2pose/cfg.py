@@ -1069,7 +1069,8 @@ class Text2PosePipeline:
         if a.output_type not in OUTPUT_TYPES:
             expected = ' or '.join(map(repr, OUTPUT_TYPES))
             raise ValueError(f'output_type must be {expected}, got {a.output_type!r}; out.plot() draws a picture')
-        interval = (0.,1.) if a.guidance_scale is not None else GUIDANCE_INTERVAL
+        # the part of a run that is left of a pose to begin with is guided throughout
+        interval = GUIDANCE_INTERVAL if a.guidance_scale is None and init is None else (0.,1.)
         if a.guidance_interval is not None: interval = a.guidance_interval
         scale = GUIDANCE_SCALE if a.guidance_scale is None else a.guidance_scale
         store = a.output_attentions if isinstance(a.output_attentions, StoreAttention) else None

@@ -458,6 +458,7 @@ def generate(
         if steps is not None: check_count('--steps', steps)
         _check_exemplars(exemplars, library)
         scale,part = _guidance(guidance, interval)
+        if init is not None and interval is None: part = (0.,1.)
         about = dict(seed=seed, guidance_scale=scale, guidance_interval=part, guidance_method=method,
             sampler=sampler, best_of=best_of,
             negative_prompt=_negative(negative), enforce_skeleton=enforce, num_exemplars=exemplars)
