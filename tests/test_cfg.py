@@ -313,7 +313,8 @@ def test_more_strength_moves_further(directions):
 
 def test_what_is_left_of_an_edit_is_guided(directions):
     pose = enforce_skeleton(atlas_library().joints[300])
-    def edit(**kwargs): return raw(directions, 'wave', 2, init_joints=pose, strength=.4, num_inference_steps=10, **kwargs)
+    def edit(**kwargs):
+        return raw(directions, 'wave', 2, init_joints=pose, strength=.4, num_inference_steps=10, **kwargs)
     np.testing.assert_array_equal(edit(), edit(guidance_scale=2.))
     assert np.abs(edit()-edit(guidance_scale=1.)).max()>1e-4
 
