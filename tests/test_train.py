@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest, torch
 from typer.testing import CliRunner
 
-from text2pose.cfg import Text2PosePipeline, alphas_cumprod, training_target
+from text2pose.diffusion import alphas_cumprod, training_target
+from text2pose.cfg import Text2PosePipeline
 from text2pose.cli import app
 from text2pose.core import available
 from text2pose.data import own_rows, pose_table, write_pose_table
