@@ -747,7 +747,6 @@ AGREEMENT_WEIGHT = 2.  # of the stated codes that hold, beside the scorer's simi
 class _Part:
     "A batch that is denoised."
     joints:torch.Tensor    # (B, 22, 3) float32 metres, on the CPU
-    mirrored:torch.Tensor  # (B,) bool
     exemplars:list         # B lists of (name, similarity)
     attention:object=None  # mean (B, 22, L), or what was to be stored (B, steps, layers, heads, 22, L)
     stopped:bool=False     # before the last step
@@ -1200,7 +1199,7 @@ class Text2PosePipeline:
     def _generate(self, r):
         "Batch by batch: yields (step, timestep, joints), ends early when True is sent; returns the output."
         text = self.text_encoder(r.prompts)
-        states,mask,code_logits = self._project(text)
+        states,mask,_ = self._project(text)
         similarity = self.memory.similarity(text) if r.num_exemplars else None
         uncond = self._negative_states(r)
         _check_attention_size(r, self.model.unet, max(mask.shape[1], uncond[1].shape[1]))
@@ -1239,7 +1238,7 @@ class Text2PosePipeline:
         if batch.init is not None:
             clean = self.model.normalize(batch.init.to(self.device)).to(dtype)
             x = sampler.noised(clean, noise, r.first) if r.first<r.n_steps else clean
-        part,ask = _Part(None, batch.mirrored, []), _Questions(self.denoiser, sampler.timesteps, cond, uncond)
+        part,ask = _Part(None, []), _Questions(self.denoiser, sampler.timesteps, cond, uncond)
         for i in range(r.first, r.n_steps):
             t,seen = sampler.timesteps[i], sampler.seen(x, i)
             scale = batch.guidance[:,i,None,None].to(self.device, dtype)
