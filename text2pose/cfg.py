@@ -30,6 +30,7 @@ from .posecodes import POSECODES, mirror_code, posecode_margins
 from .library import PoseLibrary, atlas_library, load_library, read_library, save_library
 from .editing import check_targets, reach
 from .unet import ConditionedUNet
+from .student import JumpNet, OnnxJumpNet, load_student, save_student, teacher_name, word_features
 from .text import (
     PoseMemory, PoseTextScorer, TextEncoder, TextProjection, check_prompts, load_scorer, load_text_encoder)
 from .diffusion import (
@@ -540,6 +541,7 @@ class _Request:
     output_type:str='np'
     is_watched:bool=False      # somebody wants to see every estimate
     blend:torch.Tensor=None    # (n_prompts,) how much of the second half of the prompts is in each of the first half
+    by_student:bool=False      # the student takes the run
 
     @property
     def n_candidates(self): return self.n*self.best_of
@@ -773,6 +775,7 @@ class Text2PosePipeline:
         scorer:PoseTextScorer=None,    # finds exemplars in the library; without one there are none
         library:PoseLibrary=None,      # by default the atlas
         scheduler=None,                # of diffusers, with the betas of the weights; by default our own DDIM
+        student:JumpNet=None,          # takes short runs; without one the denoiser takes them all
     ):
         self.model,self._encoder,self.training = model.eval(),text_encoder,training or {}
         self.scorer,self._library,self._memory = scorer,library,None
@@ -783,6 +786,7 @@ class Text2PosePipeline:
         self.alphas = alphas_cumprod(model.config['schedule'], model.config['num_train_timesteps'])
         self._progress = dict(disable=True)
         self.denoiser = model.unet
+        self.student = self.jumper = student
         self.scheduler = scheduler
         if text_encoder is not None: self._check_encoder()
 
@@ -838,7 +842,7 @@ class Text2PosePipeline:
         "Everything that the pipeline is made of: `Text2PosePipeline(**pipe.components)` shares the parts."
         return dict(
             model=self.model, text_encoder=self._encoder, training=self.training, scorer=self.scorer,
-            library=self._library, scheduler=self._scheduler)
+            library=self._library, scheduler=self._scheduler, student=self.student)
 
     # Reading, writing, moving
 
@@ -859,7 +863,10 @@ class Text2PosePipeline:
         training = read_json(folder/'training.json') if (folder/'training.json').is_file() else None
         scorer = load_scorer(folder/'scorer.safetensors') if (folder/'scorer.safetensors').is_file() else None
         if not isinstance(library, PoseLibrary): library = _library_with(folder/'library.safetensors', library)
-        pipe = cls(load_model(folder), text_encoder, training, scorer, library)
+        model,student = load_model(folder), None
+        if scorer is not None and (folder/'student.safetensors').is_file():
+            student = load_student(folder/'student.safetensors', teacher_name(model, scorer))
+        pipe = cls(model, text_encoder, training, scorer, library, student=student)
         if torch_dtype is not None: pipe.to(dtype=torch_dtype)
         return pipe.speed_up() if fast else pipe
 
@@ -868,9 +875,11 @@ class Text2PosePipeline:
     ):
         "Write safetensors and JSON into a folder, in full precision; a library of one's own with them."
         save_model(self.model, folder, torch.float32)
-        scorer,library = Path(folder)/'scorer.safetensors', Path(folder)/'library.safetensors'
-        for old in (scorer,library): old.unlink(missing_ok=True)
+        scorer,library,student = (Path(folder)/f'{name}.safetensors' for name in ('scorer','library','student'))
+        for old in (scorer,library,student): old.unlink(missing_ok=True)
         if self.scorer is not None: self.scorer.save(scorer, torch.float32)
+        if self.student is not None:
+            save_student(self.student, student, teacher_name(self.model, self.scorer), torch.float32)
         if self._library is not None: save_library(self._library, library)
         if self.training:
             with atomic_path(Path(folder)/'training.json') as tmp:
@@ -888,7 +897,7 @@ class Text2PosePipeline:
         if dtype not in (None, *PRECISIONS):
             expected = ', '.join(map(str, PRECISIONS))
             raise ValueError(f'dtype must be one of {expected}, got {dtype!r}')
-        before,fast = self.device, (self.denoiser,self._encoder)
+        before,fast = self.device, (self.denoiser,self._encoder,self.jumper)
         try:
             target = before if device is None else torch.device(device)
             if target.type=='meta': raise RuntimeError('there is nothing to compute with')
@@ -896,10 +905,11 @@ class Text2PosePipeline:
             self._place(target)
         except (RuntimeError, AssertionError, TypeError) as e:  # no such device here, or too little memory
             self._place(before)
-            self.denoiser,self._encoder = fast
+            self.denoiser,self._encoder,self.jumper = fast
             raise ValueError(f'the pipeline cannot be moved to {device}: {str(e).splitlines()[0]}') from None
         if dtype is not None:
-            for part in (self.model.projection,self.model.unet): part.to(dtype)  # mean and std stay in float32
+            for part in (self.model.projection,self.model.unet,self.student):
+                if part is not None: part.to(dtype)  # mean and std stay in float32
         return self
 
     def speed_up(self):
@@ -907,18 +917,21 @@ class Text2PosePipeline:
         from text2pose.fast import OnnxDenoiser, OnnxTextEncoder
         self._slow_down()
         self.denoiser = OnnxDenoiser(self.model.unet)
+        if self.student is not None: self.jumper = OnnxJumpNet(self.student)
         self._eager_encoder = self.text_encoder
         if self._eager_encoder.name=='minilm': self._encoder = OnnxTextEncoder(self._eager_encoder)
         return self
 
     def _slow_down(self):
         "Take back what `speed_up` did."
-        if self.denoiser is not self.model.unet: self.denoiser,self._encoder = self.model.unet,self._eager_encoder
+        if self.denoiser is self.model.unet: return
+        self.denoiser,self._encoder,self.jumper = self.model.unet,self._eager_encoder,self.student
 
     def _place(self, device):
         "Move everything that computes."
         self.model.to(device)
-        if self.scorer is not None: self.scorer.to(device)
+        for part in (self.scorer,self.student):
+            if part is not None: part.to(device)
         if self._encoder is not None: self._encoder.to(device)
 
     def set_progress_bar_config(self,
@@ -933,7 +946,7 @@ class Text2PosePipeline:
     def __call__(self,
         prompt,                       # str or list of str
         num_poses_per_prompt:int=4,   # 1 to 100,000
-        num_inference_steps:int=None, # by default what the weights recommend; 20 where there are init_joints
+        num_inference_steps:int=None, # by default 2 by the student, or what the weights recommend; 20 with init_joints
         guidance_scale=None,          # a float, a ramp (start, end), or a list with one per prompt; 1 is no guidance
         negative_prompt=None,         # str, or a list with one per prompt: steer away from it, not from "no words"
         seed:int=0,                   # 0 or more; same seed, same poses
@@ -985,6 +998,7 @@ class Text2PosePipeline:
     )->PoseOutput:        # num_poses poses
         "From one prompt to another, the noise being the same: the two predictions are blended."
         _refuse(kwargs, 'prompt', 'num_poses_per_prompt', 'best_of')
+        kwargs = {'guidance_scale':GUIDANCE_SCALE, 'guidance_interval':GUIDANCE_INTERVAL, **kwargs}
         n = check_count('num_poses', num_poses, 2, MAX_BATCH//2)
         first,second = check_prompts([first,second])
         request = self._request(prompt=[first]*n+[second]*n, num_poses_per_prompt=1, **kwargs)
@@ -1058,7 +1072,9 @@ class Text2PosePipeline:
         a = SimpleNamespace(**{**defaults, **given})
         prompts = check_prompts(prompt)
         n_prompts = len(prompts)
-        n_steps = self._check_steps(a.num_inference_steps, a.init_joints is not None)
+        by_student = self._is_for_student(a)
+        n_steps = len(self.student.jumps) if by_student else self._check_steps(
+            a.num_inference_steps, a.init_joints is not None)
         bodies,init = _bodies_of_prompts(a.bone_lengths, n_prompts), _first_poses(a.init_joints, n_prompts)
         strength = _strength(a.strength, init is not None)
         n_left = max(1, round(strength*n_steps)) if strength else 0
@@ -1083,7 +1099,17 @@ class Text2PosePipeline:
             _guidance_of_prompts(scale, n_prompts, n_steps, interval), a.guidance_method,
             self._check_sampler(a.sampler, a.guidance_method), _seed_of(a.seed, a.generator),
             self._check_exemplars(a.num_exemplars), _targets_of_prompts(a.keep_joints, n_prompts, bodies), init, bodies,
-            bool(a.enforce_skeleton), store, bool(a.output_attentions) and store is None, a.output_type)
+            bool(a.enforce_skeleton), store, bool(a.output_attentions) and store is None, a.output_type,
+            by_student=by_student)
+
+    def _is_for_student(self, a):
+        "Whether nothing is asked for that only the denoiser can do."
+        if self.student is None or self._scheduler is not None: return False
+        own = (a.guidance_scale,a.negative_prompt,a.keep_joints,a.init_joints,a.guidance_interval,a.sampler)
+        k = self.student.config['num_exemplars']
+        return (a.num_inference_steps in (None,len(self.student.jumps)) and all(v is None for v in own)
+                and a.guidance_method=='cfg' and not a.output_attentions and a.num_exemplars in (None,k)
+                and len(self.memory)>=k)
 
     def _check_sampler(self, sampler, method):
         "A name, or a scheduler of diffusers."
@@ -1173,6 +1199,10 @@ class Text2PosePipeline:
         return [[(names[i], round(s, 4)) for i,s in zip(rows, values)]
                 for rows,values in zip(looked_up.rows.tolist(), looked_up.similarity.tolist())]
 
+    def _named(self, looked_up):
+        "What was looked up for every pose, the nearest first."
+        return [sorted(pairs, key=lambda pair: -pair[1]) for pairs in self._pairs(looked_up)]
+
     def _exemplars(self, looked_up):
         "Exemplars as the network sees them."
         poses = self.model.normalize(self.memory.joints[looked_up.rows].to(self.device))
@@ -1190,7 +1220,7 @@ class Text2PosePipeline:
         has_words = torch.tensor([r.negatives is not None and r.negatives[i] is not None for i in batch.prompt_idx])
         avoided = seen if away is None else self._look_up(away[batch.prompt_idx], batch, r)
         avoided = dataclasses.replace(avoided, shown=has_words)
-        named = [sorted(pairs, key=lambda pair: -pair[1]) for pairs in self._pairs(seen)]
+        named = self._named(seen)
         return (_Words(states[idx], mask[idx], self._exemplars(seen)),
                 _Words(other[idx], other_mask[idx], self._exemplars(avoided)), named)
 
@@ -1199,6 +1229,9 @@ class Text2PosePipeline:
     def _generate(self, r):
         "Batch by batch: yields (step, timestep, joints), ends early when True is sent; returns the output."
         text = self.text_encoder(r.prompts)
+        if r.by_student:
+            parts = yield from self._jump_batches(text, r)
+            return self._output(r, text, parts)
         states,mask,_ = self._project(text)
         similarity = self.memory.similarity(text) if r.num_exemplars else None
         uncond = self._negative_states(r)
@@ -1210,6 +1243,37 @@ class Text2PosePipeline:
             parts[-1].exemplars = named
             if parts[-1].stopped: break
         return self._output(r, text, parts)
+
+    def _jump_batches(self, text, r):
+        "As `_generate`, by the student: the parts."
+        vectors,parts = self.memory.embed(text),[]
+        similarity = self.memory.similarity_of(vectors)
+        words = word_features(*self._project(text), vectors.to(self.device, self.dtype))
+        for batch in self._batches(r):
+            seen = self._look_up(similarity[batch.prompt_idx], batch, r)
+            part = yield from self._jump(batch, words, seen, r)
+            part.exemplars = self._named(seen)
+            parts.append(part)
+            if part.stopped: break
+        return parts
+
+    def _jump(self, batch, words, seen, r):
+        "From noise to poses by the student; yields and returns as `_denoise`."
+        exemplars,similarity,_ = self._exemplars(seen)
+        noise = torch.stack([_noise_of_pose(r.seed, j) for j in batch.pose_idx])
+        given = [v.to(self.device, self.dtype)
+                 for v in (noise, words[batch.prompt_idx.to(self.device)], exemplars, similarity)]
+        part = _Part(None, [])
+        if not r.is_watched:
+            x = self.jumper(*given)
+            for i,(t,_) in enumerate(self.student.jumps): yield i, t, None
+        else:
+            for i,(t,x_0,x) in enumerate(self.student.estimates(*given)):
+                if (yield i, t, self._metres(x_0, batch.mirrored).numpy()):
+                    x,part.stopped = x_0,True
+                    break
+        part.joints = self._metres(x, batch.mirrored)
+        return part
 
     def _predict(self, x, step, asked, want_maps):
         "Predictions with the words and without, (B, 22, 3) each, and attention; the same where only one is asked for."

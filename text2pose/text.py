@@ -409,8 +409,10 @@ class PoseMemory:
     def device(self): return self.scorer.log_scale.device
 
     @torch.no_grad()
-    def _embed(self, text):
-        "Vectors of texts, on the CPU."
+    def embed(self,
+        text:TextStates, # of n prompts
+    ):                   # (n, embed_dim) vectors of length one, on the CPU
+        "Vectors of texts."
         return self.scorer.embed_text(text.tokens.to(self.device), text.mask.to(self.device))[0].cpu()
 
     def _find_twins(self):
@@ -435,13 +437,18 @@ class PoseMemory:
         if text_encoder is None or not phrases: return None, None
         owners = torch.tensor([i for i in own for _ in self.library.phrases[i]])
         chunks = [phrases[k:k+_CHUNK] for k in range(0, len(phrases), _CHUNK)]
-        return owners, torch.cat([self._embed(text_encoder(c)) for c in chunks])
+        return owners, torch.cat([self.embed(text_encoder(c)) for c in chunks])
 
     def similarity(self,
         text:TextStates, # of n prompts
     ):                   # (n, poses) from -1 to 1, on the CPU
         "How well every pose fits every prompt: by what it looks like; one's own also by what it is called."
-        vectors = self._embed(text)
+        return self.similarity_of(self.embed(text))
+
+    def similarity_of(self,
+        vectors, # (n, embed_dim) from `embed`
+    ):           # as from `similarity`
+        "The same of vectors."
         similarity = vectors@self.vectors.T
         if self.phrase_vectors is None: return similarity
         named = PHRASE_WEIGHT*vectors@self.phrase_vectors.T              # (n, phrases)
