@@ -1106,10 +1106,8 @@ class Text2PosePipeline:
         "Whether nothing is asked for that only the denoiser can do."
         if self.student is None or self._scheduler is not None: return False
         own = (a.guidance_scale,a.negative_prompt,a.keep_joints,a.init_joints,a.guidance_interval,a.sampler)
-        k = self.student.config['num_exemplars']
         return (a.num_inference_steps in (None,len(self.student.jumps)) and all(v is None for v in own)
-                and a.guidance_method=='cfg' and not a.output_attentions and a.num_exemplars in (None,k)
-                and len(self.memory)>=k)
+                and a.guidance_method=='cfg' and not a.output_attentions and a.num_exemplars!=0)
 
     def _check_sampler(self, sampler, method):
         "A name, or a scheduler of diffusers."

@@ -5,19 +5,19 @@
 # %% auto #0
 __all__ = ['jump', 'jump_target', 'word_features', 'JumpNet', 'teacher_name', 'save_student', 'load_student', 'OnnxJumpNet']
 
-# %% ../nbs/03d_student.ipynb #5dbd16b8
+# %% ../nbs/03d_student.ipynb #b5becc3d
 import json, zlib
 from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
-from .core import atomic_path, fingerprint
+from .core import atomic_path, check_count, fingerprint
 from .data import N_JOINTS
 from .unet import BodyStep, mean_and_maximum, timestep_embedding
 from .fast import _check_packages, _exported, _session
 from .diffusion import alphas_cumprod
 
-# %% ../nbs/03d_student.ipynb #730d429a
+# %% ../nbs/03d_student.ipynb #d8c4d86f
 def _levels(alphas, timestep, next_timestep):
     "Signal at the level and at the next one, and the ratio of their noise: three numbers."
     now = float(alphas[timestep])
@@ -46,7 +46,7 @@ def jump_target(
     signal,next_signal,ratio = _levels(alphas, timestep, next_timestep)
     return (x_next-ratio*x_t)/(next_signal-ratio*signal)
 
-# %% ../nbs/03d_student.ipynb #3a77e480
+# %% ../nbs/03d_student.ipynb #6417e7cb
 def word_features(
     states, # (B, L, dim) text states, as the denoiser attends to them
     mask,   # (B, L) bool, True where there is a token
@@ -58,7 +58,7 @@ def word_features(
     pooled = F.layer_norm(pooled, pooled.shape[1:])
     return torch.cat([pooled, 2*logits.sigmoid()-1, vector*vector.shape[1]**.5], 1)
 
-# %% ../nbs/03d_student.ipynb #8ebd3ba6
+# %% ../nbs/03d_student.ipynb #05af80d8
 _TIME_DIM = 64  # of the embedding of each of the two noise levels
 
 class JumpNet(nn.Module):
@@ -68,7 +68,7 @@ class JumpNet(nn.Module):
         body_dim:int=512,     # width of the body vector
         n_steps:int=6,        # residual steps on it
         emb_dim:int=384,      # width of the embedding that modulates them
-        num_exemplars:int=4,  # poses of the library beside the words
+        key_dim:int=16,       # width of queries and keys of the copy path
         timesteps:tuple=(999,499), # falling noise levels, 0 to T-1, at which the jumps begin
         schedule:str='squaredcos',    # of the teacher, one of SCHEDULES of chapter 03c
         num_train_timesteps:int=1000, # T
@@ -76,48 +76,55 @@ class JumpNet(nn.Module):
         super().__init__()
         given = {name:value for name,value in locals().items() if name not in ('self','__class__')}
         self.config = {**given, 'timesteps':list(timesteps)}
+        for name in ('word_dim','body_dim','n_steps','emb_dim','key_dim'): check_count(name, given[name])
+        falling = [num_train_timesteps,*timesteps,-1]
+        if not timesteps or any(a<=b for a,b in zip(falling, falling[1:])):
+            raise ValueError(f'timesteps must fall, from below {num_train_timesteps} to 0 at least, got {timesteps}')
         self.jumps = [*zip(timesteps, [*timesteps[1:],None])]
         self.alphas = alphas_cumprod(schedule, num_train_timesteps)
         pose = 3*N_JOINTS
         def two_layers(width, activation):
             return nn.Sequential(nn.Linear(width, emb_dim), activation, nn.Linear(emb_dim, emb_dim))
         self.read_words = two_layers(word_dim, nn.GELU())
-        self.read_exemplars = two_layers(num_exemplars*(pose+1), nn.GELU())
+        self.read_exemplar = two_layers(pose+1, nn.GELU())
         self.read_levels = two_layers(2*_TIME_DIM, nn.SiLU())
-        self.pose_in = nn.Linear((1+num_exemplars)*pose, body_dim)
+        self.pose_in,self.exemplars_in = nn.Linear(pose, body_dim), nn.Linear(emb_dim, body_dim)
         self.steps = nn.ModuleList([BodyStep(body_dim, emb_dim) for _ in range(n_steps)])
         self.norm,self.out = nn.LayerNorm(body_dim), nn.Linear(body_dim, pose)
-        self.shares = nn.Linear(body_dim, N_JOINTS*(num_exemplars+1))
-        for layer in (self.out,self.shares):
+        self.to_q,self.to_k = nn.Linear(body_dim, N_JOINTS*key_dim), nn.Linear(emb_dim, key_dim)
+        self.none = nn.Parameter(torch.full((N_JOINTS,), 2.))  # scores of "none of them"
+        for layer in (self.out,self.to_q):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-        with torch.no_grad(): self.shares.bias.view(N_JOINTS,-1)[:,-1] = 2.  # at first mostly none of them
 
     def condition(self,
         words,      # (B, word_dim) from `word_features`
-        exemplars,  # (B, k, 22, 3) z-scored, the nearest first
+        exemplars,  # (B, k, 22, 3) z-scored
         similarity, # (B, k) of words and exemplars
-    ):              # (B, emb_dim)
+    )->tuple:       # (B, emb_dim) of words and exemplars together, (B, k, emb_dim) of every exemplar
         "What does not depend on the noisy pose."
-        seen = torch.cat([exemplars.flatten(1), 4*similarity], 1)
-        return self.read_words(words)+self.read_exemplars(seen)
+        each = self.read_exemplar(torch.cat([exemplars.flatten(2), 4*similarity[...,None]], -1))
+        return self.read_words(words)+each.mean(1), each
 
     def answer(self,
         x_t,           # (B, 22, 3) z-scored
         timestep,      # its noise level
         next_timestep, # where the jump ends; None for the end of the run
-        condition,     # (B, emb_dim) from `condition`
+        condition,     # from `condition`
         exemplars,     # (B, k, 22, 3) z-scored
     ):                 # (B, 22, 3) x_0 of the jump
         "One pass."
         levels = torch.tensor([timestep, next_timestep or 0], device=x_t.device)
         waves = timestep_embedding(levels, _TIME_DIM).flatten()[None].to(x_t.dtype)
-        emb = F.silu(condition+self.read_levels(waves))
-        body = self.pose_in(torch.cat([x_t[:,None],exemplars], 1).flatten(1))
+        together,each = condition
+        emb = F.silu(together+self.read_levels(waves))
+        body = self.pose_in(x_t.flatten(1))+self.exemplars_in(each.mean(1))
         for step in self.steps: body = step(body, step.modulation(emb).chunk(2, -1))
         body = self.norm(body)
-        shares = self.shares(body).view(-1, N_JOINTS, exemplars.shape[1]+1).softmax(-1)[...,:-1]  # (B, 22, k)
-        copied = torch.einsum('bjk,bkjc->bjc', shares, exemplars)
+        q,k = self.to_q(body).view(-1, N_JOINTS, self.to_k.out_features), self.to_k(each)  # (B, 22, d), (B, k, d)
+        none = torch.zeros_like(q[...,:1])+self.none[:,None]  # (B, 22, 1)
+        shares = torch.cat([q@k.transpose(1,2), none], -1).softmax(-1)[...,:-1]  # (B, 22, k)
+        copied = (shares[...,None]*exemplars.transpose(1,2)).sum(2)
         return self.out(body).view(-1, N_JOINTS, 3)+copied
 
     def estimates(self,
@@ -143,7 +150,7 @@ class JumpNet(nn.Module):
         for _,_,x in self.estimates(noise, words, exemplars, similarity): pass
         return x
 
-# %% ../nbs/03d_student.ipynb #0744c4a6
+# %% ../nbs/03d_student.ipynb #35edc900
 def teacher_name(
     model,  # Text2PoseModel of chapter 04
     scorer, # PoseTextScorer of chapter 03a
@@ -184,7 +191,7 @@ def load_student(
         raise ValueError(f'{path} is the student of other weights: of {notes.get("teacher")}, not of {teacher}')
     return net.eval()
 
-# %% ../nbs/03d_student.ipynb #643937e1
+# %% ../nbs/03d_student.ipynb #b14131a2
 class OnnxJumpNet:
     "A `JumpNet` whose run ONNX Runtime takes as one graph."
     def __init__(self,
@@ -192,11 +199,10 @@ class OnnxJumpNet:
         n_threads:int=None, # by default as many as PyTorch uses now
     ):
         _check_packages()
-        cfg = net.config
-        k = cfg['num_exemplars']
-        inputs = dict(noise=torch.zeros(2, N_JOINTS, 3), words=torch.zeros(2, cfg['word_dim']),
-                      exemplars=torch.zeros(2, k, N_JOINTS, 3), similarity=torch.zeros(2, k))
-        open_axes = {name:{0:'rows'} for name in [*inputs,'poses']}
+        inputs = dict(noise=torch.zeros(2, N_JOINTS, 3), words=torch.zeros(2, net.config['word_dim']),
+                      exemplars=torch.zeros(2, 3, N_JOINTS, 3), similarity=torch.zeros(2, 3))
+        open_axes = {name:{0:'rows', 1:'exemplars'} if name in ('exemplars','similarity') else {0:'rows'}
+                     for name in [*inputs,'poses']}
         self.session = _session(_exported(net, inputs, ['poses'], open_axes), n_threads)
 
     def __call__(self,
