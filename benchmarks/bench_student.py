@@ -19,7 +19,7 @@ from text2pose.cfg import GUIDANCE_INTERVAL, GUIDANCE_SCALE, Text2PosePipeline
 from text2pose.dataset import TrainingSet
 from text2pose.eval import caption_adherence, naturalness, prompt_adherence, read_prompts, side_accuracy
 from text2pose.train import _commit
-from text2pose.distill import Paths, StudentTrainer, make_paths, student_config
+from text2pose.distill import KEPT, Paths, StudentTrainer, make_paths, student_config
 
 N_VAL = 1  # files that are kept back: the first
 
@@ -32,7 +32,9 @@ def load_paths(pipe, folder, use=None):
 def paths(a, pipe):
     "Make path files."
     data = TrainingSet(read_pose_table(a.table))
-    make_paths(pipe, data, a.folder, a.files, progress=lambda some: tqdm(some, disable=None))
+    own = {}
+    if a.student: own = dict(student=load_student(a.student, teacher_name(pipe.model, pipe.scorer)), kept=KEPT[1:])
+    make_paths(pipe, data, a.folder, a.files, progress=lambda some: tqdm(some, disable=None), **own)
 
 def train(a, pipe):
     "Train, or go on."
@@ -40,7 +42,8 @@ def train(a, pipe):
     print(f'{len(learn):,} paths, {len(val):,} held out', flush=True)
     config = student_config(n_steps=a.steps, batch_size=a.batch_size, lr=a.lr, seed=a.seed)
     start = load_student(a.start, teacher_name(pipe.model, pipe.scorer)) if a.start else None
-    trainer = StudentTrainer(config, learn, pipe, val, json.loads(a.net), start=start, cpu=True)
+    own = Paths(sorted(a.own.glob('*.safetensors')), learn.library) if a.own else None
+    trainer = StudentTrainer(config, learn, pipe, val, own, json.loads(a.net), start, cpu=True)
     begin = time.perf_counter()
     def told(steps):
         for i in steps:
@@ -110,6 +113,7 @@ def main():
     q.add_argument('folder', type=Path)
     q.add_argument('--table', type=Path, required=True)
     q.add_argument('--files', type=int, default=40)
+    q.add_argument('--student', type=Path, help='paths that go on from its first jump')
     q = sub.add_parser('train')
     q.set_defaults(run=train)
     q.add_argument('folder', type=Path)
@@ -120,6 +124,7 @@ def main():
     q.add_argument('--seed', type=int, default=0)
     q.add_argument('--net', default='{}', help='arguments of JumpNet, JSON')
     q.add_argument('--jumps', type=int, default=2, choices=(1,2))
+    q.add_argument('--own', type=Path, help='folder of paths that go on from a student\'s first jump')
     q.add_argument('--start', type=Path, help='a student to go on from')
     q = sub.add_parser('judge')
     q.set_defaults(run=judge)

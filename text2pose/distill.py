@@ -4,17 +4,17 @@
 
 # %% auto #0
 __all__ = ['LONG', 'KEEP_LONG', 'KEPT', 'HUBER', 'draw_captions', 'Read', 'caption_features', 'read_captions', 'teacher_path',
-           'make_paths', 'Paths', 'jump_loss', 'student_config', 'StudentTrainer']
+           'make_paths', 'first_jump', 'Paths', 'jump_loss', 'student_config', 'StudentTrainer']
 
-# %% ../nbs/05a_distill.ipynb #f9d35791
+# %% ../nbs/05a_distill.ipynb #cbd215f4
 import json
 from dataclasses import dataclass
 from pathlib import Path
 import torch
-from .core import atomic_path, check_count
+from .core import atomic_path
 from .data import N_JOINTS, mirror
 from .captions import mirror_words
-from .student import JumpNet, jump, jump_target, save_student, teacher_name, word_features
+from .student import JumpNet, jump_target, save_student, teacher_name, word_features
 from .diffusion import ddim_timesteps, eps_from_x_0, make_sampler, to_x_0_eps
 from .cfg import (
     GUIDANCE_INTERVAL, GUIDANCE_SCALE, NUM_EXEMPLARS, RANK_NOISE, Text2PosePipeline, _Questions, _Words,
@@ -22,7 +22,7 @@ from .cfg import (
 from .dataset import TrainingSet
 from .train import POSITION_UNIT, BaseTrainer, TrainConfig
 
-# %% ../nbs/05a_distill.ipynb #bf9e5a1f
+# %% ../nbs/05a_distill.ipynb #4b861eb1
 LONG = 90      # letters of a caption that counts as long
 KEEP_LONG = .45 # share of long captions that are kept
 
@@ -42,7 +42,7 @@ def draw_captions(
     captions = sorted(captions[:size*n_batches], key=len)
     return [captions[size*i:size*(i+1)] for i in torch.randperm(n_batches, generator=generator).tolist()]
 
-# %% ../nbs/05a_distill.ipynb #4efa9840
+# %% ../nbs/05a_distill.ipynb #e6307844
 @dataclass
 class Read:
     "What a teacher and its student read for n captions with r poses each."
@@ -105,7 +105,7 @@ def teacher_path(
         path.append(x)
     return path
 
-# %% ../nbs/05a_distill.ipynb #96ae6e0f
+# %% ../nbs/05a_distill.ipynb #fc0b7c57
 KEPT = (0,3,6)  # samples of a run of six steps that a path keeps: noise, middle, end
 
 def make_paths(
@@ -118,6 +118,7 @@ def make_paths(
     poses_per_caption:int=2, # paths of each caption
     num_inference_steps:int=6, # of the teacher
     kept:tuple=KEPT,        # samples that are kept
+    student:JumpNet=None,   # its first jump leads to the first sample that is kept, and the teacher goes on from there
     progress=iter,          # wraps the numbers of the files to make
 ):
     "Write path files 0000.safetensors, 0001.safetensors, …; file k is made with seed k."
@@ -130,14 +131,29 @@ def make_paths(
         parts = []
         for some in draw_captions(data, captions, batches, g):
             read = read_captions(pipe, some, poses_per_caption, g)
-            noise = torch.randn(len(read.rows), N_JOINTS, 3, generator=g, dtype=torch.float64)
-            path = teacher_path(pipe, read, noise, num_inference_steps)
+            x = torch.randn(len(read.rows), N_JOINTS, 3, generator=g, dtype=torch.float64)
+            if student is not None: x = first_jump(pipe, student, read, x)
+            first = 0 if student is None else kept[0]
+            path = teacher_path(pipe, read, x, num_inference_steps, first)
             mirrored = caption_features(pipe, [mirror_words(c) for c in some])[2]
             parts.append(dict(
                 words=read.words.half(), mirrored_words=mirrored.half(), rows=read.rows.short(), similarity=read.similarity.half(),
-                samples=torch.stack([path[i] for i in kept], 1).half()))
+                samples=torch.stack([path[i-first] for i in kept], 1).half()))
         file = {name:torch.cat([part[name] for part in parts]).contiguous() for name in parts[0]}
         with atomic_path(folder/f'{k:04}.safetensors') as tmp: save_file(file, tmp, metadata=dict(notes=json.dumps(notes)))
+
+@torch.no_grad()
+def first_jump(
+    pipe:Text2PosePipeline, # the teacher
+    student:JumpNet,
+    read:Read,              # what both read
+    noise,                  # (n·r, 22, 3)
+):                          # (n·r, 22, 3) float64
+    "Where the student arrives by itself."
+    exemplars = pipe.model.normalize(pipe.memory.joints[read.rows])
+    r = len(read.rows)//len(read.words)
+    given = noise.float(), read.words.repeat_interleave(r, 0), exemplars, read.similarity
+    return next(student.estimates(*given))[2].double()
 
 class Paths:
     "Path files in memory."
@@ -159,6 +175,7 @@ class Paths:
         self.words,self.similarity = torch.stack([whole['words'],whole['mirrored_words']]),whole['similarity']
         self.rows,self.samples = whole['rows'].long(),whole['samples']  # (paths, k), (paths, levels, 22, 3)
         self.library,self.per_caption = exemplars,len(self.rows)//len(whole['words'])
+        self.summary = dict(self.notes, paths=len(self), captions=self.words.shape[1])  # for the notes of a run
         timesteps = [*ddim_timesteps(self.notes['steps']), None]
         self.levels = [timesteps[i] for i in self.notes['kept']]
         if use is not None: self.samples,self.levels = self.samples[:,list(use)],[self.levels[i] for i in use]
@@ -176,11 +193,7 @@ class Paths:
         exemplars = turned(self.library[self.rows[idx]])
         return turned(self.samples[idx].float()), (words, exemplars, self.similarity[idx].float())
 
-    def summary(self)->dict:
-        "Numbers for the notes of a run."
-        return dict(self.notes, paths=len(self), captions=self.words.shape[1])
-
-# %% ../nbs/05a_distill.ipynb #fedac401
+# %% ../nbs/05a_distill.ipynb #2cd2d46c
 HUBER = .03  # c of the loss
 
 def _pseudo_huber(square): return (square+HUBER**2).sqrt()-HUBER
@@ -195,12 +208,12 @@ def jump_loss(
     distance = (model.denormalize(x_0)-model.denormalize(target))/POSITION_UNIT
     return _pseudo_huber(of_numbers)+_pseudo_huber((distance**2).sum(-1).mean(1))
 
-# %% ../nbs/05a_distill.ipynb #377b8f8c
+# %% ../nbs/05a_distill.ipynb #6fee68f9
 def student_config(
     **kwargs, # fields of TrainConfig to change
 )->TrainConfig:
     "The configuration of a student's run."
-    return TrainConfig(**{**dict(phase='student', batch_size=512, lr=1e-3, ema_decay=.999), **kwargs})
+    return TrainConfig(**{**dict(phase='student', batch_size=512, lr=1e-3, ema_decay=.999, token_noise=.1), **kwargs})
 
 class StudentTrainer(BaseTrainer):
     "Trains a student on paths of its teacher."
@@ -212,47 +225,60 @@ class StudentTrainer(BaseTrainer):
         paths:Paths,        # to learn from
         teacher:Text2PosePipeline, # on the CPU
         val:Paths=None,     # to measure on
+        own:Paths=None,     # paths that go on from the student's own first jump: the last jump learns from them too
         net:dict=None,      # arguments of JumpNet that differ from its defaults
         start=None,         # a JumpNet whose weights to go on from
         **kwargs,           # for BaseTrainer
     ):
-        self.teacher,self.net = teacher,net or {}
+        self.teacher,self.net,self.own = teacher,net or {},own
         super().__init__(config, paths, None, val, start=start, **kwargs)
 
     def new_model(self)->JumpNet:
         timesteps = tuple(t for t in self.data.levels if t is not None)
         model = self.teacher.model.config
-        return JumpNet(self.data.words.shape[1], timesteps=timesteps, schedule=model['schedule'],
+        return JumpNet(self.data.words.shape[-1], timesteps=timesteps, schedule=model['schedule'],
                        num_train_timesteps=model['num_train_timesteps'], **self.net)
 
     def initialize(self, model, start, scorer):
         if start is not None: model.load_state_dict(start.state_dict())
 
-    def settings(self)->dict: return {**super().settings(), 'paths':self.data.summary()}
+    def settings(self)->dict:
+        return {**super().settings(), 'paths':self.data.summary, 'own':self.own and self.own.summary}
 
     def draw_batch(self)->list:
-        "For every jump which paths, (B,), and which of them mirrored, (B,) bool."
-        n,g = self.config.batch_size//len(self.inner.jumps), self.generator
-        def draw(): return torch.randint(len(self.data), (n,), generator=g), torch.rand(n, generator=g)<.5
-        return [draw() for _ in self.inner.jumps]
+        "Number of a jump, samples where it begins and ends, and what is read: for every jump as many."
+        last,g = len(self.inner.jumps)-1, self.generator
+        sets = [(k, self.data, k) for k in range(last+1)]
+        if self.own is not None: sets[last:] = [(last, self.data, last), (last, self.own, 0)]
+        batch = []
+        for k,paths,place in sets:
+            n = self.config.batch_size//(last+1)//sum(k==other for other,_,_ in sets)
+            idx,mirrored = torch.randint(len(paths), (n,), generator=g), torch.rand(n, generator=g)<.5
+            samples,read = paths(idx, mirrored)
+            batch.append((k, samples[:,place:place+2], read))
+        return batch
 
-    def pieces(self, drawn): return [drawn]
+    def pieces(self, batch): return [batch]
 
-    def _backward(self, drawn):
+    def _backward(self, batch):
         "Add the gradients of all jumps; their losses."
-        losses = torch.cat([self.jump_losses(self.model, k, *self.data(*some)) for k,some in enumerate(drawn)])
+        losses = []
+        for k,samples,(words,*poses) in batch:
+            words = words+self.config.token_noise*torch.randn(words.shape, generator=self.generator)
+            losses.append(self.jump_losses(self.model, k, samples, (words,*poses)))
+        losses = torch.cat(losses)
         self.acc.backward(losses.mean())
         return dict(loss=losses.detach())
 
     def jump_losses(self,
         net:JumpNet,
         k:int,     # which jump
-        samples,   # (B, levels, 22, 3)
+        samples,   # (B, 2, 22, 3) where the teacher's part begins and ends
         read:tuple, # words, exemplars and similarity
     ):             # (B,)
         "What a jump from the teacher's samples costs."
         words,exemplars,similarity = read
-        x_t,x_next = samples[:,k],samples[:,k+1]
+        x_t,x_next = samples.unbind(1)
         x_0 = net.answer(x_t, *net.jumps[k], net.condition(words, exemplars, similarity), exemplars)
         return jump_loss(x_0, jump_target(x_next, x_t, *net.jumps[k], net.alphas), self.teacher.model)
 
@@ -263,7 +289,7 @@ class StudentTrainer(BaseTrainer):
         net,metres = self.averaged(), self.teacher.model.denormalize
         samples,read = self.val(torch.arange(min(len(self.val), self.n_val)))
         distance = (metres(net(samples[:,0], *read))-metres(samples[:,-1])).norm(dim=-1)
-        jumps = {f'jump_{k}':float(self.jump_losses(net, k, samples, read).mean()) for k in range(len(net.jumps))}
+        jumps = {f'jump_{k}':float(self.jump_losses(net, k, samples[:,k:k+2], read).mean()) for k in range(len(net.jumps))}
         return dict(val=dict(jumps, distance=100*float(distance.mean())))
 
     def save_weights(self, model, folder):
