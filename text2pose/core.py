@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['asset', 'decode_text', 'read_json', 'check_count', 'check_array', 'read_array', 'atomic_path', 'atomic_folder',
-           'kept_tensor', 'fingerprint', 'data_dir', 'available']
+           'kept_tensor', 'write_tensors', 'read_tensors', 'fingerprint', 'data_dir', 'available']
 
 # %% ../nbs/00_core.ipynb #37d04ff3
 import functools, hashlib, json, os, shutil, tempfile
@@ -145,6 +145,48 @@ def kept_tensor(
     "A constant as a tensor, made once for each type and device."
     import torch
     with torch.inference_mode(False): return torch.tensor(values, dtype=dtype, device=device)
+
+# %% ../nbs/00_core.ipynb #b9e333df
+_SCALE = '.scale'  # behind the name of a matrix in 8 bits: its scales
+
+def _rows_in_8_bits(matrix):
+    "Whole numbers and the scale of every row, in half precision."
+    import torch
+    rows = matrix.flatten(1)
+    scale = (rows.abs().amax(1, keepdim=True)/127).clamp(min=1e-7).half()
+    whole = (rows/scale.float()).round().clamp(-127, 127).to(torch.int8)
+    return whole.view(matrix.shape), scale
+
+def write_tensors(
+    tensors:dict,  # name → torch tensor
+    path,          # .safetensors file
+    notes:dict,    # str → str, kept with them
+    dtype,         # torch dtype of what is stored; torch.int8 for matrices in 8 bits and all else in half precision
+    exact=(),      # names whose precision stays as it is
+):
+    "Write a safetensors file, whole or not at all."
+    import torch
+    from safetensors.torch import save_file
+    stored = {}
+    for name,x in tensors.items():
+        x = x.detach().cpu().contiguous()
+        if name in exact: stored[name] = x
+        elif dtype!=torch.int8: stored[name] = x.to(dtype)
+        elif x.ndim<2: stored[name] = x.half()
+        else: stored[name],stored[name+_SCALE] = _rows_in_8_bits(x.float())
+    with atomic_path(path) as tmp: save_file(stored, tmp, metadata=notes)
+
+def read_tensors(
+    path,    # written by `write_tensors`; whatever is wrong with it raises
+)->tuple:    # name → float32 tensor; the notes
+    "Read a safetensors file."
+    from safetensors import safe_open
+    with safe_open(path, 'pt') as f: stored,notes = {k:f.get_tensor(k) for k in f.keys()}, f.metadata() or {}
+    scales = {k.removesuffix(_SCALE):stored.pop(k).float() for k in [*stored] if k.endswith(_SCALE)}
+    def whole(name, x):
+        x = x.float()
+        return (x.flatten(1)*scales[name]).view(x.shape) if name in scales else x
+    return {k:whole(k, v) for k,v in stored.items()}, notes
 
 # %% ../nbs/00_core.ipynb #6f66cb11
 def fingerprint(
