@@ -509,7 +509,8 @@ def load_scorer(
             state = {k:f.get_tensor(k).float() for k in f.keys()}
         scorer = PoseTextScorer(**config).float()
         scorer.load_state_dict(state)
-        if wrong:=[k for k,v in state.items() if not torch.stack(v.aminmax()).isfinite().all()]: raise ValueError(f'{wrong[0]} is not finite')
+        wrong = [k for k,v in state.items() if not torch.stack(v.aminmax()).isfinite().all()]
+        if wrong: raise ValueError(f'{wrong[0]} is not finite')
     except Exception as e:
         raise ValueError(f'{path} holds no usable scorer: {type(e).__name__} {str(e).splitlines()[0]}') from None
     return scorer.eval()
