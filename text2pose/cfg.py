@@ -19,7 +19,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from .core import asset, atomic_path, check_array, check_count, read_json
+from .core import asset, atomic_path, check_array, check_count, read_json, read_tensors, write_tensors
 from .data import (
     JOINT_NAMES, MIRROR_IDX, N_JOINTS, as_numpy, bone_lengths, canonical, joint_idx, mirror, own_poses, plot_bodies)
 from .captions import mirror_words
@@ -199,17 +199,12 @@ class Text2PoseModel(nn.Module):
 def save_model(
     model:Text2PoseModel,
     folder,              # made if absent
-    dtype=torch.float16, # precision of the stored weights; the normalization stays in float32
+    dtype=torch.float16, # as for `write_tensors`; the normalization stays in float32
 ):
     "Write model.safetensors and config.json, each whole or not at all."
-    from safetensors.torch import save_file
     folder = Path(folder)
-    state = {}
-    for name,tensor in model.state_dict().items():
-        precision = torch.float32 if name in ('mean','std') else dtype
-        state[name] = tensor.detach().to('cpu', precision).contiguous()
-    with atomic_path(folder/'model.safetensors') as tmp:
-        save_file(state, tmp, metadata={'config':json.dumps(model.config, sort_keys=True)})
+    notes = {'config':json.dumps(model.config, sort_keys=True)}
+    write_tensors(model.state_dict(), folder/'model.safetensors', notes, dtype, exact=('mean','std'))
     with atomic_path(folder/'config.json') as tmp:
         tmp.write_text(json.dumps({'format':FORMAT, **model.config}, indent=1)+'\n')
 
@@ -223,11 +218,10 @@ def _read_config(path):
 
 def _read_weights(path):
     "Tensors of a safetensors file, and the configuration that they were made with."
-    from safetensors import safe_open
     if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected the weights there')
     try:
-        with safe_open(path, 'pt') as f:
-            return {k:f.get_tensor(k) for k in f.keys()}, json.loads((f.metadata() or {}).get('config', '{}'))
+        state,notes = read_tensors(path)
+        return state, json.loads(notes.get('config', '{}'))
     except Exception as e: raise ValueError(f'{path} is not a readable safetensors file (truncated?): {e}') from None
 
 def _difference(a, b):
@@ -270,7 +264,7 @@ def load_model(
     except Exception as e:
         raise ValueError(f'{config_path} does not describe a model: {type(e).__name__} {e}') from None
     _check_tensors(state, model, config_path, path)
-    model.load_state_dict({k:v.float() for k,v in state.items()})
+    model.load_state_dict(state)
     return model.eval()
 
 # %% ../nbs/04_cfg.ipynb #9262e97b

@@ -5,19 +5,19 @@
 # %% auto #0
 __all__ = ['jump', 'jump_target', 'word_features', 'JumpNet', 'teacher_name', 'save_student', 'load_student', 'OnnxJumpNet']
 
-# %% ../nbs/03d_student.ipynb #b5becc3d
+# %% ../nbs/03d_student.ipynb #8831b83f
 import json, zlib
 from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
-from .core import atomic_path, check_count, fingerprint
+from .core import check_count, fingerprint, read_tensors, write_tensors
 from .data import N_JOINTS
 from .unet import BodyStep, mean_and_maximum, timestep_embedding
 from .fast import _check_packages, _exported, _session
 from .diffusion import alphas_cumprod
 
-# %% ../nbs/03d_student.ipynb #d8c4d86f
+# %% ../nbs/03d_student.ipynb #fcd1017d
 def _levels(alphas, timestep, next_timestep):
     "Signal at the level and at the next one, and the ratio of their noise: three numbers."
     now = float(alphas[timestep])
@@ -46,7 +46,7 @@ def jump_target(
     signal,next_signal,ratio = _levels(alphas, timestep, next_timestep)
     return (x_next-ratio*x_t)/(next_signal-ratio*signal)
 
-# %% ../nbs/03d_student.ipynb #6417e7cb
+# %% ../nbs/03d_student.ipynb #1a684253
 def word_features(
     states, # (B, L, dim) text states, as the denoiser attends to them
     mask,   # (B, L) bool, True where there is a token
@@ -58,7 +58,7 @@ def word_features(
     pooled = F.layer_norm(pooled, pooled.shape[1:])
     return torch.cat([pooled, 2*logits.sigmoid()-1, vector*vector.shape[1]**.5], 1)
 
-# %% ../nbs/03d_student.ipynb #05af80d8
+# %% ../nbs/03d_student.ipynb #6b8a0b96
 _TIME_DIM = 64  # of the embedding of each of the two noise levels
 
 class JumpNet(nn.Module):
@@ -150,7 +150,7 @@ class JumpNet(nn.Module):
         for _,_,x in self.estimates(noise, words, exemplars, similarity): pass
         return x
 
-# %% ../nbs/03d_student.ipynb #35edc900
+# %% ../nbs/03d_student.ipynb #b2418758
 def teacher_name(
     model,  # Text2PoseModel of chapter 04
     scorer, # PoseTextScorer of chapter 03a
@@ -163,25 +163,19 @@ def save_student(
     net:JumpNet,
     path,         # .safetensors file
     teacher:str,  # from `teacher_name`
-    dtype=torch.float16, # precision of the stored weights
+    dtype=torch.float16, # as for `write_tensors`
 ):
     "Write the weights with their configuration, whole or not at all."
-    from safetensors.torch import save_file
-    state = {k:v.detach().to('cpu', dtype).contiguous() for k,v in net.state_dict().items()}
-    with atomic_path(path) as tmp:
-        save_file(state, tmp, metadata=dict(config=json.dumps(net.config), teacher=teacher))
+    write_tensors(net.state_dict(), path, dict(config=json.dumps(net.config), teacher=teacher), dtype)
 
 def load_student(
     path,        # written by `save_student`
     teacher:str, # from `teacher_name`
 )->JumpNet:      # in float32, in evaluation mode
     "Read a student; weights that do not fit their configuration, or another teacher, are refused."
-    from safetensors import safe_open
     if not Path(path).is_file(): raise FileNotFoundError(f'{path} is missing: expected the weights of a student there')
     try:
-        with safe_open(path, 'pt') as f:
-            notes = f.metadata() or {}
-            state = {k:f.get_tensor(k).float() for k in f.keys()}
+        state,notes = read_tensors(path)
         net = JumpNet(**json.loads(notes['config']))
         net.load_state_dict(state)
         if wrong:=[k for k,v in state.items() if not v.isfinite().all()]: raise ValueError(f'{wrong[0]} is not finite')
@@ -191,7 +185,7 @@ def load_student(
         raise ValueError(f'{path} is the student of other weights: of {notes.get("teacher")}, not of {teacher}')
     return net.eval()
 
-# %% ../nbs/03d_student.ipynb #b14131a2
+# %% ../nbs/03d_student.ipynb #0a180f59
 class OnnxJumpNet:
     "A `JumpNet` whose run ONNX Runtime takes as one graph."
     def __init__(self,

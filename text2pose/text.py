@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
-from .core import atomic_path, fingerprint, read_json
+from .core import fingerprint, read_json, read_tensors, write_tensors
 from .data import N_JOINTS, mirror
 from .skeleton import bone_directions
 from .posecodes import POSECODES, posecode_margins
@@ -481,9 +481,7 @@ class PoseTextScorer(nn.Module):
         dtype=torch.float16, # precision of the stored weights
     ):
         "Write the weights with their configuration."
-        from safetensors.torch import save_file
-        state = {k:v.detach().to('cpu', dtype).contiguous() for k,v in self.state_dict().items()}
-        with atomic_path(path) as tmp: save_file(state, tmp, metadata={'config':json.dumps(self.config)})
+        write_tensors(self.state_dict(), path, {'config':json.dumps(self.config)}, dtype)
 
 def contrastive_loss(
     text,  # (B, d) vectors of length one
@@ -501,13 +499,10 @@ def load_scorer(
     path, # written by `PoseTextScorer.save`
 ):        # PoseTextScorer in float32, in evaluation mode
     "Read a scorer; weights that do not fit their configuration are refused."
-    from safetensors import safe_open
     if not Path(path).is_file(): raise FileNotFoundError(f'{path} is missing: expected the weights of a scorer there')
     try:
-        with safe_open(path, 'pt') as f:
-            config = json.loads((f.metadata() or {})['config'])
-            state = {k:f.get_tensor(k).float() for k in f.keys()}
-        scorer = PoseTextScorer(**config).float()
+        state,notes = read_tensors(path)
+        scorer = PoseTextScorer(**json.loads(notes['config'])).float()
         scorer.load_state_dict(state)
         wrong = [k for k,v in state.items() if not torch.stack(v.aminmax()).isfinite().all()]
         if wrong: raise ValueError(f'{wrong[0]} is not finite')
