@@ -283,6 +283,7 @@ class PoseOutput:
     exemplars:list=None         # n lists of (name, similarity): the poses of the library that were looked up
     attention_maps:object=None  # on request: AttentionMaps
     alignment:np.ndarray=None   # (n,) how well each pose fits its prompt, where the best of several were chosen
+    run:dict=None               # how the run was: sampler, num_inference_steps; guidance_scale, guidance_interval if any
 
     def __len__(self): return len(self.joints)
 
@@ -295,9 +296,10 @@ class PoseOutput:
         def some(values):
             if isinstance(values, (list,AttentionMaps)): return [values[r] for r in rows]
             return values if values is None else values[rows]
-        fields = {f.name:some(getattr(self, f.name)) for f in dataclasses.fields(self) if f.name!='attention_maps'}
+        whole = ('attention_maps','run')
+        fields = {f.name:some(getattr(self, f.name)) for f in dataclasses.fields(self) if f.name not in whole}
         maps = None if self.attention_maps is None else self.attention_maps.of_poses(rows)
-        return PoseOutput(**fields, attention_maps=maps)
+        return PoseOutput(**fields, attention_maps=maps, run=self.run)
 
     def __repr__(self):
         prompts = [*dict.fromkeys(self.prompts)]
@@ -535,6 +537,7 @@ class _Request:
     output_type:str='np'
     is_watched:bool=False      # somebody wants to see every estimate
     blend:torch.Tensor=None    # (n_prompts,) how much of the second half of the prompts is in each of the first half
+    run:dict=None              # as it is returned
     by_student:bool=False      # the student takes the run
 
     @property
@@ -662,6 +665,13 @@ def _blended(prediction, share):
     share = share.chunk(2)[0][:,None,None]
     both = (1-share)*first+share*second
     return torch.cat([both,both])
+
+def _run_of(by_student, a, n_steps, scale, interval, scheduler):
+    "How a run is, in the words of its arguments."
+    if by_student: return dict(sampler='student', num_inference_steps=n_steps)
+    sampler = a.sampler or scheduler or 'ddim'
+    name = sampler if isinstance(sampler, str) else type(sampler).__name__
+    return dict(sampler=name, num_inference_steps=n_steps, guidance_scale=scale, guidance_interval=tuple(interval))
 
 def _best_rows(alignment, best_of):
     "Of every `best_of` candidates in a row, the row of the best; a run that was stopped may leave fewer."
@@ -1094,7 +1104,7 @@ class Text2PosePipeline:
             self._check_sampler(a.sampler, a.guidance_method), _seed_of(a.seed, a.generator),
             self._check_exemplars(a.num_exemplars), _targets_of_prompts(a.keep_joints, n_prompts, bodies), init, bodies,
             bool(a.enforce_skeleton), store, bool(a.output_attentions) and store is None, a.output_type,
-            by_student=by_student)
+            _run_of(by_student, a, n_steps, scale, interval, self._scheduler), by_student)
 
     def _is_for_student(self, a):
         "Whether nothing is asked for that only the denoiser can do."
@@ -1357,7 +1367,7 @@ class Text2PosePipeline:
         raw_scores,scores = (plausibility(x.numpy()) for x in (raw,joints))
         out = PoseOutput(
             joints.numpy(), scores, [r.prompts[i] for i in prompt_idx], raw.numpy(), raw_scores,
-            exemplars=[e for part in parts for e in part.exemplars])
+            exemplars=[e for part in parts for e in part.exemplars], run=r.run)
         timesteps = self._sampler(r.sampler, r.n_steps).timesteps
         _add_attention(out, parts, [text.words[i] for i in prompt_idx], r, self.model.unet, timesteps)
         if r.best_of>1:

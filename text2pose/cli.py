@@ -197,10 +197,10 @@ def _interval(text):
     return start, end
 
 def _guidance(text, interval):
-    "Scale and part of the run: a number or start:end as a pair, and a pair; what is not given is the pipeline's."
-    from text2pose.cfg import GUIDANCE_INTERVAL, GUIDANCE_SCALE, guidance_ramp
-    part = _interval(interval) if interval is not None else GUIDANCE_INTERVAL if text is None else (0.,1.)
-    if text is None: return GUIDANCE_SCALE, part
+    "Scale and part of the run: a number or start:end as a pair, and a pair; None for what is not given."
+    from text2pose.cfg import guidance_ramp
+    part = None if interval is None else _interval(interval)
+    if text is None: return None, part
     try: numbers = tuple(float(part) for part in text.split(':'))
     except ValueError: numbers = ()
     if len(numbers) not in (1,2):
@@ -452,17 +452,16 @@ def generate(
 ):
     "Turn prompts into poses."
     with _usage_errors(**_PIPELINE_OPTIONS, **_CAMERA_OPTIONS):
-        from text2pose.cfg import MAX_POSES, NUM_EDITING_STEPS
+        from text2pose.cfg import MAX_POSES
         from text2pose.core import check_count
         check_count('-n', n, high=MAX_POSES)
         check_count('--seed', seed, 0)
         if steps is not None: check_count('--steps', steps)
         _check_exemplars(exemplars, library)
         scale,part = _guidance(guidance, interval)
-        if init is not None and interval is None: part = (0.,1.)
-        about = dict(seed=seed, guidance_scale=scale, guidance_interval=part, guidance_method=method,
-            sampler=sampler, best_of=best_of,
-            negative_prompt=_negative(negative), enforce_skeleton=enforce, num_exemplars=exemplars)
+        about = dict(seed=seed, guidance_method=method, best_of=best_of, negative_prompt=_negative(negative),
+            enforce_skeleton=enforce, num_exemplars=exemplars)
+        run = dict(num_inference_steps=steps, guidance_scale=scale, guidance_interval=part, sampler=sampler)
         formats = _formats(format)
         openpose = _openpose_options(formats, openpose_azim, openpose_elev, openpose_size)
         _check_device(device)
@@ -474,10 +473,8 @@ def generate(
         files = _pose_files(folder, formats)
         pipe = _load_pipeline(weights, device, library)
         if fast: pipe.speed_up()
-        recommended = NUM_EDITING_STEPS if 'init_joints' in control else pipe.model.config['num_inference_steps']
-        about['num_inference_steps'] = steps or recommended
-    with _file_errors(), _usage_errors(**_PIPELINE_OPTIONS): result = _ask(pipe, prompts, n, **about, **control)
-    about |= _noted_exemplars(result)|noted
+    with _file_errors(), _usage_errors(**_PIPELINE_OPTIONS): result = _ask(pipe, prompts, n, **about, **run, **control)
+    about |= result.run|_noted_exemplars(result)|noted
     with _file_errors():
         _write_poses(result, files, openpose, **about)
         _say_exemplars(result)
