@@ -155,7 +155,8 @@ def test_defaults_of_the_command_are_those_of_the_pipeline():
     about = json.loads(Path('out/poses.json').read_text())
     for k in ('guidance_method','negative_prompt','seed','enforce_skeleton','best_of'):
         assert about[k]==signature.parameters[k].default, k
-    assert (about['guidance_scale'], about['guidance_interval'], about['num_inference_steps'])==(2, [0,.5], 6)
+    of_pipeline = Text2PosePipeline.from_pretrained()('wave', 1).run
+    assert json.loads(json.dumps(of_pipeline)).items()<=about.items()
 
 def test_what_was_wrong_with_a_pose():
     "The JSON file names the rules behind a low score, before enforcement and after."

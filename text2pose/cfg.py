@@ -1104,7 +1104,7 @@ class Text2PosePipeline:
             self._check_sampler(a.sampler, a.guidance_method), _seed_of(a.seed, a.generator),
             self._check_exemplars(a.num_exemplars), _targets_of_prompts(a.keep_joints, n_prompts, bodies), init, bodies,
             bool(a.enforce_skeleton), store, bool(a.output_attentions) and store is None, a.output_type,
-            _run_of(by_student, a, n_steps, scale, interval, self._scheduler), by_student)
+            run=_run_of(by_student, a, n_steps, scale, interval, self._scheduler), by_student=by_student)
 
     def _is_for_student(self, a):
         "Whether nothing is asked for that only the denoiser can do."
