@@ -32,8 +32,8 @@ def load_paths(pipe, folder, use=None):
 def paths(a, pipe):
     "Make path files."
     data = TrainingSet(read_pose_table(a.table))
-    own = {}
-    if a.student: own = dict(student=load_student(a.student, teacher_name(pipe.model, pipe.scorer)), kept=KEPT[1:])
+    own = dict(captions=128//a.each, poses_per_caption=a.each)
+    if a.student: own |= dict(student=load_student(a.student, teacher_name(pipe.model, pipe.scorer)), kept=KEPT[1:])
     make_paths(pipe, data, a.folder, a.files, progress=lambda some: tqdm(some, disable=None), **own)
 
 def train(a, pipe):
@@ -113,6 +113,7 @@ def main():
     q.add_argument('folder', type=Path)
     q.add_argument('--table', type=Path, required=True)
     q.add_argument('--files', type=int, default=40)
+    q.add_argument('--each', type=int, default=2, help='paths of each caption')
     q.add_argument('--student', type=Path, help='paths that go on from its first jump')
     q = sub.add_parser('train')
     q.set_defaults(run=train)

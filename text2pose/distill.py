@@ -6,10 +6,11 @@
 __all__ = ['LONG', 'KEEP_LONG', 'KEPT', 'HUBER', 'draw_captions', 'Read', 'caption_features', 'read_captions', 'teacher_path',
            'make_paths', 'first_jump', 'Paths', 'jump_loss', 'student_config', 'StudentTrainer']
 
-# %% ../nbs/05a_distill.ipynb #cbd215f4
+# %% ../nbs/05a_distill.ipynb #79936f57
 import json
 from dataclasses import dataclass
 from pathlib import Path
+import numpy as np
 import torch
 from .core import atomic_path
 from .data import N_JOINTS, mirror
@@ -22,7 +23,7 @@ from .cfg import (
 from .dataset import TrainingSet
 from .train import POSITION_UNIT, BaseTrainer, TrainConfig
 
-# %% ../nbs/05a_distill.ipynb #4b861eb1
+# %% ../nbs/05a_distill.ipynb #c3da8b8c
 LONG = 90      # letters of a caption that counts as long
 KEEP_LONG = .45 # share of long captions that are kept
 
@@ -42,7 +43,7 @@ def draw_captions(
     captions = sorted(captions[:size*n_batches], key=len)
     return [captions[size*i:size*(i+1)] for i in torch.randperm(n_batches, generator=generator).tolist()]
 
-# %% ../nbs/05a_distill.ipynb #e6307844
+# %% ../nbs/05a_distill.ipynb #9fa7e504
 @dataclass
 class Read:
     "What a teacher and its student read for n captions with r poses each."
@@ -105,7 +106,7 @@ def teacher_path(
         path.append(x)
     return path
 
-# %% ../nbs/05a_distill.ipynb #fc0b7c57
+# %% ../nbs/05a_distill.ipynb #713f9d66
 KEPT = (0,3,6)  # samples of a run of six steps that a path keeps: noise, middle, end
 
 def make_paths(
@@ -174,7 +175,9 @@ class Paths:
         whole = {k:torch.cat([part[k] for part in parts]) for k in parts[0]}
         self.words,self.similarity = torch.stack([whole['words'],whole['mirrored_words']]),whole['similarity']
         self.rows,self.samples = whole['rows'].long(),whole['samples']  # (paths, k), (paths, levels, 22, 3)
-        self.library,self.per_caption = exemplars,len(self.rows)//len(whole['words'])
+        said = [torch.arange(len(p['words'])).repeat_interleave(len(p['rows'])//len(p['words'])) for p in parts]
+        before = np.cumsum([0]+[len(p['words']) for p in parts])
+        self.library,self.caption = exemplars,torch.cat([s+int(n) for s,n in zip(said, before)])  # of every path
         self.summary = dict(self.notes, paths=len(self), captions=self.words.shape[1])  # for the notes of a run
         timesteps = [*ddim_timesteps(self.notes['steps']), None]
         self.levels = [timesteps[i] for i in self.notes['kept']]
@@ -189,11 +192,11 @@ class Paths:
         "Samples, and what a student reads with them."
         mirrored = torch.zeros(len(idx), dtype=torch.bool) if mirrored is None else mirrored
         def turned(x): return torch.where(mirrored[:,None,None,None], mirror(x), x)
-        words = self.words[mirrored.long(),idx//self.per_caption].float()
+        words = self.words[mirrored.long(),self.caption[idx]].float()
         exemplars = turned(self.library[self.rows[idx]])
         return turned(self.samples[idx].float()), (words, exemplars, self.similarity[idx].float())
 
-# %% ../nbs/05a_distill.ipynb #2cd2d46c
+# %% ../nbs/05a_distill.ipynb #b87dc4df
 HUBER = .03  # c of the loss
 
 def _pseudo_huber(square): return (square+HUBER**2).sqrt()-HUBER
@@ -208,7 +211,7 @@ def jump_loss(
     distance = (model.denormalize(x_0)-model.denormalize(target))/POSITION_UNIT
     return _pseudo_huber(of_numbers)+_pseudo_huber((distance**2).sum(-1).mean(1))
 
-# %% ../nbs/05a_distill.ipynb #6fee68f9
+# %% ../nbs/05a_distill.ipynb #67e673f5
 def student_config(
     **kwargs, # fields of TrainConfig to change
 )->TrainConfig:

@@ -1,0 +1,98 @@
+"Paths of a teacher and students that learn them: what is refused, what goes on."
+import json
+from pathlib import Path
+import pytest
+import torch
+from safetensors.torch import save_file
+from text2pose.data import N_JOINTS
+from text2pose.distill import KEPT, Paths, StudentTrainer, draw_captions, jump_loss, make_paths, student_config
+from text2pose.cfg import Text2PosePipeline
+from text2pose.core import available
+
+NOTES = dict(teacher='somebody', kept=[0,3,6], steps=6)
+
+def path_file(file, n=8, **notes):
+    "A file of random paths, two of each caption."
+    g = torch.Generator().manual_seed(n)
+    tensors = dict(
+        words=torch.randn(n//2,10, generator=g).half(), mirrored_words=torch.randn(n//2,10, generator=g).half(),
+        rows=torch.randint(5, (n,4), generator=g).short(), similarity=torch.rand(n,4, generator=g).half(),
+        samples=torch.randn(n,3,N_JOINTS,3, generator=g).half())
+    save_file(tensors, file, metadata=dict(notes=json.dumps({**NOTES, **notes})))
+    return file
+
+@pytest.fixture
+def library(): return torch.randn(5,N_JOINTS,3, generator=torch.Generator().manual_seed(0))
+
+def test_paths_of_files(tmp_path, library):
+    paths = Paths([path_file(tmp_path/'a', 8), path_file(tmp_path/'b', 6)], library)
+    assert len(paths)==14 and paths.summary['captions']==7 and paths.levels==[999,499,None]
+    samples,(words,exemplars,similarity) = paths(torch.tensor([0,1,9]))
+    assert samples.shape==(3,3,N_JOINTS,3) and torch.equal(words[0], words[1])
+    assert torch.equal(exemplars[2], library[paths.rows[9]])
+    assert Paths([tmp_path/'a'], library, (0,-1)).levels==[999,None]
+    with pytest.raises(ValueError, match='made otherwise'):
+        Paths([tmp_path/'a', path_file(tmp_path/'c', steps=8)], library)
+    with pytest.raises(ValueError, match='no paths'): Paths([], library)
+
+def test_mirrored_twice_is_the_same(tmp_path, library):
+    paths = Paths([path_file(tmp_path/'a')], library)
+    paths.words[1] = paths.words[0]
+    idx,yes = torch.arange(8), torch.ones(8, dtype=torch.bool)
+    once,_ = paths(idx, yes)
+    paths.samples = once.half()
+    torch.testing.assert_close(paths(idx, yes)[0], path_samples(tmp_path/'a'))
+
+def path_samples(file): return Paths([file], torch.zeros(5,N_JOINTS,3))(torch.arange(8))[0]
+
+class Captions:
+    "Short captions and long ones, drawn evenly."
+    captions = ['short', 'a caption that is long '*8]
+    def draw(self, n, generator): return None, torch.randint(2, (n,), generator=generator), None
+
+def test_long_captions_come_less_often():
+    drawn = sum(draw_captions(Captions(), 50, 40, torch.Generator().manual_seed(0)), [])
+    assert len(drawn)==2000 and .25<sum(len(c)>90 for c in drawn)/2000<.38
+    assert all(len({len(c)>90 for c in batch})==1 for batch in draw_captions(
+        Captions(), 5, 4, torch.Generator().manual_seed(1))[:1])
+
+needs_minilm = pytest.mark.skipif(not available('minilm'), reason='MiniLM is not installed')
+
+@pytest.fixture(scope='module')
+def teacher(): return Text2PosePipeline.from_pretrained()
+
+def trainer(teacher, paths, n_steps=4, **kwargs):
+    config = student_config(n_steps=n_steps, batch_size=8)
+    return StudentTrainer(config, paths, teacher, net=dict(body_dim=16, n_steps=1, emb_dim=8), cpu=True, **kwargs)
+
+@needs_minilm
+def test_resumed_equals_uninterrupted(teacher, tmp_path, library):
+    paths = Paths([path_file(tmp_path/'a')], library)
+    whole = trainer(teacher, paths).fit()
+    trainer(teacher, paths).fit(tmp_path/'run', checkpoint_every=2, stop_at=2)
+    rest = trainer(teacher, paths).fit(tmp_path/'run')
+    for a,b in zip(whole.inner.parameters(), rest.inner.parameters()): assert torch.equal(a, b)
+    other = Paths([path_file(tmp_path/'b', 6)], library)
+    with pytest.raises(ValueError, match='paths'): trainer(teacher, other).fit(tmp_path/'run')
+
+@needs_minilm
+def test_last_jump_learns_from_own_middles(teacher, tmp_path, library):
+    paths = Paths([path_file(tmp_path/'a')], library)
+    own = Paths([path_file(tmp_path/'o', kept=[3,6])], library)
+    own.samples = own.samples[:,:2]
+    run = trainer(teacher, paths, own=own)
+    assert [(k,len(samples)) for k,samples,_ in run.draw_batch()]==[(0,4),(1,2),(1,2)]
+    assert torch.isfinite(torch.tensor(run.train_step()['loss']))
+
+@needs_minilm
+def test_files_are_kept(teacher, tmp_path):
+    class Few:
+        captions = ['arms raised','kick']
+        def draw(self, n, generator): return None, torch.randint(2, (n,), generator=generator), None
+    make_paths(teacher, Few(), tmp_path, 1, batches=1, captions=2)
+    first = (tmp_path/'0000.safetensors').read_bytes()
+    made = []
+    make_paths(teacher, Few(), tmp_path, 2, batches=1, captions=2, progress=lambda numbers: made.extend(numbers) or numbers)
+    assert made==[1] and (tmp_path/'0000.safetensors').read_bytes()==first
+    make_paths(teacher, Few(), tmp_path/'again', 1, batches=1, captions=2)
+    assert (tmp_path/'again/0000.safetensors').read_bytes()==first
