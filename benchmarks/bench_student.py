@@ -96,7 +96,9 @@ def judge(a, pipe):
     some = [p['prompt'] for p in read_prompts('dev')[:64]]
     for name in [*ways,*students]:
         kwargs = ways.get(name, {})
-        if name in students: pipe.student = pipe.jumper = students[name]
+        if name in students:
+            pipe.student,kwargs = students[name],dict(num_inference_steps=len(students[name].jumps))
+            pipe.jumper = pipe.student
         row = measured(pipe, name, a.poses, range(a.seeds), **kwargs)
         row |= dict(one_pose=seconds(pipe, some[0], 1, 20, **kwargs), batch=seconds(pipe, some, 4, 3, **kwargs))
         table.append(row)

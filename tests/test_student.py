@@ -96,17 +96,20 @@ def pipe():
     pipe = Text2PosePipeline.from_pretrained()
     if pipe.student is None:
         torch.manual_seed(0)
-        words = 2*pipe.model.unet.config.cross_attention_dim+len(pipe.model.config['posecodes'])+pipe.scorer.config['embed_dim']
+        states,codes = pipe.model.unet.config.cross_attention_dim, len(pipe.model.config['posecodes'])
+        words = 2*states+codes+pipe.scorer.config['embed_dim']
         pipe.student = pipe.jumper = JumpNet(words, body_dim=32, n_steps=1, emb_dim=16).eval()
     return pipe
 
 @needs_minilm
-def test_default_is_two_jumps(pipe):
+def test_two_steps_are_two_jumps(pipe):
     seen = []
-    out = pipe('arms raised', 2, callback=lambda i, t, x: seen.append((i,t,x.shape)))
+    out = pipe('arms raised', 2, num_inference_steps=2, callback=lambda i, t, x: seen.append((i,t,x.shape)))
     assert [s[:2] for s in seen]==[(0,999),(1,499)] and seen[0][2]==(2,N_JOINTS,3)
-    np.testing.assert_allclose(pipe('arms raised', 2, num_inference_steps=2).joints, out.joints, atol=1e-6)
-    assert len(out.exemplars[0])==4
+    assert out.run==dict(sampler='student', num_inference_steps=2) and len(out.exemplars[0])==4
+    assert pipe('arms raised', 1).run['num_inference_steps']==pipe.model.config['num_inference_steps']
+    few = pipe('arms raised', 1, num_inference_steps=2, num_exemplars=2)
+    assert len(few.exemplars[0])==2 and few.run['sampler']=='student'
 
 LONG = [dict(guidance_scale=2.), dict(negative_prompt='sitting'), dict(num_inference_steps=3), dict(sampler='ddim'),
         dict(guidance_method='apg'), dict(guidance_interval=(0,1)), dict(num_exemplars=0), dict(output_attentions=True),
@@ -115,23 +118,26 @@ LONG = [dict(guidance_scale=2.), dict(negative_prompt='sitting'), dict(num_infer
 @needs_minilm
 @pytest.mark.parametrize('given', LONG, ids=lambda given: next(iter(given)))
 def test_the_rest_is_for_the_denoiser(pipe, given):
-    assert not pipe._request(prompt='arms raised', **given).by_student
-    assert pipe._request(prompt='arms raised').by_student
+    assert not pipe._request(prompt='arms raised', **{'num_inference_steps':2, **given}).by_student
+    assert pipe._request(prompt='arms raised', num_inference_steps=2).by_student
 
 @needs_minilm
 def test_same_in_company(pipe):
     prompts = ['arms raised', 'a person is sitting on a low chair with both hands on the knees', 'kick']
-    alone = np.concatenate([pipe(p, 2, seed=3).joints for p in prompts])
-    np.testing.assert_allclose(pipe(prompts, 2, seed=3).joints, alone, atol=1e-4)
-    np.testing.assert_allclose(pipe(prompts, 4, seed=3).joints.reshape(3,4,N_JOINTS,3)[:,:2].reshape(alone.shape), alone, atol=1e-4)
+    def ask(some, n): return pipe(some, n, num_inference_steps=2, seed=3).joints
+    alone = np.concatenate([ask(p, 2) for p in prompts])
+    np.testing.assert_allclose(ask(prompts, 2), alone, atol=1e-4)
+    first_two = ask(prompts, 4).reshape(3,4,N_JOINTS,3)[:,:2]
+    np.testing.assert_allclose(first_two.reshape(alone.shape), alone, atol=1e-4)
 
 @needs_minilm
 def test_stop_after_a_jump(pipe):
     estimates = []
-    out = pipe('arms raised', 1, enforce_skeleton=False, callback=lambda i, t, x: estimates.append(x) or False)
+    out = pipe('arms raised', 1, num_inference_steps=2, enforce_skeleton=False,
+               callback=lambda i, t, x: estimates.append(x) or False)
     assert len(estimates)==1
     assert np.isfinite(out.joints).all()
-    assert len(list(pipe.stream('arms raised', num_poses_per_prompt=1)))==3
+    assert len(list(pipe.stream('arms raised', num_poses_per_prompt=1, num_inference_steps=2)))==3
 
 @needs_minilm
 def test_interpolation_and_a_swapped_scheduler(pipe):
@@ -139,14 +145,15 @@ def test_interpolation_and_a_swapped_scheduler(pipe):
     before = pipe._scheduler
     try:
         pipe.scheduler = pipe.scheduler
-        assert not pipe._request(prompt='arms raised').by_student
+        assert not pipe._request(prompt='arms raised', num_inference_steps=2).by_student
     finally: pipe._scheduler = before
 
 @needs_minilm
 def test_saved_and_read(pipe, tmp_path):
     pipe.save_pretrained(tmp_path)
     again = type(pipe).from_pretrained(tmp_path, text_encoder=pipe.text_encoder)
-    np.testing.assert_allclose(again('arms raised', 1).joints, pipe('arms raised', 1).joints, atol=1e-6)
+    def ask(some): return some('arms raised', 1, num_inference_steps=2).joints
+    np.testing.assert_allclose(ask(again), ask(pipe), atol=1e-6)
     changed = load_student(tmp_path/'student.safetensors', teacher_name(pipe.model, pipe.scorer))
     save_student(changed, tmp_path/'student.safetensors', 'another')
     with pytest.raises(ValueError, match='the student of other weights'): type(pipe).from_pretrained(tmp_path)

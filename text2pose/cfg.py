@@ -950,7 +950,7 @@ class Text2PosePipeline:
     def __call__(self,
         prompt,                       # str or list of str
         num_poses_per_prompt:int=4,   # 1 to 100,000
-        num_inference_steps:int=None, # by default 2 by the student, or what the weights recommend; 20 with init_joints
+        num_inference_steps:int=None, # by default what the weights recommend, 20 with init_joints; 2 are the student's
         guidance_scale=None,          # a float, a ramp (start, end), or a list with one per prompt; 1 is no guidance
         negative_prompt=None,         # str, or a list with one per prompt: steer away from it, not from "no words"
         seed:int=0,                   # 0 or more; same seed, same poses
@@ -1110,7 +1110,8 @@ class Text2PosePipeline:
         "Whether nothing is asked for that only the denoiser can do."
         if self.student is None or self._scheduler is not None: return False
         own = (a.guidance_scale,a.negative_prompt,a.keep_joints,a.init_joints,a.guidance_interval,a.sampler)
-        return (a.num_inference_steps in (None,len(self.student.jumps)) and all(v is None for v in own)
+        wanted = a.num_inference_steps or self.model.config['num_inference_steps']
+        return (wanted==len(self.student.jumps) and all(v is None for v in own)
                 and a.guidance_method=='cfg' and not a.output_attentions and a.num_exemplars!=0)
 
     def _check_sampler(self, sampler, method):

@@ -6,7 +6,7 @@
 __all__ = ['LONG', 'KEEP_LONG', 'KEPT', 'HUBER', 'draw_captions', 'Read', 'caption_features', 'read_captions', 'teacher_path',
            'make_paths', 'first_jump', 'Paths', 'jump_loss', 'student_config', 'StudentTrainer']
 
-# %% ../nbs/05a_distill.ipynb #79936f57
+# %% ../nbs/05a_distill.ipynb #c3558def
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from .cfg import (
 from .dataset import TrainingSet
 from .train import POSITION_UNIT, BaseTrainer, TrainConfig
 
-# %% ../nbs/05a_distill.ipynb #c3da8b8c
+# %% ../nbs/05a_distill.ipynb #95518cb9
 LONG = 90      # letters of a caption that counts as long
 KEEP_LONG = .45 # share of long captions that are kept
 
@@ -43,7 +43,7 @@ def draw_captions(
     captions = sorted(captions[:size*n_batches], key=len)
     return [captions[size*i:size*(i+1)] for i in torch.randperm(n_batches, generator=generator).tolist()]
 
-# %% ../nbs/05a_distill.ipynb #9fa7e504
+# %% ../nbs/05a_distill.ipynb #aa0409e2
 @dataclass
 class Read:
     "What a teacher and its student read for n captions with r poses each."
@@ -106,7 +106,7 @@ def teacher_path(
         path.append(x)
     return path
 
-# %% ../nbs/05a_distill.ipynb #713f9d66
+# %% ../nbs/05a_distill.ipynb #c078f1b2
 KEPT = (0,3,6)  # samples of a run of six steps that a path keeps: noise, middle, end
 
 def make_paths(
@@ -196,7 +196,7 @@ class Paths:
         exemplars = turned(self.library[self.rows[idx]])
         return turned(self.samples[idx].float()), (words, exemplars, self.similarity[idx].float())
 
-# %% ../nbs/05a_distill.ipynb #b87dc4df
+# %% ../nbs/05a_distill.ipynb #06e2fc8d
 HUBER = .03  # c of the loss
 
 def _pseudo_huber(square): return (square+HUBER**2).sqrt()-HUBER
@@ -211,7 +211,7 @@ def jump_loss(
     distance = (model.denormalize(x_0)-model.denormalize(target))/POSITION_UNIT
     return _pseudo_huber(of_numbers)+_pseudo_huber((distance**2).sum(-1).mean(1))
 
-# %% ../nbs/05a_distill.ipynb #67e673f5
+# %% ../nbs/05a_distill.ipynb #a024d697
 def student_config(
     **kwargs, # fields of TrainConfig to change
 )->TrainConfig:
