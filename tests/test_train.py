@@ -97,7 +97,7 @@ RUNS = [
     ('scorer', {}), ('scorer', dict(token_drop_prob=.3, token_noise=.1)),
     ('baseline', {}), ('anatomical', dict(noise_samples_per_caption=4)),
     ('text', {}), ('text', dict(noise_samples_per_caption=2, micro_batch=6, timestep_bias=1.5, token_noise=.1)),
-    ('text', dict(code_loss_weight=0.)), ('text', dict(representation='positions', follow_every=2))]
+    ('text', dict(code_loss_weight=0., unet=dict(TINY, dropout=.2))), ('text', dict(representation='positions', follow_every=2))]
 
 @pytest.mark.parametrize('phase,kwargs', RUNS)
 def test_resumed_equals_uninterrupted(trainer, tmp_path, phase, kwargs):

@@ -176,7 +176,7 @@ def with_exemplars(
     x,similarity,shown = (v.to(batch.tokens.device) for v in (x,similarity,shown))
     return replace(batch, exemplars=x, similarity=similarity, shown=shown)
 
-# %% ../nbs/05_train.ipynb #2f591ca5
+# %% ../nbs/05_train.ipynb #3e280fd4
 def min_snr_weight(
     signal,              # (B,) ᾱ_t, from 0 to below 1
     gamma:float,         # γ, above 0
@@ -280,7 +280,7 @@ def val_losses(
     naive_last = each['naive'][timestep.to(device)==T-1].mean().item()
     return dict(**mean, total=mean['diffusion']+mean['anatomy'], naive_last=naive_last)
 
-# %% ../nbs/05_train.ipynb #ffa3d1e8
+# %% ../nbs/05_train.ipynb #a846fb84
 # of SplitMix64: the odd step of its counter (2^64 divided by the golden ratio) and two factors, as signed numbers
 _GOLDEN,_MIX_1,_MIX_2 = (v-2**64 for v in (0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb))
 
@@ -369,7 +369,7 @@ def share_dropout(
     for (module,name,_),layer in zip(found, new): setattr(module, name, layer)
     return new
 
-# %% ../nbs/05_train.ipynb #25bdae8c
+# %% ../nbs/05_train.ipynb #2c909d1a
 CHECKPOINT_FILE,MANIFEST = 'checkpoint.safetensors','manifest.json'
 CHECKPOINT_FORMAT = 'text2pose checkpoint 1'
 
@@ -421,10 +421,12 @@ class Checkpoints:
             left = [p.name for p in self.paths()]
             how = f'training can go on from {left[-1]}' if left else 'there is no earlier one'
             raise OSError(f'cannot write the checkpoint {path}: {e.strerror or e}; {how}') from None
-        self._remove_old(best)
+        self.remove_old(best)
         return path
 
-    def _remove_old(self, best):
+    def remove_old(self,
+        best:int=None, # as for `save`
+    ):
         "Keep the newest and the best; what goes is renamed first, so that no half of it looks like a checkpoint."
         for path in self.paths()[:-self.keep_last]:
             if best is not None and path==self.path(best): continue
@@ -482,7 +484,7 @@ def check_tensors(
     for name,v in wanted.items():
         if kind(v)!=kind(found[name]): raise ValueError(f'{where}: {name} is {kind(found[name])}, wanted {kind(v)}')
 
-# %% ../nbs/05_train.ipynb #79299f1a
+# %% ../nbs/05_train.ipynb #0071bb67
 def _flat(entry, prefix=''):
     "Numbers of nested dictionaries, with names like val/gap."
     out = {}
@@ -941,7 +943,9 @@ class BaseTrainer:
             checkpoints.clean()
             found = [str(checkpoints.newest(tell) or '')]
         with self._with_others(): path, = broadcast_object_list(found)
-        if path: self.load_checkpoint(path, new_data)
+        if not path: return
+        self.load_checkpoint(path, new_data)
+        if self.acc.is_main_process: checkpoints.remove_old(self.best and self.best['step'])
 
     def load_checkpoint(self,
         path,                # of one of the folders below checkpoints/
@@ -992,7 +996,10 @@ class BaseTrainer:
         note:str=None, # in a few words, what these weights are
     ):
         "Write the averaged weights, their configuration, and how they were made."
-        if not self.acc.is_main_process: return
+        if self.acc.is_main_process: self._save(folder, note)
+        self.acc.wait_for_everyone()  # another process may want to read them
+
+    def _save(self, folder, note):
         self.save_weights(self.averaged(), folder)
         *before,data = self.data_history
         how = dict(about=note, config=asdict(self.config), steps=self.step, samples=self.step*self.config.batch_size,
