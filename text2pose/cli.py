@@ -10,6 +10,7 @@ __all__ = ['app', 'data_app', 'atlas_app', 'main', 'generate', 'look_up', 'descr
 # %% ../nbs/06b_cli.ipynb #c9d5c931
 import json, os, re, shutil, sys, tempfile
 from contextlib import contextmanager
+from functools import cache as once
 from pathlib import Path
 import typer
 from . import __version__
@@ -1066,6 +1067,33 @@ _TRAIN_OPTIONS = dict(n_steps='--steps', batch_size='--batch-size', micro_batch=
     keep_last='--keep-last')
 _MAX_SEED = 10**9 # beyond it the seeds that training derives from it overflow
 
+# options of `train` that are settings of a run: option → field of TrainConfig
+_SETTINGS = dict(steps='n_steps', batch_size='batch_size', micro_batch='micro_batch', lr='lr', seed='seed',
+    noise_samples='noise_samples_per_caption', timestep_bias='timestep_bias', precision='mixed_precision',
+    freeze_reader='freeze_reader', follow_every='follow_every', min_snr='min_snr_gamma', exemplars='num_exemplars',
+    text_encoder='text_encoder')
+_OF_BOTH = ('batch_size','lr','seed','mixed_precision','text_encoder') # asked for, they hold for the release's scorer too
+
+def _given(ctx):
+    "Settings that the user asked for: field of TrainConfig → value. What was not asked for is the phase's own business."
+    asked = [name for name in _SETTINGS if ctx.get_parameter_source(name).name!='DEFAULT']
+    return {_SETTINGS[name]:ctx.params[name] for name in asked}
+
+def _of_size(size):
+    "The network of a size; nothing where none is named."
+    from text2pose.unet import SIZES
+    if size is None: return {}
+    if size not in SIZES: raise ValueError(f'--size must be one of {", ".join(SIZES)}, got {size!r}')
+    return dict(unet=SIZES[size])
+
+def _check_rhythm(checkpoint_every, keep_last, sheet_every, scorer_steps):
+    "Steps between things that a run does lie in their ranges."
+    from text2pose.core import check_count
+    check_count('--checkpoint-every', checkpoint_every)
+    check_count('--keep-last', keep_last)
+    check_count('--sheet-every', sheet_every, 0)
+    check_count('--scorer-steps', scorer_steps)
+
 def _finished(out, config):
     "Whether this very run is finished in a folder; that of another run is refused."
     from dataclasses import asdict
@@ -1088,6 +1116,7 @@ def _check_training(config):
     "The numbers of a run lie in their ranges."
     from text2pose.cfg import MAX_EXEMPLARS
     from text2pose.core import check_count
+    from text2pose.text import ENCODERS
     check_count('--steps', config.n_steps)
     check_count('--batch-size', config.batch_size)
     check_count('--noise-samples', config.noise_samples_per_caption)
@@ -1103,6 +1132,8 @@ def _check_training(config):
     if not 0<=config.min_snr_gamma<=100:
         raise ValueError(f'--min-snr must lie between 0 and 100, got {config.min_snr_gamma}')
     if not 0<config.lr<1: raise ValueError(f'--lr must lie between 0 and 1, got {config.lr}')
+    if config.text_encoder not in ENCODERS:
+        raise ValueError(f'--text-encoder must be one of {", ".join(ENCODERS)}, got {config.text_encoder!r}')
     if config.mixed_precision not in ('no','fp16','bf16'):
         raise ValueError(f'--precision must be no, fp16 or bf16, got {config.mixed_precision!r}')
 
@@ -1128,13 +1159,19 @@ def _check_origins(phase, start, scorer):
     if phase=='scorer': load_scorer(_weights_file(start))
     else: load_model(start)
 
-def _training_sets(table, encoder, cache):
+def _training_sets(data, preset, encoder, cache):
     "Training set and, where the table has it, validation set, each with the states of its captions."
-    from text2pose.dataset import TrainingSet, encode_captions
+    from text2pose.data import read_pose_table
+    from text2pose.dataset import TrainingSet, build_table, encode_captions
+    table = read_pose_table(data) if data else build_table(preset, progress=_progress_bar('clips'))
     splits = ['train'] + ['val']*('val' in set(table['split'].to_pylist()))
     sets = [TrainingSet(table, s) for s in splits]
     bar = _progress_bar('captions')
-    return [(s, encode_captions(s.captions, encoder, progress=bar, cache=cache)) for s in sets]
+    found = [(s, encode_captions(s.captions, encoder, progress=bar, cache=cache)) for s in sets]
+    rows = ', '.join(f'{source} {count}' for source,count in sets[0].summary['sources'].items())
+    captures = '' if _has_captures(table) else ' (no motion capture)'
+    if _is_first_process(): typer.echo(f'training on {len(sets[0])} rows: {rows}{captures}')
+    return found
 
 def _is_first_process():
     "Whether this process is the one that speaks; torchrun numbers them."
@@ -1210,6 +1247,9 @@ def train(
         help='Weight of the prediction loss by noise level (min-SNR): its gamma, for example 5; 0 for none.'),
     size:str|None = _option(None, '--size',
         help='Of the denoiser: tiny, small or base; by default what the phase says, or small.'),
+    text_encoder:str = _option('minilm', '--text-encoder', help='The frozen text encoder: minilm, or clip.'),
+    encoder_folder:Path|None = _option(None, '--encoder-folder',
+        help='Folder with tokenizer and weights of the text encoder; by default the installed package or the hub.'),
     scorer_steps:int = _option(3000, '--scorer-steps',
         help='With --phase release and no --scorer: steps of the scorer that is trained first.'),
     seed:int = _option(0, '--seed', help='Same seed, same weights.'),
@@ -1225,51 +1265,25 @@ def train(
 ):
     "Train weights; can be interrupted and resumed."
     with _usage_errors():
-        from text2pose.core import check_count
         from text2pose.train import RELEASE_SCORER, phase_config
-        from text2pose.unet import SIZES
-        given = dict(n_steps=steps, batch_size=batch_size, micro_batch=micro_batch, lr=lr, seed=seed,
-            noise_samples_per_caption=noise_samples, timestep_bias=timestep_bias, mixed_precision=precision,
-            freeze_reader=freeze_reader, follow_every=follow_every, min_snr_gamma=min_snr, num_exemplars=exemplars)
-        option_of = {**{name:name for name in given}, 'n_steps':'steps', 'noise_samples_per_caption':'noise_samples',
-            'mixed_precision':'precision', 'min_snr_gamma':'min_snr', 'num_exemplars':'exemplars'}
-        # what was not asked for is the phase's own business
-        def asked(name): return ctx.get_parameter_source(option_of[name]).name!='DEFAULT'
-        given = {name:v for name,v in given.items() if asked(name)}
-        if size is not None and size not in SIZES:
-            raise ValueError(f'--size must be one of {", ".join(SIZES)}, got {size!r}')
-        config = phase_config(phase, **given, **({'unet':SIZES[size]} if size else {}))
+        config = phase_config(phase, **_given(ctx), **_of_size(size))
         _check_training(config)
-        check_count('--checkpoint-every', checkpoint_every)
-        check_count('--keep-last', keep_last)
-        check_count('--sheet-every', sheet_every, 0)
-        check_count('--scorer-steps', scorer_steps)
+        _check_rhythm(checkpoint_every, keep_last, sheet_every, scorer_steps)
         _check_company(config, start, scorer, exemplars)
         if data is None and preset not in ('open','research'):
             raise ValueError(f'--preset must be open or research, got {preset!r}; '
                              'other tables are made with text2pose data build and given with --data')
     with _file_errors(**_TRAIN_OPTIONS):
-        from functools import cache as once
-        from text2pose.data import read_pose_table
-        from text2pose.dataset import build_table
         from text2pose.text import load_text_encoder
         _writable_folder(out)
         if not _finished(out, config): _check_origins(phase, start, scorer)
-        folder_of_states = cache and _writable_folder(cache)
-        encoder = once(lambda: load_text_encoder(config.text_encoder))
-        @once
-        def sets():
-            "Made when it is needed, and once for scorer and denoiser."
-            table = read_pose_table(data) if data else build_table(preset, progress=_progress_bar('clips'))
-            found = _training_sets(table, encoder(), folder_of_states)
-            rows = ', '.join(f'{source} {count}' for source,count in found[0][0].summary['sources'].items())
-            captures = '' if _has_captures(table) else ' (no motion capture)'
-            if _is_first_process(): typer.echo(f'training on {len(found[0][0])} rows: {rows}{captures}')
-            return found
+        cache = cache and _writable_folder(cache)
+        encoder = once(lambda: load_text_encoder(config.text_encoder, encoder_folder))
+        sets = once(lambda: _training_sets(data, preset, encoder(), cache))
         settings = dict(checkpoint_every=checkpoint_every, keep_last=keep_last, new_data=new_data)
         if phase=='release' and scorer is None and start is None and config.num_exemplars:
             scorer = out/'scorer'
-            same = {name:v for name,v in given.items() if name in ('batch_size','lr','seed','mixed_precision')}
+            same = {name:v for name,v in _given(ctx).items() if name in _OF_BOTH}
             first = phase_config('scorer', **{**RELEASE_SCORER, **same, 'n_steps':scorer_steps})
             _run_training(first, scorer, sets, encoder, best, 0, dict(cpu=cpu), **settings)
         origins = dict(cpu=cpu, start=start, scorer=scorer)
