@@ -1,5 +1,5 @@
 "What the command line does when all is well: devices, prompts from elsewhere, pictures, files that are there, shells."
-import inspect, json, os, subprocess, sys
+import inspect, json, os, shutil, subprocess, sys
 from pathlib import Path
 
 import numpy as np, pytest
@@ -281,7 +281,7 @@ def test_a_scorer_then_a_denoiser_with_it():
     write_pose_table(pose_table(own_rows()), 't.parquet')
     tiny = ('train', '--data', 't.parquet', '--batch-size', '4', '--steps', '2', '--cpu')
     assert '2 steps; loss' in run(*tiny, '--phase', 'scorer', '--out', 's').stdout
-    assert sorted(os.listdir('s'))==['checkpoint.safetensors','scorer.safetensors','training.json']
+    assert sorted(os.listdir('s'))==['checkpoints','metrics.jsonl','scorer.safetensors','training.json']
     run(*tiny, '--scorer', 's', '--exemplars', '2', '--follow-every', '2', '--out', 'w')
     run(*tiny, '--scorer', 's/scorer.safetensors', '--exemplars', '0', '--freeze-reader', '--out', 'v')
     for folder,n in (('w',2),('v',0)):
@@ -302,7 +302,7 @@ def test_a_scorer_without_its_checkpoint_is_not_overwritten():
     write_pose_table(pose_table(own_rows()), 't.parquet')
     tiny = ('train', '--data', 't.parquet', '--batch-size', '4', '--steps', '2', '--cpu', '--phase', 'scorer')
     run(*tiny, '--out', 's')
-    Path('s/checkpoint.safetensors').unlink()
+    shutil.rmtree('s/checkpoints')
     result = CliRunner().invoke(app, [*tiny, '--out', 's'])
     assert result.exit_code==1 and 's holds weights but no checkpoint to resume' in result.stderr
 

@@ -8,8 +8,9 @@ __all__ = ['app', 'data_app', 'atlas_app', 'main', 'generate', 'look_up', 'descr
            'atlas_show', 'atlas_check', 'atlas_new', 'train', 'evaluate', 'info']
 
 # %% ../nbs/06b_cli.ipynb #c9d5c931
-import gc, json, re, shutil, sys, tempfile
+import gc, json, os, re, shutil, sys, tempfile
 from contextlib import contextmanager
+from functools import cache as once
 from pathlib import Path
 import typer
 from . import __version__
@@ -1060,16 +1061,45 @@ def atlas_new(
 _TRAIN_OPTIONS = dict(n_steps='--steps', batch_size='--batch-size', micro_batch='--micro-batch', lr='--lr',
     seed='--seed', noise_samples_per_caption='--noise-samples', timestep_bias='--timestep-bias',
     freeze_reader='--freeze-reader', num_exemplars='--exemplars', follow_every='--follow-every',
-    mixed_precision='--precision', phase='--phase')
+    mixed_precision='--precision', phase='--phase', new_data='--new-data', min_snr_gamma='--min-snr',
+    keep_last='--keep-last')
 _MAX_SEED = 10**9 # beyond it the seeds that training derives from it overflow
+
+# options of `train` that are settings of a run: option → field of TrainConfig
+_SETTINGS = dict(steps='n_steps', batch_size='batch_size', micro_batch='micro_batch', lr='lr', seed='seed',
+    noise_samples='noise_samples_per_caption', timestep_bias='timestep_bias', precision='mixed_precision',
+    freeze_reader='freeze_reader', follow_every='follow_every', min_snr='min_snr_gamma', exemplars='num_exemplars',
+    text_encoder='text_encoder')
+_OF_BOTH = ('batch_size','lr','seed','mixed_precision','text_encoder') # asked for, they hold for the release's scorer too
+
+def _given(ctx):
+    "Settings that the user asked for: field of TrainConfig → value. What was not asked for is the phase's own business."
+    asked = [name for name in _SETTINGS if ctx.get_parameter_source(name).name!='DEFAULT']
+    return {_SETTINGS[name]:ctx.params[name] for name in asked}
+
+def _of_size(size):
+    "The network of a size; nothing where none is named."
+    from text2pose.unet import SIZES
+    if size is None: return {}
+    if size not in SIZES: raise ValueError(f'--size must be one of {", ".join(SIZES)}, got {size!r}')
+    return dict(unet=SIZES[size])
+
+def _check_rhythm(checkpoint_every, keep_last, sheet_every, scorer_steps):
+    "Steps between things that a run does lie in their ranges."
+    from text2pose.core import check_count
+    check_count('--checkpoint-every', checkpoint_every)
+    check_count('--keep-last', keep_last)
+    check_count('--sheet-every', sheet_every, 0)
+    check_count('--scorer-steps', scorer_steps)
 
 def _finished(out, config):
     "Whether this very run is finished in a folder; that of another run is refused."
     from dataclasses import asdict
     from text2pose.core import read_json
-    how,checkpoint = out/'training.json', out/'checkpoint.safetensors'
+    from text2pose.train import Checkpoints
+    how = out/'training.json'
     has_weights = any((out/f).is_file() for f in ('model.safetensors','scorer.safetensors'))
-    if has_weights and not checkpoint.is_file():
+    if has_weights and not Checkpoints(out).paths():
         raise ValueError(f'{out} holds weights but no checkpoint to resume; choose another --out, '
                          f'and --from {out} to start from these weights')
     if not how.is_file(): return False
@@ -1080,13 +1110,13 @@ def _finished(out, config):
                              f'to train on, start from its weights in another folder: --from {out} --out OTHER')
     return True
 
-def _check_training(config, checkpoint_every):
+def _check_training(config):
     "The numbers of a run lie in their ranges."
     from text2pose.cfg import MAX_EXEMPLARS
     from text2pose.core import check_count
+    from text2pose.text import ENCODERS
     check_count('--steps', config.n_steps)
     check_count('--batch-size', config.batch_size)
-    check_count('--checkpoint-every', checkpoint_every)
     check_count('--noise-samples', config.noise_samples_per_caption)
     check_count('--follow-every', config.follow_every)
     check_count('--exemplars', config.num_exemplars, 0, MAX_EXEMPLARS)
@@ -1097,17 +1127,22 @@ def _check_training(config, checkpoint_every):
                          f'got {config.batch_size} and {config.noise_samples_per_caption}')
     if not .1<=config.timestep_bias<=10:
         raise ValueError(f'--timestep-bias must lie between 0.1 and 10, got {config.timestep_bias}')
+    if not 0<=config.min_snr_gamma<=100:
+        raise ValueError(f'--min-snr must lie between 0 and 100, got {config.min_snr_gamma}')
     if not 0<config.lr<1: raise ValueError(f'--lr must lie between 0 and 1, got {config.lr}')
+    if config.text_encoder not in ENCODERS:
+        raise ValueError(f'--text-encoder must be one of {", ".join(ENCODERS)}, got {config.text_encoder!r}')
     if config.mixed_precision not in ('no','fp16','bf16'):
         raise ValueError(f'--precision must be no, fp16 or bf16, got {config.mixed_precision!r}')
 
 def _check_company(config, start, scorer, exemplars):
     "Options that need others are not alone."
     phase = config.phase
-    if scorer is not None and phase!='text': raise ValueError(f'--scorer goes with --phase text, not {phase}')
-    if exemplars is not None and scorer is None:
+    with_words = phase in ('text','release')
+    if scorer is not None and not with_words: raise ValueError(f'--scorer goes with --phase text, not {phase}')
+    if exemplars is not None and scorer is None and phase!='release':
         raise ValueError('--exemplars goes with --scorer, which looks them up')
-    if config.freeze_reader and (phase!='text' or (start is None and scorer is None)):
+    if config.freeze_reader and (not with_words or (start is None and scorer is None)):
         raise ValueError('--freeze-reader goes with --scorer or --from, and with --phase text')
     if config.micro_batch is not None and phase=='scorer':
         raise ValueError('--micro-batch does not go with --phase scorer, which compares a batch as a whole')
@@ -1122,36 +1157,65 @@ def _check_origins(phase, start, scorer):
     if phase=='scorer': load_scorer(_weights_file(start))
     else: load_model(start)
 
-def _training_sets(table, encoder, cache):
+def _training_sets(data, preset, encoder, cache):
     "Training set and, where the table has it, validation set, each with the states of its captions."
-    from text2pose.dataset import TrainingSet, encode_captions
+    from text2pose.data import read_pose_table
+    from text2pose.dataset import TrainingSet, build_table, encode_captions
+    table = read_pose_table(data) if data else build_table(preset, progress=_progress_bar('clips'))
     splits = ['train'] + ['val']*('val' in set(table['split'].to_pylist()))
     sets = [TrainingSet(table, s) for s in splits]
     bar = _progress_bar('captions')
-    return [(s, encode_captions(s.captions, encoder, progress=bar, cache=cache)) for s in sets]
+    found = [(s, encode_captions(s.captions, encoder, progress=bar, cache=cache)) for s in sets]
+    rows = ', '.join(f'{source} {count}' for source,count in sets[0].summary['sources'].items())
+    captures = '' if _has_captures(table) else ' (no motion capture)'
+    if _is_first_process(): typer.echo(f'training on {len(sets[0])} rows: {rows}{captures}')
+    return found
 
-def _train(config, table, out, cache, checkpoint_every, **origins):
+def _is_first_process():
+    "Whether this process is the one that speaks; torchrun numbers them."
+    return os.environ.get('RANK', '0')=='0'
+
+def _say_to_user(text): return typer.echo(text, err=True)
+
+def _train(config, sets, encoder, out, best, sheet_every, origins, **settings):
     "Train to the end and write the weights; the trainer."
-    from text2pose.text import load_text_encoder
-    from text2pose.train import make_trainer
-    cache = cache and _writable_folder(cache)
-    (data,states),*val = _training_sets(table, load_text_encoder(config.text_encoder), cache)
-    rows = ', '.join(f'{source} {count}' for source,count in data.summary['sources'].items())
-    typer.echo(f'training on {len(data)} rows: {rows}' + ('' if _has_captures(table) else ' (no motion capture)'))
+    from text2pose.train import Checkpoints, Sheets, make_trainer
+    (data,states),*val = sets
     trainer = make_trainer(config, data, states, val[0] if val else None, **origins)
-    trainer.fit(out, checkpoint_every=checkpoint_every, progress=_progress_bar('steps'))
+    sheets = Sheets(out, encoder) if sheet_every else None
+    trainer.fit(out, progress=_progress_bar('steps'), sheets=sheets, sheet_every=sheet_every, tell=_say_to_user,
+                **settings)
+    if best and trainer.best: trainer.load_checkpoint(Checkpoints(out).path(trainer.best['step']), settings['new_data'])
     trainer.save(out, note=f'{config.phase} phase')
     return trainer
 
+def _say_losses(trainer, out):
+    "How a run ended."
+    if not trainer.log: return
+    last = trainer.log[-1]
+    losses = ', '.join(f'{name} {last[name]:.3g}' for name in ('loss','match','diffusion','anatomy') if name in last)
+    typer.echo(f'{trainer.step} steps; {losses}; weights in {out}')
+
+def _run_training(config, out, sets, encoder, best, sheet_every, origins, **settings):
+    "Train, unless that is done already, and say so."
+    if _finished(out, config):
+        how = f'to train on: --from {out} --out OTHER'
+        typer.echo(f'already finished, after {config.n_steps} steps; weights in {out}; {how}')
+        return
+    trainer = _train(config, sets(), encoder(), out, best, sheet_every, origins, **settings)
+    if _is_first_process(): _say_losses(trainer, out)
+
 @app.command()
 def train(
+    ctx:typer.Context,
     out:Path = _option(..., '--out',
         help='Folder for weights, checkpoint and log. If it holds a checkpoint of the same run, training resumes '
             'there.'),
     data:Path|None = _option(None, '--data', help='A pose table; by default the preset is built.'),
     preset:str = _option('open', '--preset',
         help='open, or research (with restricted sources); used when --data is not given.'),
-    phase:str = _option('text', '--phase', help='baseline, anatomical, scorer or text.'),
+    phase:str = _option('text', '--phase',
+        help='baseline, anatomical, scorer, text, or release: the recipe of the weights in the package.'),
     steps:int = _option(6500, '--steps',
         help='Optimiser steps. A finished run is not made longer by more steps: give it as --from and name another '
             '--out.'),
@@ -1177,38 +1241,51 @@ def train(
         help='Measure how well poses follow their words in one step of so many: fewer is faster.'),
     freeze_reader:bool = _option(False, '--freeze-reader',
         help='With --scorer or --from: leave the reader of posecodes as it is there.'),
+    min_snr:float = _option(0., '--min-snr',
+        help='Weight of the prediction loss by noise level (min-SNR): its gamma, for example 5; 0 for none.'),
+    size:str|None = _option(None, '--size',
+        help='Of the denoiser: tiny, small or base; by default what the phase says, or small.'),
+    text_encoder:str = _option('minilm', '--text-encoder', help='The frozen text encoder: minilm, or clip.'),
+    encoder_folder:Path|None = _option(None, '--encoder-folder',
+        help='Folder with tokenizer and weights of the text encoder; by default the installed package or the hub.'),
+    scorer_steps:int = _option(3000, '--scorer-steps',
+        help='With --phase release and no --scorer: steps of the scorer that is trained first.'),
     seed:int = _option(0, '--seed', help='Same seed, same weights.'),
     precision:str = _option('no', '--precision', help='no, fp16 or bf16.'),
     cpu:bool = _option(False, '--cpu', help='Stay on the CPU.'),
     checkpoint_every:int = _option(250, '--checkpoint-every', help='Steps between checkpoints.'),
+    keep_last:int = _option(3, '--keep-last', help='So many checkpoints stay, and the best.'),
+    best:bool = _option(False, '--best',
+        help='Write the weights that had the lowest loss on held-out poses, not the last ones.'),
+    new_data:bool = _option(False, '--new-data', help='Resume although the pose table is another one.'),
+    sheet_every:int = _option(0, '--sheet-every',
+        help='Steps between pictures of what the network draws for fixed prompts; 0 for none.'),
 ):
     "Train weights; can be interrupted and resumed."
     with _usage_errors():
-        from text2pose.cfg import NUM_EXEMPLARS
-        from text2pose.train import phase_config
-        config = phase_config(phase, n_steps=steps, batch_size=batch_size, micro_batch=micro_batch,
-            noise_samples_per_caption=noise_samples, timestep_bias=timestep_bias, lr=lr, seed=seed,
-            mixed_precision=precision, freeze_reader=freeze_reader, follow_every=follow_every,
-            num_exemplars=NUM_EXEMPLARS if exemplars is None else exemplars)
-        _check_training(config, checkpoint_every)
+        from text2pose.train import RELEASE_SCORER, phase_config
+        config = phase_config(phase, **_given(ctx), **_of_size(size))
+        _check_training(config)
+        _check_rhythm(checkpoint_every, keep_last, sheet_every, scorer_steps)
         _check_company(config, start, scorer, exemplars)
         if data is None and preset not in ('open','research'):
             raise ValueError(f'--preset must be open or research, got {preset!r}; '
                              'other tables are made with text2pose data build and given with --data')
     with _file_errors(**_TRAIN_OPTIONS):
-        from text2pose.data import read_pose_table
-        from text2pose.dataset import build_table
+        from text2pose.text import load_text_encoder
         _writable_folder(out)
-        if _finished(out, config):
-            how = f'to train on: --from {out} --out OTHER'
-            typer.echo(f'already finished, after {steps} steps; weights in {out}; {how}')
-            return
-        _check_origins(phase, start, scorer)
-        table = read_pose_table(data) if data else build_table(preset, progress=_progress_bar('clips'))
-        trainer = _train(config, table, out, cache, checkpoint_every, cpu=cpu, start=start, scorer=scorer)
-    last = trainer.log[-1]
-    losses = ', '.join(f'{name} {last[name]:.3g}' for name in ('loss','match','diffusion','anatomy') if name in last)
-    typer.echo(f'{trainer.step} steps; {losses}; weights in {out}')
+        if not _finished(out, config): _check_origins(phase, start, scorer)
+        cache = cache and _writable_folder(cache)
+        encoder = once(lambda: load_text_encoder(config.text_encoder, encoder_folder))
+        sets = once(lambda: _training_sets(data, preset, encoder(), cache))
+        settings = dict(checkpoint_every=checkpoint_every, keep_last=keep_last, new_data=new_data)
+        if phase=='release' and scorer is None and start is None and config.num_exemplars:
+            scorer = out/'scorer'
+            same = {name:v for name,v in _given(ctx).items() if name in _OF_BOTH}
+            first = phase_config('scorer', **{**RELEASE_SCORER, **same, 'n_steps':scorer_steps})
+            _run_training(first, scorer, sets, encoder, best, 0, dict(cpu=cpu), **settings)
+        origins = dict(cpu=cpu, start=start, scorer=scorer)
+        _run_training(config, out, sets, encoder, best, sheet_every, origins, **settings)
 
 # %% ../nbs/06b_cli.ipynb #1f3a6c23
 def _measure(pipe, prompts, n, table, seed):

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['CAPTION_LENGTH', 'PRESETS', 'PHRASES_PER_VARIATION', 'SOURCE_SHARES', 'KIND_SHARES', 'OTHER_SHARE', 'ENCODE_CHUNK',
            'words_rows', 'detailed_rows', 'table_from_parts', 'build_table', 'SplitRows', 'split_rows',
-           'sampling_weights', 'summarize', 'busier_side', 'TrainingSet', 'CaptionStates', 'save_caption_states',
-           'load_caption_states', 'encode_captions']
+           'sampling_weights', 'rows_fingerprint', 'summarize', 'busier_side', 'TrainingSet', 'CaptionStates',
+           'save_caption_states', 'load_caption_states', 'encode_captions']
 
 # %% ../nbs/04a_dataset.ipynb #20d8cf2d
-import functools, json, re, shutil
+import functools, hashlib, json, re, shutil
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -322,10 +322,20 @@ def sampling_weights(
     return weights/weights.sum()
 
 # %% ../nbs/04a_dataset.ipynb #456bf333
+def rows_fingerprint(
+    rows:SplitRows, # of a training set
+)->str:             # 16 hexadecimal digits, the start of a SHA-256
+    "A short name for what is in the rows: poses and words, in their order."
+    digest = hashlib.sha256(np.ascontiguousarray(rows.joints))
+    for column in (rows.caption, rows.source, rows.kind, rows.codes, rows.licence, rows.pose_id):
+        digest.update('\n'.join(map(str, column)).encode())
+    digest.update(np.ascontiguousarray(rows.cluster, dtype=np.int64))
+    return digest.hexdigest()[:16]
+
 def summarize(
     rows:SplitRows,     # of a training set
     weights:np.ndarray, # (rows,) from `sampling_weights`
-)->dict:                # rows, poses, captions: counts; sources, licences: by source; caption_kinds, drawn: by kind
+)->dict: # rows, poses, captions: counts; sources, licences: by source; caption_kinds, drawn: by kind; fingerprint
     "What a training set is made of, as `training.json` records it."
     sources,kinds = sorted(set(rows.source)), sorted(set(rows.kind))
     return dict(
@@ -335,7 +345,8 @@ def summarize(
         sources={s:int((rows.source==s).sum()) for s in sources},
         licences={s:str(rows.licence[int(np.argmax(rows.source==s))]) for s in sources},
         caption_kinds={k:int((rows.kind==k).sum()) for k in kinds},
-        drawn={k:round(float(weights[rows.kind==k].sum()), 3) for k in kinds})
+        drawn={k:round(float(weights[rows.kind==k].sum()), 3) for k in kinds},
+        fingerprint=rows_fingerprint(rows))
 
 @functools.lru_cache(maxsize=None)
 def _mirror_statements(codes): return ' '.join(map(mirror_statement, codes.split()))
@@ -445,9 +456,16 @@ class TrainingSet:
         generator:torch.Generator, # on the CPU
     ):      # (n, 22, 3) metres; (n,) indices into captions; (n,) indices into atlas_names, -1 for other poses
         "Draw poses with captions; those whose side is not fixed are mirrored half of the time."
-        u = torch.rand(n, generator=generator, dtype=torch.float64)
-        i = torch.searchsorted(self._cumulative, u).clamp(max=len(self)-1)
-        flip = (torch.rand(n, generator=generator)<.5)&~self.side_is_fixed[i]
+        which = torch.rand(n, generator=generator, dtype=torch.float64)
+        return self.take(which, torch.rand(n, generator=generator))
+
+    def take(self,
+        which, # (n,) float64 from 0 to 1, below it: an even spread of them takes every row as often as it should be
+        side,  # (n,) from 0 to 1: below 1/2 the mirror image, where the side is not fixed
+    ):         # as for `draw`
+        "What `draw` draws, for random numbers that somebody else has drawn."
+        i = torch.searchsorted(self._cumulative, which).clamp(max=len(self)-1)
+        flip = (side<.5)&~self.side_is_fixed[i]
         joints = torch.where(flip[:,None,None], mirror(self.joints[i]), self.joints[i])
         caption_idx = torch.where(flip, self.mirrored_idx[i], self.caption_idx[i])
         return joints, caption_idx, torch.where(flip, self.mirrored_atlas_idx[i], self.atlas_idx[i])
