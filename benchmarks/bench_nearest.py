@@ -1,9 +1,8 @@
-"""Does the network repeat what it was trained on? Distances to the nearest training pose: writes benchmarks/nearest.json.
+"""Does the network repeat its training? Distances to the nearest training pose: writes benchmarks/nearest.json.
 
-    TEXT2POSE_DATA=... python benchmarks/bench_nearest.py --table open.parquet  # a table of the preset open
+    python benchmarks/bench_nearest.py --table open.parquet  # a table of the preset open
 
-Generated poses of all public prompts beside held-out poses of the same table, each on the reference body. A network that
-learned poses by heart would be nearer to them than real poses are to each other.
+Generated poses of all public prompts beside held-out poses of the table, all on the reference body. A network that learned poses by heart would be nearer to them than real poses are to each other.
 """
 import argparse, json, platform
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Paths of the teacher, a student that learns them, and both side by side: writes benchmarks/student.json.
 
-    python benchmarks/bench_student.py paths PATHS --table open.parquet --files 40  # 5,120 paths each, goes on where it was
+    python benchmarks/bench_student.py paths PATHS --table open.parquet --files 40  # 5,120 paths each, goes on
     python benchmarks/bench_student.py train PATHS --out OUT --steps 6000           # resumes
     python benchmarks/bench_student.py judge                                        # benchmarks/student.json
 
@@ -41,9 +41,8 @@ def train(a, pipe):
     learn,val = load_paths(pipe, a.folder, (0,-1) if a.jumps==1 else None)
     print(f'{len(learn):,} paths, {len(val):,} held out', flush=True)
     config = student_config(n_steps=a.steps, batch_size=a.batch_size, lr=a.lr, seed=a.seed)
-    start = load_student(a.start, teacher_name(pipe.model, pipe.scorer)) if a.start else None
     own = Paths(sorted(a.own.glob('*.safetensors')), learn.library) if a.own else None
-    trainer = StudentTrainer(config, learn, pipe, val, own, json.loads(a.net), start, cpu=True)
+    trainer = StudentTrainer(config, learn, pipe, val, own, json.loads(a.net), a.start, cpu=True)
     begin = time.perf_counter()
     def told(steps):
         for i in steps:

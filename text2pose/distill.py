@@ -6,24 +6,24 @@
 __all__ = ['LONG', 'KEEP_LONG', 'KEPT', 'HUBER', 'draw_captions', 'Read', 'caption_features', 'read_captions', 'teacher_path',
            'make_paths', 'first_jump', 'Paths', 'jump_loss', 'student_config', 'StudentTrainer']
 
-# %% ../nbs/05a_distill.ipynb #c3558def
-import json
+# %% ../nbs/05a_distill.ipynb #60c185dd
+import json, zlib
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
 import torch
-from .core import atomic_path
+from .core import atomic_path, fingerprint, read_json
 from .data import N_JOINTS, mirror
 from .captions import mirror_words
-from .student import JumpNet, jump_target, save_student, teacher_name, word_features
+from .student import JumpNet, jump_target, load_student, save_student, teacher_name, word_features
 from .diffusion import ddim_timesteps, eps_from_x_0, make_sampler, to_x_0_eps
 from .cfg import (
     GUIDANCE_INTERVAL, GUIDANCE_SCALE, NUM_EXEMPLARS, RANK_NOISE, Text2PosePipeline, _Questions, _Words,
     guidance_ramp, guide)
 from .dataset import TrainingSet
-from .train import POSITION_UNIT, BaseTrainer, TrainConfig
+from .train import POSITION_UNIT, BaseTrainer, SampleRandom, TrainConfig, _check_same, _how_made
 
-# %% ../nbs/05a_distill.ipynb #95518cb9
+# %% ../nbs/05a_distill.ipynb #99d67f66
 LONG = 90      # letters of a caption that counts as long
 KEEP_LONG = .45 # share of long captions that are kept
 
@@ -43,7 +43,7 @@ def draw_captions(
     captions = sorted(captions[:size*n_batches], key=len)
     return [captions[size*i:size*(i+1)] for i in torch.randperm(n_batches, generator=generator).tolist()]
 
-# %% ../nbs/05a_distill.ipynb #aa0409e2
+# %% ../nbs/05a_distill.ipynb #0e65303b
 @dataclass
 class Read:
     "What a teacher and its student read for n captions with r poses each."
@@ -106,7 +106,7 @@ def teacher_path(
         path.append(x)
     return path
 
-# %% ../nbs/05a_distill.ipynb #c078f1b2
+# %% ../nbs/05a_distill.ipynb #42cba6f3
 KEPT = (0,3,6)  # samples of a run of six steps that a path keeps: noise, middle, end
 
 def make_paths(
@@ -178,7 +178,9 @@ class Paths:
         said = [torch.arange(len(p['words'])).repeat_interleave(len(p['rows'])//len(p['words'])) for p in parts]
         before = np.cumsum([0]+[len(p['words']) for p in parts])
         self.library,self.caption = exemplars,torch.cat([s+int(n) for s,n in zip(said, before)])  # of every path
-        self.summary = dict(self.notes, paths=len(self), captions=self.words.shape[1])  # for the notes of a run
+        content = zlib.crc32(self.samples.numpy().tobytes())
+        self.summary = dict(self.notes, rows=len(self), captions=self.words.shape[1],
+                            fingerprint=fingerprint(dict(self.notes, content=content)))  # for the notes of a run
         timesteps = [*ddim_timesteps(self.notes['steps']), None]
         self.levels = [timesteps[i] for i in self.notes['kept']]
         if use is not None: self.samples,self.levels = self.samples[:,list(use)],[self.levels[i] for i in use]
@@ -196,7 +198,7 @@ class Paths:
         exemplars = turned(self.library[self.rows[idx]])
         return turned(self.samples[idx].float()), (words, exemplars, self.similarity[idx].float())
 
-# %% ../nbs/05a_distill.ipynb #06e2fc8d
+# %% ../nbs/05a_distill.ipynb #ce563281
 HUBER = .03  # c of the loss
 
 def _pseudo_huber(square): return (square+HUBER**2).sqrt()-HUBER
@@ -211,7 +213,7 @@ def jump_loss(
     distance = (model.denormalize(x_0)-model.denormalize(target))/POSITION_UNIT
     return _pseudo_huber(of_numbers)+_pseudo_huber((distance**2).sum(-1).mean(1))
 
-# %% ../nbs/05a_distill.ipynb #a024d697
+# %% ../nbs/05a_distill.ipynb #20b608e7
 def student_config(
     **kwargs, # fields of TrainConfig to change
 )->TrainConfig:
@@ -230,7 +232,7 @@ class StudentTrainer(BaseTrainer):
         val:Paths=None,     # to measure on
         own:Paths=None,     # paths that go on from the student's own first jump: the last jump learns from them too
         net:dict=None,      # arguments of JumpNet that differ from its defaults
-        start=None,         # a JumpNet whose weights to go on from
+        start=None,         # file of a student to go on from
         **kwargs,           # for BaseTrainer
     ):
         self.teacher,self.net,self.own = teacher,net or {},own
@@ -243,35 +245,40 @@ class StudentTrainer(BaseTrainer):
                        num_train_timesteps=model['num_train_timesteps'], **self.net)
 
     def initialize(self, model, start, scorer):
-        if start is not None: model.load_state_dict(start.state_dict())
+        if start is None: return
+        first = load_student(start, teacher_name(self.teacher.model, self.teacher.scorer))
+        _check_same(first.config, model.config, f'training cannot go on from {start}')
+        model.load_state_dict(first.state_dict())
+        notes = Path(start).with_name('student.json')  # as in the package, where training.json is the teacher's
+        self.origins['start'] = read_json(notes) if notes.is_file() else _how_made(Path(start).parent)
 
     def settings(self)->dict:
-        return {**super().settings(), 'paths':self.data.summary, 'own':self.own and self.own.summary}
+        return {**super().settings(), 'net':self.net, 'own':self.own and self.own.summary}
 
     def draw_batch(self)->list:
-        "Number of a jump, samples where it begins and ends, and what is read: for every jump as many."
-        last,g = len(self.inner.jumps)-1, self.generator
-        sets = [(k, self.data, k) for k in range(last+1)]
-        if self.own is not None: sets[last:] = [(last, self.data, last), (last, self.own, 0)]
+        "This process's share: number of a jump, samples where it begins and ends, and what is read there."
+        random,last = SampleRandom(self.my_keys()), len(self.inner.jumps)-1
+        place,turn = random.rand(2).unbind(1)
+        noise = self.config.token_noise*random.randn(self.data.words.shape[-1])
+        rows = [torch.arange(len(place))[k::last+1] for k in range(last+1)]  # of every jump as many
+        sets = [(k, self.data, k, rows[k]) for k in range(last+1)]
+        if self.own is not None:
+            sets[last:] = [(last, self.data, last, rows[last][::2]), (last, self.own, 0, rows[last][1::2])]
         batch = []
-        for k,paths,place in sets:
-            n = self.config.batch_size//(last+1)//sum(k==other for other,_,_ in sets)
-            idx,mirrored = torch.randint(len(paths), (n,), generator=g), torch.rand(n, generator=g)<.5
-            samples,read = paths(idx, mirrored)
-            batch.append((k, samples[:,place:place+2], read))
+        for k,paths,at,some in sets:
+            samples,(words,*poses) = paths((place[some]*len(paths)).long(), turn[some]<.5)
+            batch.append((k, samples[:,at:at+2], (words+noise[some],*poses)))
         return batch
 
     def pieces(self, batch): return [batch]
 
     def _backward(self, batch):
         "Add the gradients of all jumps; their losses."
-        losses = []
-        for k,samples,(words,*poses) in batch:
-            words = words+self.config.token_noise*torch.randn(words.shape, generator=self.generator)
-            losses.append(self.jump_losses(self.model, k, samples, (words,*poses)))
-        losses = torch.cat(losses)
+        losses = torch.cat([self.jump_losses(self.model, *part) for part in batch])
         self.acc.backward(losses.mean())
         return dict(loss=losses.detach())
+
+    def held_out_loss(self, val)->float: return val['distance']
 
     def jump_losses(self,
         net:JumpNet,
