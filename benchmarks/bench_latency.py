@@ -14,6 +14,8 @@ TARGETS = {
     'import text2pose':.3, 'text2pose --help':1., 'cold generate, 1 prompt, 4 poses':4.,
     'eager, 1 pose':.06, 'eager, 4 poses':.08, 'eager, 256 poses':256/300,
     'fast, 1 pose':.035, 'fast, 4 poses':.045, 'fast, 256 poses':256/300,
+    'eager, two jumps, 1 pose':.03, 'eager, two jumps, 256 poses':.256,
+    'fast, two jumps, 1 pose':.02, 'fast, two jumps, 256 poses':.256,
     'look up, 1 prompt in 5,000 poses':.005, 'look up, the same with 5,000 phrases':.005}
 PROMPT = 'a person raises both arms'
 LIBRARY = 5000  # poses that are looked through
@@ -46,14 +48,15 @@ def cold_times(repeat):
         rows['cold generate, 1 prompt, 4 poses'] = timed(generate, max(2, repeat//2))
     return rows
 
-def warm_times(pipe, name, repeat):
+def warm_times(pipe, name, repeat, **kwargs):
     "A pipeline that is loaded already, by name."
-    pipe('a warm up', 4)
+    def ask(prompt, n): return pipe(prompt, n, **kwargs)
+    ask('a warm up', 4)
     many = [f'a person raises arm {i}' for i in range(64)]
     return {
-        f'{name}, 1 pose':timed(lambda: pipe(PROMPT, 1), 4*repeat),
-        f'{name}, 4 poses':timed(lambda: pipe(PROMPT, 4), 4*repeat),
-        f'{name}, 256 poses':timed(lambda: pipe(many, 4), max(2, repeat//2))}
+        f'{name}, 1 pose':timed(lambda: ask(PROMPT, 1), 4*repeat),
+        f'{name}, 4 poses':timed(lambda: ask(PROMPT, 4), 4*repeat),
+        f'{name}, 256 poses':timed(lambda: ask(many, 4), max(2, repeat//2))}
 
 class Watched:
     "Anything that is called, with the seconds that it took."
@@ -149,8 +152,10 @@ def main():
     from text2pose.cfg import Text2PosePipeline
     pipe = Text2PosePipeline.from_pretrained()
     rows |= warm_times(pipe, 'eager', a.repeat)|parts(pipe, 'eager', 4, a.repeat)
+    rows |= warm_times(pipe, 'eager, two jumps', a.repeat, num_inference_steps=2)
     fast = Text2PosePipeline.from_pretrained(fast=True)
     rows |= warm_times(fast, 'fast', a.repeat)|parts(fast, 'fast', 4, a.repeat)
+    rows |= warm_times(fast, 'fast, two jumps', a.repeat, num_inference_steps=2)
     rows |= look_up_times(pipe, a.repeat)|other_shapes(a.repeat)
     res = dict(
         command='python benchmarks/bench_latency.py', cpus=os.cpu_count(), threads=torch.get_num_threads(),
