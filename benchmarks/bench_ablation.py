@@ -39,7 +39,8 @@ UNET = dict(block_channels=[64,128], layers_per_block=1, body_channels=256, body
 SAME = dict(batch_size=64, noise_samples_per_caption=8, follow_every=6, follow_loss_weight=30., lr=2e-3)
 RELEASE = dict(timestep_bias=1.5, token_noise=.1, ema_decay=.9995)  # of text2pose/assets/weights/training.json
 NO_WORDS = dict(cond_drop_prob=1., code_loss_weight=0., num_exemplars=0)
-# arm → phase, and what differs from it: fields of TrainConfig, of the network ('unet'), and whether it normalizes
+# arm → phase, and what differs from it: fields of TrainConfig, of the network ('unet'), whether its layers normalize,
+# and how far from 1 its modulation may scale ('scale_limit')
 ARMS = {
     'baseline':('baseline', dict(normalized=False)),
     'anatomical':('anatomical', {}),
@@ -47,6 +48,7 @@ ARMS = {
     'release':('text', RELEASE),
     'anatomical, no normalization':('anatomical', dict(normalized=False)),
     'anatomical, GroupNorm':('anatomical', dict(unet=dict(norm='group_norm'))),
+    'anatomical, scales clamped':('anatomical', dict(scale_limit=1.)),
     'anatomical, betas not clipped':('anatomical', dict(schedule='squaredcos')),
     'anatomical, squared lengths':('anatomical', dict(anatomy='naive')),
     'anatomical, no anatomy loss':('anatomical', dict(anatomy='none')),
@@ -55,7 +57,8 @@ ARMS = {
     'text, no position loss':('text', dict(position_weight=0.)),
     'text, no exemplars':('text', dict(num_exemplars=0)),
     'text, no follow loss':('text', dict(follow_loss_weight=0., follow_every=10**9)),
-    'text, no words':('text', NO_WORDS)}
+    'text, no words':('text', NO_WORDS),
+    'text, four times the steps':('text', dict(n_steps=1200))}
 PHASES = ('baseline','anatomical','text','release')
 TIMESTEPS = [0, *range(25, 1000, 25), 999]
 STRIP_PROMPTS = ('arms raised','sitting cross-legged','deep squat')
@@ -88,30 +91,45 @@ def without_norms(net):
         for name,child in list(module.named_children()):
             if isinstance(child, nn.LayerNorm): setattr(module, name, nn.Identity())
 
-class PlainTrainer(Trainer):
-    "Trains a network that does not normalize."
+def modulations(net):
+    "Layers that give shifts and scales in turn, and the width of each of these."
+    layers = [m for m in net.modules() if isinstance(getattr(m, 'modulation', None), nn.Linear)]
+    def width(m): return m.conv1.proj.out_features if hasattr(m, 'conv1') else m.ff[0].in_features
+    return [(m.modulation, width(m)) for m in layers]
+
+def clamp_scales(net, limit):
+    "Keep the scales of all modulations within 1 ± limit."
+    for layer,dim in modulations(net):
+        def clamped(layer, args, out, dim=dim):
+            shift,scale = out.unflatten(-1, (-1,2,dim)).unbind(-2)
+            return torch.stack([shift, scale.clamp(-limit, limit)], -2).flatten(-3)
+        layer.register_forward_hook(clamped)
+
+class ArmTrainer(Trainer):
+    "Trains a network with or without norms and limits."
+    def __init__(self, *args, normalized=True, scale_limit=None, **kwargs):
+        self.normalized,self.scale_limit = normalized,scale_limit
+        super().__init__(*args, **kwargs)
+
     def new_model(self):
         model = super().new_model()
-        without_norms(model.unet)
+        if not self.normalized: without_norms(model.unet)
+        if self.scale_limit: clamp_scales(model.unet, self.scale_limit)
         return model
 
 def arm_config(arm, n_steps, seed, **kwargs):
-    "The configuration of an arm, and the trainer that it takes."
+    "The configuration of an arm, and what its ArmTrainer is told."
     phase,changes = ARMS[arm]
-    changes = {**SAME, **kwargs, **changes}
-    trainer = Trainer if changes.pop('normalized', True) else PlainTrainer
-    unet = {**UNET, **kwargs.get('unet', {}), **changes.pop('unet', {})}
-    return phase_config(phase, n_steps=n_steps, seed=seed, unet=unet, **changes), trainer
+    of_trainer = {k:v for k,v in changes.items() if k in ('normalized','scale_limit')}
+    changes = {**SAME, **kwargs, **{k:v for k,v in changes.items() if k not in of_trainer}}
+    unet = {**UNET, **kwargs.get('unet', {}), **ARMS[arm][1].get('unet', {})}
+    return phase_config(phase, **{'n_steps':n_steps, 'seed':seed, **changes, 'unet':unet}), of_trainer
 
 def largest_scale(model, data, states, n=250):
     "The largest amount by which the modulation of a network multiplies (its scale is 1 plus this), over val samples."
     found,handles = [],[]
-    for module in model.unet.modules():
-        layer = getattr(module, 'modulation', None)
-        if not isinstance(layer, nn.Linear): continue
-        dim = module.conv1.proj.out_features if hasattr(module, 'conv1') else module.ff[0].in_features
-        def note(layer, args, out, dim=dim):
-            found.append(out.unflatten(-1, (-1,2,dim))[...,1,:].abs().max().item())  # pairs of shift and scale
+    for layer,dim in modulations(model.unet):
+        def note(layer, args, out, dim=dim): found.append(out.unflatten(-1, (-1,2,dim))[...,1,:].abs().max().item())
         handles.append(layer.register_forward_hook(note))
     val_losses(model, data, states, n, with_text=False)
     for h in handles: h.remove()
@@ -185,11 +203,11 @@ def drawn(pipe, prompts, with_text, in_full):
 
 def run(arm, seed, train, val, encoder, scorer, n_steps, n_val, prompts, **kwargs):
     "Train an arm and measure it."
-    config,cls = arm_config(arm, n_steps, seed, text_encoder=encoder.name, **kwargs)
+    config,of_trainer = arm_config(arm, n_steps, seed, text_encoder=encoder.name, **kwargs)
     with_text = config.cond_drop_prob<1
     if not with_text: train,val = unread(train),unread(val)
     started,cpu = time.time(),time.process_time()
-    trainer = cls(config, *train, cpu=True, scorer=scorer if with_text else None)
+    trainer = ArmTrainer(config, *train, cpu=True, scorer=scorer if with_text else None, **of_trainer)
     in_full = arm in PHASES and seed==0
     untrained = trainer.averaged()
     before = measure(untrained, val, with_text, None, n_val) if in_full else None
@@ -236,11 +254,12 @@ def going_on(path, settings):
 def ablation(plan, path, settings, train, val, encoder, scorer, n_steps, n_val, prompts, **kwargs):
     "Do the runs that are not in the JSON file yet, and write it after each."
     res = going_on(path, settings)
+    commit = _commit()
     for arm,seed in plan:
         if any((r['arm'],r['seed'])==(arm,seed) for r in res['runs']): continue
         if arm=='shipped': r = shipped(train, val, n_val, prompts)
         else: r = run(arm, seed, train, val, encoder, scorer, n_steps, n_val, prompts, **kwargs)
-        res['runs'].append(dict(r, commit=_commit()))
+        res['runs'].append(dict(r, commit=commit))
         with atomic_path(path) as tmp: tmp.write_text(json.dumps(res)+'\n')
         print(f'{arm}, seed {seed}:', {k:f'{v:.3g}' for k,v in r['val'].items()}, r['sampled'], flush=True)
     return res
@@ -249,31 +268,26 @@ def ablation(plan, path, settings, train, val, encoder, scorer, n_steps, n_val, 
 
 STRIP = (('baseline','without words'), ('anatomical','without words'), ('text','scale 1'), ('text','guided'),
          ('release','guided'), ('shipped','guided'))
-NEAR = 3.  # metres: what stays within is drawn as a body
-
-def _distance(metres): return f'{metres/1000:,.1f} km' if metres>=1000 else f'{metres:,.1f} m'
+BODY = 1.5  # metres: a pose that reaches no further is drawn as a body
 
 def plot_strip(res, size=2.1, dpi=100):
-    "A row for each prompt: the same noise through every network; what explodes as sticks, in a frame of two metres."
+    "A row for each prompt: the same noise through every network; what reaches too far as sticks, scaled down."
     import matplotlib.pyplot as plt
-    poses = {(r['arm'],way):np.array(x) for r in res['runs'] for way,x in r.get('poses', {}).items() if r['seed']==0}
+    poses = {(r['arm'],way):np.array(x) for r in res['runs'] for way,x in r.get('poses', {}).items()}
     columns = [c for c in STRIP if c in poses]
     n_rows,n_cols = len(STRIP_PROMPTS),len(columns)
     fig,axs = plt.subplots(n_rows, n_cols, figsize=(.85*size*n_cols,1.12*size*n_rows), dpi=dpi, squeeze=False,
                            layout='constrained')
     for i,prompt in enumerate(STRIP_PROMPTS):
+        axs[i,0].text(-.08, .5, prompt, rotation=90, ha='center', va='center', transform=axs[i,0].transAxes)
         for ax,(arm,way) in zip(axs[i], columns):
-            x = poses[arm,way][i]
-            distance = np.linalg.norm(x, axis=-1)
-            title = f'{arm}, {way}' if i==0 else ''
-            if distance.max()<NEAR:
-                shape = round(.8*size*dpi), round(size*dpi)
-                ax.imshow(draw_body(x, size=shape))
+            x,title = poses[arm,way][i], f'{arm},\n{way}\n' if i==0 else ''
+            reach = np.linalg.norm(x, axis=-1).max()
+            if reach<BODY: ax.imshow(draw_body(x, size=(round(.8*size*dpi),round(size*dpi))))
             else:
-                plot_pose(x, ax, floor=False, lw=2)
-                ax.set(xlim=(-.85,.85), ylim=(-1.05,1.05))
-                title += f'\n{(distance>1).sum()} joints beyond 1 m,\nthe farthest {_distance(distance.max())} away'
-            ax.set_title(title.strip(), fontsize=7, pad=2)
+                plot_pose(x/reach, ax, floor=False, lw=2)
+                title += f'farthest joint {reach:,.0f} m away,\ndrawn 1 : {reach:,.0f}'
+            ax.set_title(title.strip(), fontsize=8, pad=2)
             ax.axis('off')
     return fig
 
@@ -295,7 +309,9 @@ def arguments():
 def main():
     a = arguments()
     figure = HERE.parent/'figures'/'ablation_strip.png'
-    if a.figures: return plot_strip(read_json(a.out)).savefig(figure)
+    if a.figures:
+        plot_strip(read_json(a.out)).savefig(figure)
+        return
     torch.set_num_threads(1)
     encoder = load_text_encoder()
     table = read_pose_table(a.table) if a.table else build_table('open', n_words=1, n_variations=8, n_compositions=4000)

@@ -2,7 +2,6 @@
 import importlib.util, json
 from pathlib import Path
 
-import numpy as np
 import pytest, torch
 
 from text2pose.core import read_json
@@ -10,7 +9,7 @@ from text2pose.data import N_JOINTS, own_rows, pose_table
 from text2pose.dataset import TrainingSet, encode_captions
 from text2pose.skeleton import naive_anatomy_loss, reference_bone_lengths
 from text2pose.text import TextStates
-from text2pose.unet import SIZES
+from text2pose.unet import SIZES, ConditionedUNet
 
 BENCHMARKS = Path(__file__).parent.parent/'benchmarks'
 
@@ -93,16 +92,26 @@ def test_zero_prediction(bench):
 
 def test_without_norms(bench):
     "No layer is left that normalizes, and nothing else changes."
-    config,cls = bench.arm_config('baseline', 1, 0)
-    assert cls is bench.PlainTrainer and config.anatomy=='naive'
     net = torch.nn.Sequential(torch.nn.LayerNorm(4), torch.nn.Linear(4, 4), torch.nn.Sequential(torch.nn.LayerNorm(4)))
     linear = net[1]
     bench.without_norms(net)
     assert net[1] is linear and isinstance(net[0], torch.nn.Identity) and isinstance(net[2][0], torch.nn.Identity)
 
+def test_clamped_scales(bench):
+    "Scales are kept within the limit, shifts are left alone."
+    net = ConditionedUNet(**TINY['unet'])
+    layers = bench.modulations(net)
+    assert len(layers)==9  # a convolution and a transformer block on joints and limbs, each way, and a step of the body
+    for layer,_ in layers: torch.nn.init.constant_(layer.bias, 5.)
+    bench.clamp_scales(net, 1.)
+    for layer,dim in layers:
+        shift,scale = layer(torch.zeros(2, layer.in_features)).unflatten(-1, (-1,2,dim)).unbind(-2)
+        assert (shift==5).all() and (scale==1).all()
+
 def test_arms(bench):
-    "Every arm has a configuration that its trainer accepts."
+    "Every arm has a configuration that a trainer of the denoiser accepts, and runs once or once for each seed."
     for arm in bench.ARMS:
-        config,cls = bench.arm_config(arm, 5, 1)
-        assert (config.n_steps,config.seed,config.batch_size)==(5, 1, 64) and config.phase in cls.phases
+        config,_ = bench.arm_config(arm, 5, 1)
+        assert (config.seed,config.batch_size)==(1,64) and config.phase in bench.ArmTrainer.phases
+    assert bench.arm_config('baseline', 5, 0)[1]==dict(normalized=False)
     assert len(bench.planned(3))==len(set(bench.planned(3)))==len(bench.ARMS)+1+6
