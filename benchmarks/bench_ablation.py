@@ -253,13 +253,14 @@ def going_on(path, settings):
 
 def ablation(plan, path, settings, train, val, encoder, scorer, n_steps, n_val, prompts, **kwargs):
     "Do the runs that are not in the JSON file yet, and write it after each."
-    res = going_on(path, settings)
-    commit = _commit()
+    res,commit = going_on(path, settings), _commit()
+    place = {p:i for i,p in enumerate(plan)}
     for arm,seed in plan:
         if any((r['arm'],r['seed'])==(arm,seed) for r in res['runs']): continue
         if arm=='shipped': r = shipped(train, val, n_val, prompts)
         else: r = run(arm, seed, train, val, encoder, scorer, n_steps, n_val, prompts, **kwargs)
         res['runs'].append(dict(r, commit=commit))
+        res['runs'].sort(key=lambda r: place.get((r['arm'],r['seed']), len(place)))
         with atomic_path(path) as tmp: tmp.write_text(json.dumps(res)+'\n')
         print(f'{arm}, seed {seed}:', {k:f'{v:.3g}' for k,v in r['val'].items()}, r['sampled'], flush=True)
     return res
@@ -285,7 +286,7 @@ def plot_strip(res, size=2.1, dpi=100):
             reach = np.linalg.norm(x, axis=-1).max()
             if reach<BODY: ax.imshow(draw_body(x, size=(round(.8*size*dpi),round(size*dpi))))
             else:
-                plot_pose(x/reach, ax, floor=False, lw=2)
+                plot_pose(x/reach, ax, floor=False, lw=2, radius=BODY/2)
                 title += f'farthest joint {reach:,.0f} m away,\ndrawn 1 : {reach:,.0f}'
             ax.set_title(title.strip(), fontsize=8, pad=2)
             ax.axis('off')

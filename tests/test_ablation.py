@@ -79,8 +79,8 @@ def test_strip(bench, result):
     "The strip needs nothing but the JSON."
     fig = bench.plot_strip(read_json(result[0]/'a.json'), dpi=40)
     titles = [ax.get_title() for ax in fig.axes]
-    assert titles[0].startswith('baseline, without words') and 'the farthest' in titles[0]
-    assert titles[3]=='text, guided'
+    assert titles[0].startswith('baseline,\nwithout words\nfarthest joint') and titles[0].count('drawn 1 :')==1
+    assert titles[3]=='text,\nguided' and len(titles)==4*len(bench.STRIP_PROMPTS)
 
 def test_zero_prediction(bench):
     "The loss of predicting no noise is the formula's: 4,000 normal poses, each bone by hand."
