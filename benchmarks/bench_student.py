@@ -99,7 +99,7 @@ def judge(a, pipe):
             pipe.student,kwargs = students[name],dict(num_inference_steps=len(students[name].jumps))
             pipe.jumper = pipe.student
         row = measured(pipe, name, a.poses, range(a.seeds), **kwargs)
-        row |= dict(one_pose=seconds(pipe, some[0], 1, 20, **kwargs), batch=seconds(pipe, some, 4, 3, **kwargs))
+        row |= dict(one_pose=seconds(pipe, some[0], 1, 20, **kwargs), batch=seconds(pipe, some, 4, 2, **kwargs))
         table.append(row)
     notes = dict(command='python benchmarks/bench_student.py judge', machine=platform.machine(),
                  torch=torch.__version__, threads=torch.get_num_threads(), commit=_commit())
