@@ -5,9 +5,10 @@
 
 `loader` is how many noisy poses a second are drawn, with their captions, noise, exemplars and posecodes, when nothing
 is trained on them. `where it goes` is the share of a step's seconds spent on drawing, on the forward and the backward
-pass, and on the rest: clipping, AdamW and the average. The sizes are those of chapter 03. Captions are made-up states of 4 to 60 tokens, half of them at most 16; the scorer
-that looks up exemplars is untrained. Seconds are those of a clock, so nothing else should run meanwhile. Steps should
-be a multiple of 6, since one step in six has the follow loss in some of the runs.
+pass, and on the rest: clipping, AdamW and the average. The sizes are those of chapter 03. Captions are made-up states
+of 4 to 60 tokens, half of them at most 16; the scorer that looks up exemplars is untrained. Seconds are those of a
+clock, so nothing else should run meanwhile. Steps should be a multiple of 6, since one step in six has the follow loss
+in some of the runs.
 """
 import argparse, json, os, platform, tempfile, time
 from pathlib import Path
