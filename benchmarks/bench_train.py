@@ -1,11 +1,14 @@
 """How many samples a second training takes in, on the CPU: prints a table and writes benchmarks/train.json.
 
-    python benchmarks/bench_train.py [--sizes small,base] [--threads 2] [--steps 6] [--repeat 3] [--out FILE]
+    python benchmarks/bench_train.py [--sizes small,base] [--threads 1,2] [--steps 6] [--repeat 3] [--out FILE]
     python benchmarks/bench_train.py --sizes tiny --steps 1 --repeat 1 --out /tmp/t.json  # a quick try
 
-The sizes are those of chapter 03. Captions are made-up states of 4 to 60 tokens, half of them at most 16; the scorer
-that looks up exemplars is untrained. Seconds are those of a clock, so nothing else should run meanwhile. Steps should
-be a multiple of 6, since one step in six has the follow loss in some of the runs.
+`loader` is how many noisy poses a second are drawn, with their captions, noise, exemplars and posecodes, when nothing
+is trained on them. `where it goes` is the share of a step's seconds spent on drawing, on the forward and the backward
+pass, and on the rest: clipping, AdamW and the average. The sizes are those of chapter 03. Captions are made-up states
+of 4 to 60 tokens, half of them at most 16; the scorer that looks up exemplars is untrained. Seconds are those of a
+clock, so nothing else should run meanwhile. Steps should be a multiple of 6, since one step in six has the follow loss
+in some of the runs.
 """
 import argparse, json, os, platform, tempfile, time
 from pathlib import Path
@@ -25,9 +28,12 @@ RUNS = (
     dict(batch_size=256, noise_samples_per_caption=8, num_exemplars=0),
     dict(batch_size=256, noise_samples_per_caption=8, num_exemplars=0, follow_every=6),
     dict(batch_size=256, noise_samples_per_caption=8, num_exemplars=4, follow_every=6))
-COLUMNS = dict(network=8, million_parameters=8, batch_size=6, micro_batch=8, noise_samples_per_caption=6,
-               follow_every=7, num_exemplars=10, samples_per_second=17)
-TITLES = ('network', 'million', 'batch', 'at once', 'draws', 'follow', 'exemplars', 'samples a second')
+# in half precision too
+HALF = dict(batch_size=256, noise_samples_per_caption=8, num_exemplars=4, follow_every=6, mixed_precision='bf16')
+COLUMNS = dict(network=8, threads=8, million_parameters=8, batch_size=6, micro_batch=8, noise_samples_per_caption=6,
+               follow_every=7, num_exemplars=10, mixed_precision=10, samples_per_second=17, loader_per_second=9)
+TITLES = ('network', 'threads', 'million', 'batch', 'at once', 'draws', 'follow', 'exemplars', 'precision',
+          'samples a second', 'loader')
 
 def made_up_states(n_captions, dim=768):
     "Random states of 4 to 60 tokens, and how many each caption has."
@@ -42,37 +48,56 @@ def untrained_scorer(folder, dim=768):
     PoseTextScorer(dim).save(path)
     return path
 
-def samples_per_second(trainer, steps, repeat):
-    "Median over repetitions, after one step to warm up."
-    trainer.train_step()
+def samples_per_second(trainer, what, steps, repeat):
+    "Median over repetitions, after one to warm up."
+    what()
     speed = []
     for _ in range(repeat):
         start = time.perf_counter()
-        for _ in range(steps): trainer.train_step()
+        for _ in range(steps): what()
         speed.append(steps*trainer.config.batch_size/(time.perf_counter()-start))
     return round(float(np.median(speed)), 1)
 
-def measure(size, run, data, states, scorer, steps, repeat):
+def where_it_goes(trainer, steps):
+    "Shares of the seconds of some steps."
+    seconds = dict.fromkeys(('draw','forward','backward'), 0.)
+    def timed(name, function):
+        def call(*args, **kwargs):
+            start = time.perf_counter()
+            try: return function(*args, **kwargs)
+            finally: seconds[name] += time.perf_counter()-start
+        return call
+    parts = (trainer.draw_batch, trainer.batch_losses, trainer.acc.backward)
+    trainer.draw_batch,trainer.batch_losses,trainer.acc.backward = map(timed, seconds, parts)
+    start = time.perf_counter()
+    for _ in range(steps): trainer.train_step()
+    whole = time.perf_counter()-start
+    trainer.draw_batch,trainer.batch_losses,trainer.acc.backward = parts
+    return {**{k:round(v/whole, 3) for k,v in seconds.items()}, 'rest':round(1-sum(seconds.values())/whole, 3)}
+
+def measure(size, threads, run, data, states, scorer, steps, repeat):
     "One row of the table."
+    torch.set_num_threads(threads)
     config = phase_config('text', n_steps=10**6, unet=SIZES[size], **run)
     trainer = Trainer(config, data, states, cpu=True, scorer=scorer if config.num_exemplars else None)
     million = round(sum(w.numel() for w in trainer.inner.parameters())/1e6, 2)
-    settings = ('batch_size','noise_samples_per_caption','follow_every','num_exemplars')
-    return dict(network=size, million_parameters=million, **{k:getattr(config, k) for k in settings},
-                micro_batch=config.micro_batch or config.batch_size,
-                samples_per_second=samples_per_second(trainer, steps, repeat))
+    settings = ('batch_size','noise_samples_per_caption','follow_every','num_exemplars','mixed_precision')
+    return dict(network=size, threads=threads, million_parameters=million,
+                **{k:getattr(config, k) for k in settings}, micro_batch=config.micro_batch or config.batch_size,
+                samples_per_second=samples_per_second(trainer, trainer.train_step, steps, repeat),
+                loader_per_second=samples_per_second(trainer, trainer.draw_batch, steps, repeat),
+                where_it_goes=where_it_goes(trainer, steps))
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--sizes', default='small,base', help=f'some of {", ".join(SIZES)}, separated by commas')
-    p.add_argument('--threads', type=int, default=2)
+    p.add_argument('--threads', default='1,2')
     p.add_argument('--steps', type=int, default=6)
     p.add_argument('--repeat', type=int, default=3)
     p.add_argument('--out', type=Path, default=Path(__file__).with_name('train.json'))
     a = p.parse_args()
     sizes = a.sizes.split(',')
     if unknown:=[s for s in sizes if s not in SIZES]: p.error(f'unknown size {unknown[0]!r}')
-    torch.set_num_threads(a.threads)
     data = TrainingSet(pose_table(atlas_rows(1)))
     states,lengths = made_up_states(len(data.captions))
     rows = []
@@ -80,11 +105,12 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         scorer = untrained_scorer(folder)
         for size in sizes:
-            for run in RUNS:
-                rows.append(measure(size, run, data, states, scorer, a.steps, a.repeat))
-                print(' '.join(f'{rows[-1][column]:>{width}}' for column,width in COLUMNS.items()), flush=True)
+            for threads in map(int, a.threads.split(',')):
+                for run in (*RUNS, HALF):
+                    rows.append(measure(size, threads, run, data, states, scorer, a.steps, a.repeat))
+                    print(' '.join(f'{rows[-1][column]:>{width}}' for column,width in COLUMNS.items()), flush=True)
     tokens = dict(median=int(np.median(lengths)), mean=round(float(lengths.mean()), 1), longest=int(lengths.max()))
-    res = dict(command='python benchmarks/bench_train.py', tokens=tokens, threads=a.threads, seconds='of a clock',
+    res = dict(command='python benchmarks/bench_train.py', tokens=tokens, seconds='of a clock',
                steps=a.steps, repeat=a.repeat, cpus=os.cpu_count(), machine=platform.machine(),
                python=platform.python_version(), torch=torch.__version__,
                load_average=round(os.getloadavg()[0], 1), rows=rows)

@@ -1,5 +1,5 @@
 "Checkpoints: killed at any moment, damaged, no room, other tables, other shapes, the last and the best."
-import errno, json, os, resource, signal, subprocess, sys, types
+import errno, hashlib, json, os, resource, shutil, signal, subprocess, sys, types
 from pathlib import Path
 
 import pytest, torch
@@ -95,7 +95,6 @@ def test_a_damaged_checkpoint_is_passed_over(run, tmp_path):
 def rewritten(path, tensors, state):
     "Put other tensors into a checkpoint, with a manifest that fits."
     folder = path.parents[1]
-    import shutil
     shutil.rmtree(path)
     Checkpoints(folder).save(tensors, state)
 
@@ -135,10 +134,10 @@ def test_a_state_of_another_kind(run, tmp_path, key, value):
     target = tmp_path/'checkpoints'/'step-00000009'
     target.mkdir()
     data = save(tensors, metadata={'state':json.dumps({**state, key:value})})
-    import hashlib
     entry = dict(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
     (target/CHECKPOINT_FILE).write_bytes(data)
-    (target/MANIFEST).write_text(json.dumps(dict(format=train.CHECKPOINT_FORMAT, step=9, files={CHECKPOINT_FILE:entry})))
+    manifest = dict(format=train.CHECKPOINT_FORMAT, step=9, files={CHECKPOINT_FILE:entry})
+    (target/MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(ValueError, match=f'is not a readable checkpoint: no {key}'): t.load_checkpoint(target)
 
 def test_no_room_on_the_disk(run, tmp_path, monkeypatch):
@@ -196,8 +195,8 @@ def test_new_data_on_the_command_line(tmp_path, monkeypatch):
 @pytest.mark.parametrize('phase', ['text','scorer'])
 def test_precision_that_is_not_here(run, phase):
     "Not a silent float32."
-    with pytest.raises(ValueError, match='mixed_precision fp16 cannot be had on cpu'): run(phase, mixed_precision='fp16')
-    with pytest.raises(ValueError, match='mixed_precision int8 cannot be had here'): run(phase, mixed_precision='int8')
+    for name,says in (('fp16','fp16 cannot be had on cpu'), ('int8','int8 cannot be had here')):
+        with pytest.raises(ValueError, match=f'mixed_precision {says}'): run(phase, mixed_precision=name)
 
 def scaled(t):
     "A run with the scaler of fp16, which works on a CPU too."

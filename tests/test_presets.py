@@ -78,8 +78,11 @@ def test_humanml3d(monkeypatch, tmp_path):
     sample = data_dir() and data_dir()/'humanml3d_sample'
     if sample and sample.is_dir():
         shutil.copytree(sample, 'h')
-        ids = sorted(p.stem for p in Path('h/new_joint_vecs').iterdir())
-        for split,some in (('train',ids[:12]), ('val',ids[12:14])): Path(f'h/{split}.txt').write_text('\n'.join(some))
+        ids = sorted(p.stem for p in Path('h/new_joint_vecs').iterdir())[:12]
+        Path('h/train.txt').write_text('\n'.join(ids))
+        Path('h/val.txt').write_text('')
+        line = 'a person walks forward.#a/DET person/NOUN walk/VERB forward/ADV#0.0#0.0\n'
+        for i in ids: Path(f'h/texts/{i}.txt').write_text(line)  # the sample has the captions of other clips
     else: run('data', 'export', '--humanml3d', 'h', '--own')
     monkeypatch.delenv('TEXT2POSE_DATA', raising=False)
     monkeypatch.setattr(dataset, '_atlas_jobs', lambda *a: [])  # it is tested elsewhere

@@ -97,6 +97,7 @@ def test_a_killed_process_ends_the_run(tmp_path):
 def test_a_batch_that_cannot_be_shared(monkeypatch):
     run = tiny_run('text')
     monkeypatch.setattr(type(run.acc), 'num_processes', 3)
-    with pytest.raises(ValueError, match='batch_size has 8 captions, which 3 processes cannot share'): run._check_shares()
+    with pytest.raises(ValueError, match='batch_size has 8 captions, which 3 processes cannot share'):
+        run._check_shares()
 
 if __name__=='__main__': globals()[sys.argv[1]](*sys.argv[2:])

@@ -1070,10 +1070,11 @@ _SETTINGS = dict(steps='n_steps', batch_size='batch_size', micro_batch='micro_ba
     noise_samples='noise_samples_per_caption', timestep_bias='timestep_bias', precision='mixed_precision',
     freeze_reader='freeze_reader', follow_every='follow_every', min_snr='min_snr_gamma', exemplars='num_exemplars',
     text_encoder='text_encoder')
-_OF_BOTH = ('batch_size','lr','seed','mixed_precision','text_encoder') # asked for, they hold for the release's scorer too
+# asked for, they hold for the scorer of a release too
+_OF_BOTH = ('batch_size','lr','seed','mixed_precision','text_encoder')
 
 def _given(ctx):
-    "Settings that the user asked for: field of TrainConfig → value. What was not asked for is the phase's own business."
+    "Settings that the user asked for, field of TrainConfig → value; the others are the phase's own business."
     asked = [name for name in _SETTINGS if ctx.get_parameter_source(name).name!='DEFAULT']
     return {_SETTINGS[name]:ctx.params[name] for name in asked}
 

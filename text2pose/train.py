@@ -176,7 +176,7 @@ def with_exemplars(
     x,similarity,shown = (v.to(batch.tokens.device) for v in (x,similarity,shown))
     return replace(batch, exemplars=x, similarity=similarity, shown=shown)
 
-# %% ../nbs/05_train.ipynb #534e18c5
+# %% ../nbs/05_train.ipynb #f8b6ff3c
 def min_snr_weight(
     signal,              # (B,) ᾱ_t, from 0 to below 1
     gamma:float,         # γ, above 0
@@ -280,7 +280,7 @@ def val_losses(
     naive_last = each['naive'][timestep.to(device)==T-1].mean().item()
     return dict(**mean, total=mean['diffusion']+mean['anatomy'], naive_last=naive_last)
 
-# %% ../nbs/05_train.ipynb #4364b8f3
+# %% ../nbs/05_train.ipynb #13808f63
 # of SplitMix64: the odd step of its counter (2^64 divided by the golden ratio) and two factors, as signed numbers
 _GOLDEN,_MIX_1,_MIX_2 = (v-2**64 for v in (0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb))
 
@@ -369,7 +369,7 @@ def share_dropout(
     for (module,name,_),layer in zip(found, new): setattr(module, name, layer)
     return new
 
-# %% ../nbs/05_train.ipynb #f2930344
+# %% ../nbs/05_train.ipynb #c1653219
 CHECKPOINT_FILE,MANIFEST = 'checkpoint.safetensors','manifest.json'
 CHECKPOINT_FORMAT = 'text2pose checkpoint 1'
 
@@ -484,7 +484,7 @@ def check_tensors(
     for name,v in wanted.items():
         if kind(v)!=kind(found[name]): raise ValueError(f'{where}: {name} is {kind(found[name])}, wanted {kind(v)}')
 
-# %% ../nbs/05_train.ipynb #cb22da6c
+# %% ../nbs/05_train.ipynb #eab08f63
 def _flat(entry, prefix=''):
     "Numbers of nested dictionaries, with names like val/gap."
     out = {}
