@@ -2,7 +2,8 @@
 
     python benchmarks/bench_nearest.py --table open.parquet  # a table of the preset open
 
-Generated poses of all public prompts beside held-out poses of the table, all on the reference body. A network that learned poses by heart would be nearer to them than real poses are to each other.
+Generated poses of all public prompts beside held-out poses of the table, all on the reference body. A network that
+learned poses by heart would be nearer to them than real poses are to each other.
 """
 import argparse, json, platform
 from pathlib import Path

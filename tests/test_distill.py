@@ -5,6 +5,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from text2pose.data import N_JOINTS
+from text2pose.student import teacher_name
 from text2pose.distill import KEPT, Paths, StudentTrainer, draw_captions, jump_loss, make_paths, student_config
 from text2pose.cfg import Text2PosePipeline
 from text2pose.core import available
@@ -16,7 +17,7 @@ def path_file(file, n=8, **notes):
     g = torch.Generator().manual_seed(n)
     tensors = dict(
         words=torch.randn(n//2,10, generator=g).half(), mirrored_words=torch.randn(n//2,10, generator=g).half(),
-        rows=torch.randint(5, (n,4), generator=g).short(), similarity=torch.rand(n,4, generator=g).half(),
+        rows=torch.randint(5, (n,4), generator=g).int(), similarity=torch.rand(n,4, generator=g).half(),
         samples=torch.randn(n,3,N_JOINTS,3, generator=g).half())
     save_file(tensors, file, metadata=dict(notes=json.dumps({**NOTES, **notes})))
     return file
@@ -61,24 +62,27 @@ needs_minilm = pytest.mark.skipif(not available('minilm'), reason='MiniLM is not
 @pytest.fixture(scope='module')
 def teacher(): return Text2PosePipeline.from_pretrained()
 
+@pytest.fixture
+def of_teacher(teacher): return dict(teacher=teacher_name(teacher.model, teacher.scorer))
+
 def trainer(teacher, paths, n_steps=4, **kwargs):
     config = student_config(n_steps=n_steps, batch_size=8)
     return StudentTrainer(config, paths, teacher, net=dict(body_dim=16, n_steps=1, emb_dim=8), cpu=True, **kwargs)
 
 @needs_minilm
-def test_resumed_equals_uninterrupted(teacher, tmp_path, library):
-    paths = Paths([path_file(tmp_path/'a')], library)
+def test_resumed_equals_uninterrupted(teacher, of_teacher, tmp_path, library):
+    paths = Paths([path_file(tmp_path/'a', **of_teacher)], library)
     whole = trainer(teacher, paths).fit()
     trainer(teacher, paths).fit(tmp_path/'run', checkpoint_every=2, stop_at=2)
     rest = trainer(teacher, paths).fit(tmp_path/'run')
     for a,b in zip(whole.inner.parameters(), rest.inner.parameters()): assert torch.equal(a, b)
-    other = Paths([path_file(tmp_path/'b', 6)], library)
+    other = Paths([path_file(tmp_path/'b', 6, **of_teacher)], library)
     with pytest.raises(ValueError, match='another pose table: 8 rows'): trainer(teacher, other).fit(tmp_path/'run')
 
 @needs_minilm
-def test_last_jump_learns_from_own_middles(teacher, tmp_path, library):
-    paths = Paths([path_file(tmp_path/'a')], library)
-    own = Paths([path_file(tmp_path/'o', kept=[3,6])], library)
+def test_last_jump_learns_from_own_middles(teacher, of_teacher, tmp_path, library):
+    paths = Paths([path_file(tmp_path/'a', **of_teacher)], library)
+    own = Paths([path_file(tmp_path/'o', kept=[3,6], **of_teacher)], library)
     own.samples = own.samples[:,:2]
     run = trainer(teacher, paths, own=own)
     assert [(k,len(samples)) for k,samples,_ in run.draw_batch()]==[(0,4),(1,2),(1,2)]
@@ -99,3 +103,20 @@ def test_files_are_kept(teacher, tmp_path):
     assert made==[1] and (tmp_path/'0000.safetensors').read_bytes()==first
     make_paths(teacher, Few(), tmp_path/'again', 1, batches=1, captions=2)
     assert (tmp_path/'again/0000.safetensors').read_bytes()==first
+    other = (tmp_path/'0000.safetensors').read_bytes()
+    with pytest.raises(ValueError, match='was made otherwise'):
+        make_paths(teacher, Few(), tmp_path, 1, batches=1, captions=2, kept=(0,6))
+    assert (tmp_path/'0000.safetensors').read_bytes()==other
+    with pytest.raises(ValueError, match='kept must be samples of 4 steps'):
+        make_paths(teacher, Few(), tmp_path/'n', 1, num_inference_steps=4)
+
+@needs_minilm
+def test_refusals(teacher, of_teacher, tmp_path, library):
+    foreign = Paths([path_file(tmp_path/'a')], library)
+    with pytest.raises(ValueError, match='of another teacher: somebody'): trainer(teacher, foreign)
+    paths = Paths([path_file(tmp_path/'b', **of_teacher)], library)
+    for change in (dict(mixed_precision='bf16'), dict(micro_batch=2)):
+        with pytest.raises(ValueError, match='in float32 and in whole batches'):
+            StudentTrainer(student_config(n_steps=1, **change), paths, teacher, cpu=True)
+    (tmp_path/'c').write_bytes((tmp_path/'a').read_bytes()[:200])
+    with pytest.raises(ValueError, match='no readable file of paths'): Paths([tmp_path/'c'], library)

@@ -157,3 +157,43 @@ def test_saved_and_read(pipe, tmp_path):
     changed = load_student(tmp_path/'student.safetensors', teacher_name(pipe.model, pipe.scorer))
     save_student(changed, tmp_path/'student.safetensors', 'another')
     with pytest.raises(ValueError, match='the student of other weights'): type(pipe).from_pretrained(tmp_path)
+
+@needs_minilm
+def test_students_that_do_not_fit(pipe):
+    parts = pipe.components
+    with pytest.raises(ValueError, match='needs a scorer'): type(pipe)(**{**parts, 'scorer':None, 'library':None})
+    wrong = dict(word_dim=10), dict(schedule='linear'), dict(num_train_timesteps=2000)
+    for change in wrong:
+        other = JumpNet(**{**pipe.student.config, **change})
+        with pytest.raises(ValueError, match='is of other weights'): type(pipe)(**{**parts, 'student':other})
+
+@needs_minilm
+@pytest.mark.parametrize('steps', [0, '2', 2.5, True, -1])
+def test_steps_are_counts(pipe, steps):
+    with pytest.raises(ValueError, match='num_inference_steps'): pipe('arms raised', 1, num_inference_steps=steps)
+
+@needs_minilm
+def test_name_of_a_teacher_in_any_file(pipe, tmp_path):
+    from text2pose.cfg import load_model, save_model
+    for dtype in (torch.float16,torch.float32):
+        save_model(pipe.model, tmp_path, dtype)
+        pipe.scorer.save(tmp_path/'scorer.safetensors', dtype)
+        half = type(pipe).from_pretrained(tmp_path, text_encoder=pipe.text_encoder)
+        save_student(pipe.student, tmp_path/'student.safetensors', teacher_name(half.model, half.scorer))
+        assert type(pipe).from_pretrained(tmp_path, text_encoder=pipe.text_encoder).student is not None
+        assert teacher_name(load_model(tmp_path), half.scorer)==teacher_name(half.model, half.scorer)
+        (tmp_path/'student.safetensors').unlink()
+
+WRONG = [None, torch.zeros(66,1), torch.full((66,1), torch.nan), torch.ones(1,1), torch.ones(66)]
+
+@pytest.mark.parametrize('scale', WRONG)
+def test_8_bits_need_their_scales(tmp_path, scale):
+    file = tmp_path/'student.safetensors'
+    save_student(shaken(), file, 'one', torch.int8)
+    again = load_student(file, 'one')
+    torch.testing.assert_close(again.out.weight, shaken().out.weight, atol=.01, rtol=0)
+    with safe_open(file, 'pt') as f: notes,state = f.metadata(), {k:f.get_tensor(k) for k in f.keys()}
+    del state['out.weight.scale']
+    if scale is not None: state['out.weight.scale'] = scale
+    save_file(state, file, metadata=notes)
+    with pytest.raises(ValueError, match='out.weight'): load_student(file, 'one')

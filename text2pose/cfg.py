@@ -283,7 +283,7 @@ class PoseOutput:
     exemplars:list=None         # n lists of (name, similarity): the poses of the library that were looked up
     attention_maps:object=None  # on request: AttentionMaps
     alignment:np.ndarray=None   # (n,) how well each pose fits its prompt, where the best of several were chosen
-    run:dict=None               # how the run was: sampler, num_inference_steps; guidance_scale, guidance_interval if any
+    run:dict=None               # how it was: sampler, num_inference_steps; guidance_scale, guidance_interval if any
 
     def __len__(self): return len(self.joints)
 
@@ -765,6 +765,17 @@ def _fetch_from_hub(hub_id):
         raise OSError(f'{hub_id} is no folder here and could not be fetched from the Hugging Face hub '
                       f'({type(e).__name__})') from None
 
+def _check_student(student, model, scorer):
+    "A student reads what the reader and the scorer of its teacher give, and jumps on its schedule."
+    if scorer is None or not model.config.get('posecodes'):
+        raise ValueError('a student needs a scorer, and weights that read posecodes')
+    width = 2*model.unet.config.cross_attention_dim+len(model.config['posecodes'])+scorer.config['embed_dim']
+    wanted = dict(word_dim=width, schedule=model.config['schedule'],
+                  num_train_timesteps=model.config['num_train_timesteps'])
+    for key,value in wanted.items():
+        if student.config[key]!=value:
+            raise ValueError(f'this student is of other weights: its {key} is {student.config[key]}, wanted {value}')
+
 def _library_with(saved, path):
     "The library saved with the weights, or the atlas, and what a path adds to it; None for the atlas alone."
     library = load_library(saved) if saved.is_file() else None
@@ -790,6 +801,7 @@ class Text2PosePipeline:
         self.alphas = alphas_cumprod(model.config['schedule'], model.config['num_train_timesteps'])
         self._progress = dict(disable=True)
         self.denoiser = model.unet
+        if student is not None: _check_student(student, model, scorer)
         self.student = self.jumper = student
         self.scheduler = scheduler
         if text_encoder is not None: self._check_encoder()
@@ -1002,7 +1014,9 @@ class Text2PosePipeline:
     )->PoseOutput:        # num_poses poses
         "From one prompt to another, the noise being the same: the two predictions are blended."
         _refuse(kwargs, 'prompt', 'num_poses_per_prompt', 'best_of')
-        kwargs = {'guidance_scale':GUIDANCE_SCALE, 'guidance_interval':GUIDANCE_INTERVAL, **kwargs}
+        if kwargs.get('guidance_scale') is None:  # named, so that the denoiser takes the run: the student cannot blend
+            kwargs['guidance_scale'] = GUIDANCE_SCALE
+            if kwargs.get('guidance_interval') is None: kwargs['guidance_interval'] = GUIDANCE_INTERVAL
         n = check_count('num_poses', num_poses, 2, MAX_BATCH//2)
         first,second = check_prompts([first,second])
         request = self._request(prompt=[first]*n+[second]*n, num_poses_per_prompt=1, **kwargs)
@@ -1076,6 +1090,8 @@ class Text2PosePipeline:
         a = SimpleNamespace(**{**defaults, **given})
         prompts = check_prompts(prompt)
         n_prompts = len(prompts)
+        T = self.model.config['num_train_timesteps']
+        if a.num_inference_steps is not None: check_count('num_inference_steps', a.num_inference_steps, high=T)
         by_student = self._is_for_student(a)
         n_steps = len(self.student.jumps) if by_student else self._check_steps(
             a.num_inference_steps, a.init_joints is not None)
@@ -1110,7 +1126,8 @@ class Text2PosePipeline:
         "Whether nothing is asked for that only the denoiser can do."
         if self.student is None or self._scheduler is not None: return False
         own = (a.guidance_scale,a.negative_prompt,a.keep_joints,a.init_joints,a.guidance_interval,a.sampler)
-        wanted = a.num_inference_steps or self.model.config['num_inference_steps']
+        recommended = self.model.config['num_inference_steps']
+        wanted = recommended if a.num_inference_steps is None else a.num_inference_steps
         return (wanted==len(self.student.jumps) and all(v is None for v in own)
                 and a.guidance_method=='cfg' and not a.output_attentions and a.num_exemplars!=0)
 
@@ -1141,7 +1158,7 @@ class Text2PosePipeline:
     def _check_steps(self, num_inference_steps, is_editing):
         "The number of steps: as asked for, or as the weights recommend; finer where part of a run is asked for."
         high = self.model.config['num_train_timesteps']
-        if num_inference_steps is not None: return check_count('num_inference_steps', num_inference_steps, high=high)
+        if num_inference_steps is not None: return num_inference_steps
         return min(NUM_EDITING_STEPS, high) if is_editing else self.model.config['num_inference_steps']
 
     # 2. Encode prompts

@@ -406,7 +406,8 @@ def generate(
             'do not count.'),
     n:int = _option(4, '-n', help='Poses for each prompt.'),
     steps:int|None = _option(None, '--steps',
-        help='Denoising steps; more is slower and finer. By default what the weights recommend.'),
+        help='Denoising steps; more is slower and finer. By default what the weights recommend; 2 are taken by the '
+             'student, the fastest, where nothing is said of guidance, sampler, --negative, --keep or --init.'),
     guidance:str|None = _option(None, '--guidance',
         help='How strictly to follow the words: a number, or start:end for a ramp, which may rise (2:7) or fall (7:2). '
             '1 is no guidance; large numbers exaggerate. By default 2 in the first half of the run.'),
@@ -414,7 +415,7 @@ def generate(
     interval:str|None = _option(None, '--guidance-interval',
         help='Part of the run in which there is guidance, start:end from 0, the noisiest step, to 1; by default all of '
             'it where --guidance is given.'),
-    sampler:str = _option('ddim', '--sampler', help='ddim, ddpm, dpm++ or unipc.'),
+    sampler:str|None = _option(None, '--sampler', help='ddim, ddpm, dpm++ or unipc; by default ddim.'),
     best_of:int = _option(1, '--best-of',
         help='Candidates for each pose, of which the one that fits the words best is kept; at most 64.'),
     init:str|None = _option(None, '--init',

@@ -177,15 +177,19 @@ def write_tensors(
     with atomic_path(path) as tmp: save_file(stored, tmp, metadata=notes)
 
 def read_tensors(
-    path,    # written by `write_tensors`; whatever is wrong with it raises
+    path,    # written by `write_tensors`; ValueError or SafetensorError where it is damaged
 )->tuple:    # name → float32 tensor; the notes
     "Read a safetensors file."
+    import torch
     from safetensors import safe_open
     with safe_open(path, 'pt') as f: stored,notes = {k:f.get_tensor(k) for k in f.keys()}, f.metadata() or {}
     scales = {k.removesuffix(_SCALE):stored.pop(k).float() for k in [*stored] if k.endswith(_SCALE)}
-    def whole(name, x):
-        x = x.float()
-        return (x.flatten(1)*scales[name]).view(x.shape) if name in scales else x
+    in_8_bits = {k for k,v in stored.items() if v.dtype==torch.int8}
+    if lone := sorted(in_8_bits^set(scales)): raise ValueError(f'{lone[0]} in 8 bits and its scales do not go together')
+    for name,scale in scales.items():
+        if scale.shape!=(len(stored[name]),1) or not ((scale>0)&scale.isfinite()).all():
+            raise ValueError(f'the scales of {name} are not one positive number for each row')
+    def whole(name, x): return (x.float().flatten(1)*scales[name]).view(x.shape) if name in scales else x.float()
     return {k:whole(k, v) for k,v in stored.items()}, notes
 
 # %% ../nbs/00_core.ipynb #6f66cb11

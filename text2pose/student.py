@@ -77,6 +77,7 @@ class JumpNet(nn.Module):
         given = {name:value for name,value in locals().items() if name not in ('self','__class__')}
         self.config = {**given, 'timesteps':list(timesteps)}
         for name in ('word_dim','body_dim','n_steps','emb_dim','key_dim'): check_count(name, given[name])
+        for t in timesteps: check_count('timesteps', t, 0, num_train_timesteps-1)
         falling = [num_train_timesteps,*timesteps,-1]
         if not timesteps or any(a<=b for a,b in zip(falling, falling[1:])):
             raise ValueError(f'timesteps must fall, from below {num_train_timesteps} to 0 at least, got {timesteps}')
@@ -155,9 +156,9 @@ def teacher_name(
     model,  # Text2PoseModel of chapter 04
     scorer, # PoseTextScorer of chapter 03a
 )->str:
-    "A short name for all that a student depends on; its precision does not matter."
+    "A short name for all that a student depends on; the same when stored in half or in full precision."
     parts = [model.mean, model.std, *model.projection.parameters(), *scorer.parameters()]
-    return fingerprint([zlib.crc32(p.detach().to('cpu', torch.bfloat16).float().numpy().tobytes()) for p in parts])
+    return fingerprint([zlib.crc32(p.detach().cpu().half().numpy().tobytes()) for p in parts])
 
 def save_student(
     net:JumpNet,

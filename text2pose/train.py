@@ -623,7 +623,7 @@ def _stopped_by_sigterm(step):
     try: yield
     finally: signal.signal(signal.SIGTERM, before)
 
-_GO_ON = 'the same command goes on from the last checkpoint'
+_GO_ON = 'the same command goes on from the last checkpoint, if there is one'
 
 def _lost_a_process(error):
     "Whether an exchange with another process failed because it is gone."
