@@ -1264,11 +1264,16 @@ class Text2PosePipeline:
             if parts[-1].stopped: break
         return self._output(r, text, parts)
 
+    def _read_for_student(self, text):
+        "Text states and mask of every prompt, what a student reads of the words, and similarities to the library."
+        states,mask,logits = self._project(text)
+        vectors = self.memory.embed(text)
+        words = word_features(states, mask, logits, vectors.to(self.device, self.dtype))
+        return states, mask, words, self.memory.similarity_of(vectors)
+
     def _jump_batches(self, text, r):
         "As `_generate`, by the student: the parts."
-        vectors,parts = self.memory.embed(text),[]
-        similarity = self.memory.similarity_of(vectors)
-        words = word_features(*self._project(text), vectors.to(self.device, self.dtype))
+        (_,_,words,similarity),parts = self._read_for_student(text), []
         for batch in self._batches(r):
             seen = self._look_up(similarity[batch.prompt_idx], batch, r)
             part = yield from self._jump(batch, words, seen, r)

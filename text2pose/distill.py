@@ -7,15 +7,15 @@ __all__ = ['LONG', 'KEEP_LONG', 'KEPT', 'HUBER', 'draw_captions', 'Read', 'capti
            'make_paths', 'first_jump', 'Paths', 'jump_loss', 'student_config', 'StudentTrainer']
 
 # %% ../nbs/05a_distill.ipynb #60c185dd
-import json, zlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
 import torch
-from .core import atomic_path, fingerprint, read_json
+from .core import atomic_path, fingerprint, read_json, tensor_checksum
 from .data import N_JOINTS, mirror
 from .captions import mirror_words
-from .student import JumpNet, jump_target, load_student, save_student, teacher_name, word_features
+from .student import JumpNet, jump_target, load_student, save_student, teacher_name
 from .diffusion import ddim_timesteps, eps_from_x_0, make_sampler, to_x_0_eps
 from .cfg import (
     GUIDANCE_INTERVAL, GUIDANCE_SCALE, NUM_EXEMPLARS, RANK_NOISE, Text2PosePipeline, _Questions, _Words,
@@ -59,10 +59,7 @@ def caption_features(
     captions:list,          # of str
 )->tuple:                   # text states (n, L, dim), mask (n, L), `word_features` (n, w), similarities (n, library)
     "What the words are to a teacher and its student."
-    text = pipe.text_encoder(captions)
-    states,mask,logits = pipe._project(text)
-    vectors = pipe.memory.embed(text)
-    return states, mask, word_features(states, mask, logits, vectors), pipe.memory.similarity_of(vectors)
+    return pipe._read_for_student(pipe.text_encoder(captions))
 
 @torch.no_grad()
 def read_captions(
@@ -111,8 +108,6 @@ KEPT = (0,3,6)  # samples of a run of six steps that a path keeps: noise, middle
 
 _OWN_SEEDS = 10**6  # added to the seeds of paths that begin with a student's jump
 
-def _crc(x): return zlib.crc32(x.detach().cpu().numpy().tobytes())
-
 def _read_path(file):
     "Tensors and notes of a path file."
     from safetensors import SafetensorError, safe_open
@@ -142,7 +137,7 @@ def make_paths(
     if not 0<=min(kept)<=max(kept)<=num_inference_steps:
         raise ValueError(f'kept must be samples of {num_inference_steps} steps, 0 to {num_inference_steps}, got {kept}')
     notes = dict(teacher=teacher_name(pipe.model, pipe.scorer), kept=list(kept), steps=num_inference_steps)
-    if student is not None: notes['student'] = _crc(torch.cat([p.flatten() for p in student.parameters()]))
+    if student is not None: notes['student'] = tensor_checksum(torch.cat([p.flatten() for p in student.parameters()]))
     files = [folder/f'{k:04}.safetensors' for k in range(n_files)]
     for file in files:
         if file.is_file() and _read_path(file)[1]!=notes:
@@ -197,7 +192,7 @@ class Paths:
         said = [torch.arange(len(p['words'])).repeat_interleave(len(p['rows'])//len(p['words'])) for p in parts]
         before = np.cumsum([0]+[len(p['words']) for p in parts])
         self.library,self.caption = exemplars,torch.cat([s+int(n) for s,n in zip(said, before)])  # of every path
-        content = _crc(self.samples)
+        content = tensor_checksum(self.samples)
         self.summary = dict(self.notes, rows=len(self), captions=self.words.shape[1],
                             fingerprint=fingerprint(dict(self.notes, content=content)))  # for the notes of a run
         timesteps = [*ddim_timesteps(self.notes['steps']), None]

@@ -6,12 +6,12 @@
 __all__ = ['jump', 'jump_target', 'word_features', 'JumpNet', 'teacher_name', 'save_student', 'load_student', 'OnnxJumpNet']
 
 # %% ../nbs/03d_student.ipynb #8831b83f
-import json, zlib
+import json
 from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
-from .core import check_count, fingerprint, read_tensors, write_tensors
+from .core import check_count, fingerprint, read_tensors, tensor_checksum, write_tensors
 from .data import N_JOINTS
 from .unet import BodyStep, mean_and_maximum, timestep_embedding
 from .fast import _check_packages, _exported, _session
@@ -158,7 +158,7 @@ def teacher_name(
 )->str:
     "A short name for all that a student depends on; the same when stored in half or in full precision."
     parts = [model.mean, model.std, *model.projection.parameters(), *scorer.parameters()]
-    return fingerprint([zlib.crc32(p.detach().cpu().half().numpy().tobytes()) for p in parts])
+    return fingerprint([tensor_checksum(p.half()) for p in parts])
 
 def save_student(
     net:JumpNet,

@@ -11,7 +11,7 @@ __all__ = ['PHASES', 'RELEASE_SCORER', 'POSITION_UNIT', 'CHECKPOINT_FILE', 'MANI
            'draw_timesteps', 'Trainer', 'make_trainer', 'dual_losses']
 
 # %% ../nbs/05_train.ipynb #20d8cf2e
-import hashlib, json, math, os, shutil, signal, subprocess, threading, warnings, zlib
+import hashlib, json, math, os, shutil, signal, subprocess, threading, warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from .core import asset, atomic_folder, atomic_path, check_count, fingerprint, read_json
+from .core import asset, atomic_folder, atomic_path, check_count, fingerprint, read_json, tensor_checksum
 from .data import N_JOINTS, plot_bodies
 from .skeleton import anatomy_loss, naive_anatomy_loss, reference_bone_lengths
 from .posecodes import POSECODES, posecode_margins
@@ -1190,9 +1190,8 @@ class Exemplars:
 
     def fingerprint(self)->str:
         "A short name for scorer and library: others have another one."
-        def crc(v): return zlib.crc32(v.cpu().numpy().tobytes())
-        weights = {k:crc(v) for k,v in self.memory.scorer.state_dict().items()}
-        return fingerprint(dict(weights=weights, library=crc(self.memory.joints), k=self.k))
+        weights = {k:tensor_checksum(v) for k,v in self.memory.scorer.state_dict().items()}
+        return fingerprint(dict(weights=weights, library=tensor_checksum(self.memory.joints), k=self.k))
 
 # %% ../nbs/05_train.ipynb #b14b8309
 def draw_timesteps(
