@@ -1064,6 +1064,7 @@ _TRAIN_OPTIONS = dict(n_steps='--steps', batch_size='--batch-size', micro_batch=
     freeze_reader='--freeze-reader', num_exemplars='--exemplars', follow_every='--follow-every',
     mixed_precision='--precision', phase='--phase', new_data='--new-data', min_snr_gamma='--min-snr',
     keep_last='--keep-last')
+_STREAM_VAL_ROWS = 8192  # rows that are kept to measure on, of a table that is streamed
 _MAX_SEED = 10**9 # beyond it the seeds that training derives from it overflow
 
 # options of `train` that are settings of a run: option → field of TrainConfig
@@ -1159,10 +1160,20 @@ def _check_origins(phase, start, scorer):
     if phase=='scorer': load_scorer(_weights_file(start))
     else: load_model(start)
 
-def _training_sets(data, preset, encoder, cache):
+def _streams(data, encoder):
+    "A stream of the training rows and, where the table has them, some of the validation rows, each with its states."
+    from text2pose.dataset import PoseStream, StatesAtOnce, encode_captions
+    stream = PoseStream(data)
+    if _is_first_process(): typer.echo(f'training on {len(stream)} rows, {stream.rows} at a time')
+    if 'val' not in stream.splits: return [(stream, StatesAtOnce(stream, encoder))]
+    val = PoseStream(data, 'val', rows=_STREAM_VAL_ROWS).at(0)
+    return [(stream, StatesAtOnce(stream, encoder)), (val, encode_captions(val.captions, encoder))]
+
+def _training_sets(data, preset, encoder, cache, stream):
     "Training set and, where the table has it, validation set, each with the states of its captions."
     from text2pose.data import read_pose_table
     from text2pose.dataset import TrainingSet, build_table, encode_captions
+    if stream: return _streams(data, encoder)
     table = read_pose_table(data) if data else build_table(preset, progress=_progress_bar('clips'))
     splits = ['train'] + ['val']*('val' in set(table['split'].to_pylist()))
     sets = [TrainingSet(table, s) for s in splits]
@@ -1183,6 +1194,7 @@ def _train(config, sets, encoder, out, best, sheet_every, origins, **settings):
     "Train to the end and write the weights; the trainer."
     from text2pose.train import Checkpoints, Sheets, make_trainer
     (data,states),*val = sets
+    if best and not val: raise ValueError('--best needs a pose table with rows of the split val')
     trainer = make_trainer(config, data, states, val[0] if val else None, **origins)
     sheets = Sheets(out, encoder) if sheet_every else None
     trainer.fit(out, progress=_progress_bar('steps'), sheets=sheets, sheet_every=sheet_every, tell=_say_to_user,
@@ -1262,6 +1274,8 @@ def train(
     new_data:bool = _option(False, '--new-data', help='Resume although the pose table is another one.'),
     sheet_every:int = _option(0, '--sheet-every',
         help='Steps between pictures of what the network draws for fixed prompts; 0 for none.'),
+    stream:bool = _option(False, '--stream',
+        help='Read the pose table of --data a window at a time: for tables larger than memory.'),
 ):
     "Train weights; can be interrupted and resumed."
     with _usage_errors():
@@ -1273,13 +1287,15 @@ def train(
         if data is None and preset not in ('open','research'):
             raise ValueError(f'--preset must be open or research, got {preset!r}; '
                              'other tables are made with text2pose data build and given with --data')
+        if stream and (data is None or cache):
+            raise ValueError('--stream goes with --data, and without --cache: it encodes captions when they are drawn')
     with _file_errors(**_TRAIN_OPTIONS):
         from text2pose.text import load_text_encoder
         _writable_folder(out)
         if not _finished(out, config): _check_origins(phase, start, scorer)
         cache = cache and _writable_folder(cache)
         encoder = once(lambda: load_text_encoder(config.text_encoder, encoder_folder))
-        sets = once(lambda: _training_sets(data, preset, encoder(), cache))
+        sets = once(lambda: _training_sets(data, preset, encoder(), cache, stream))
         settings = dict(checkpoint_every=checkpoint_every, keep_last=keep_last, new_data=new_data)
         if phase=='release' and scorer is None and start is None and config.num_exemplars:
             scorer = out/'scorer'

@@ -4,16 +4,16 @@
 
 # %% auto #0
 __all__ = ['JOINT_NAMES', 'PARENTS', 'N_JOINTS', 'POSE_DIM', 'KINEMATIC_TREE', 'MIRROR_IDX', 'LEFT_COLOR', 'RIGHT_COLOR',
-           'TRUNK_COLOR', 'GHOST_COLOR', 'VIEWS', 'RULES', 'CAPTION_KINDS', 'POSE_COLUMNS', 'joint_idx',
+           'TRUNK_COLOR', 'GHOST_COLOR', 'VIEWS', 'RULES', 'CAPTION_KINDS', 'POSE_COLUMNS', 'ROW_GROUP', 'joint_idx',
            'z_up_from_y_up', 'y_up_from_z_up', 'own_poses', 'unit_vectors', 'bone_lengths', 'mirror', 'project',
            'plot_pose', 'as_numpy', 'plot_poses', 'plot_views', 'plot_sequence', 'draw_body', 'check_faces',
            'plot_bodies', 'body_axes', 'heading', 'rotate_z', 'canonical', 'canonical_faces', 'pose_faults', 'Caption',
            'Clip', 'own_clips', 'Report', 'is_t_pose', 'frame_faults', 'good_frames', 'distinct_frames',
            'chain_integrity', 'pose_schema', 'with_report', 'table_report', 'pose_table', 'table_joints', 'table_faces',
-           'own_rows', 'write_pose_table', 'read_pose_table']
+           'own_rows', 'write_pose_table', 'open_pose_table', 'read_pose_table']
 
 # %% ../nbs/00_data.ipynb #1a9d9b7a
-import json, textwrap
+import itertools, json, textwrap
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -921,26 +921,45 @@ def own_rows(
     return rows
 
 # %% ../nbs/00_data.ipynb #0f174088
+ROW_GROUP = 4096  # rows that are written, and can be read, at once
+
 def write_pose_table(
-    table, # pyarrow.Table from pose_table
+    table, # pyarrow.Table from pose_table, or an iterable of them: one after the other, none is kept
     path,  # .parquet file to write
 ):
     "Write the table, whole or not at all; the same table gives the same bytes."
-    import pyarrow.parquet as pq
-    with atomic_path(path) as tmp: pq.write_table(table, tmp, compression='zstd')
+    import pyarrow as pa, pyarrow.parquet as pq
+    tables = iter([table] if isinstance(table, pa.Table) else table)
+    first = next(tables, None)
+    if first is None: raise ValueError(f'{path} would be a pose table of no tables')
+    with atomic_path(path) as tmp, pq.ParquetWriter(tmp, first.schema, compression='zstd') as writer:
+        for part in itertools.chain([first], tables): writer.write_table(part, ROW_GROUP)
 
-def read_pose_table(
+def _arrow_says(error): return str(error).splitlines()[0]
+
+def open_pose_table(
     path, # .parquet file
-):        # pyarrow.Table with the columns of POSE_COLUMNS; FileNotFoundError, or ValueError if it is no pose table
-    "Read and check a pose table."
+):        # pyarrow.parquet.ParquetFile; FileNotFoundError, or ValueError if it is no Parquet file
+    "Open a pose table without reading its rows."
     import pyarrow as pa, pyarrow.parquet as pq
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
             f'{path} is missing: expected a pose table (.parquet); `text2pose data build` makes one')
-    try: table = pq.read_table(path)
+    try: return pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as e:
-        raise ValueError(f'{path} is not a readable Parquet file: {str(e).splitlines()[0]}') from None
+        raise ValueError(f'{path} is not a readable Parquet file: {_arrow_says(e)}') from None
+
+def read_pose_table(
+    path,        # .parquet file
+    groups=None, # numbers of the row groups to read; all by default
+):        # pyarrow.Table with the columns of POSE_COLUMNS; FileNotFoundError, or ValueError if it is no pose table
+    "Read and check a pose table."
+    import pyarrow as pa
+    file = open_pose_table(path)
+    try: table = file.read() if groups is None else file.read_row_groups(groups)
+    except (pa.ArrowInvalid, OSError) as e:
+        raise ValueError(f'{path} is not a readable Parquet file: {_arrow_says(e)}') from None
     face = pose_schema().field('face')
     if 'face' not in table.column_names: table = table.append_column(face, pa.nulls(len(table), face.type))
     if missing := [c for c in POSE_COLUMNS if c not in table.column_names]:
@@ -948,7 +967,7 @@ def read_pose_table(
     report = table_report(table)
     try: table = table.select(list(POSE_COLUMNS)).cast(pose_schema())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as e:
-        raise ValueError(f'{path} is no pose table: {str(e).splitlines()[0]}') from None
+        raise ValueError(f'{path} is no pose table: {_arrow_says(e)}') from None
     check_array(table_joints(table), (None,N_JOINTS,3), f'{path}, column joints')
     if not np.allclose(np.linalg.norm(table_faces(table.filter(table['face'].is_valid())), axis=1), 1, atol=.01):
         raise ValueError(f'{path}, column face must hold unit vectors, or null')

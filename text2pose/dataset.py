@@ -6,7 +6,7 @@
 __all__ = ['CAPTION_LENGTH', 'PRESETS', 'PHRASES_PER_VARIATION', 'SOURCE_SHARES', 'KIND_SHARES', 'OTHER_SHARE', 'ENCODE_CHUNK',
            'words_rows', 'detailed_rows', 'table_from_parts', 'build_table', 'SplitRows', 'split_rows',
            'sampling_weights', 'rows_fingerprint', 'summarize', 'busier_side', 'TrainingSet', 'CaptionStates',
-           'save_caption_states', 'load_caption_states', 'encode_captions']
+           'save_caption_states', 'load_caption_states', 'encode_captions', 'PoseStream', 'StatesAtOnce']
 
 # %% ../nbs/04a_dataset.ipynb #20d8cf2d
 import functools, hashlib, json, re, shutil
@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from .core import asset, atomic_path, check_count, data_dir, fingerprint
 from .data import (
-    N_JOINTS, Report, joint_idx, mirror, pose_table, read_pose_table, table_joints, table_report, with_report,
-    write_pose_table)
+    N_JOINTS, Report, joint_idx, mirror, open_pose_table, pose_table, read_pose_table, table_joints, table_report,
+    with_report, write_pose_table)
 from .captions import clip_rows, mirror_words
 from .humanml3d import ALL_SOURCES, OPEN_SOURCES, humanml3d_ids, read_humanml3d, read_realmocap22
 from .mocap import mocap_files, read_mocap_folder
@@ -384,6 +384,7 @@ class TrainingSet:
         source_shares:dict=None, # as for `sampling_weights`
         kind_shares:dict=None,   # likewise
         seed:int=0,              # of the sides of captions that occur once
+        atlas_names:list=None,   # names of atlas poses, with which the rows are numbered; those in the table by default
     ):
         rows = split_rows(table, split)
         mirrored = {c:mirror_words(c) for c in set(rows.caption)}  # what is said of the mirror image
@@ -393,7 +394,7 @@ class TrainingSet:
         self.joints = torch.where(is_flipped, mirror(joints), joints)  # (rows, 22, 3) metres
         self.side_is_fixed = torch.from_numpy(side_is_fixed)  # (rows,) bool, never mirrored when drawn
         self._index_captions(rows, mirrored, flipped)
-        self._index_atlas(rows, flipped)
+        self._index_atlas(rows, flipped, atlas_names)
         self.stated = self._stated_codes(rows, mirrored)
         weights = sampling_weights(rows, source_shares, kind_shares)
         self.summary = summarize(rows, weights)
@@ -417,10 +418,10 @@ class TrainingSet:
         self.caption_idx = torch.tensor([self._caption_at[c] for c in said])
         self.mirrored_idx = torch.tensor([self._caption_at[c] for c in said_of_mirror])
 
-    def _index_atlas(self, rows, flipped):
+    def _index_atlas(self, rows, flipped, atlas_names):
         "Atlas poses, and for each row the index of the one that it varies and of its mirror image; -1 for none."
         names = [_atlas_name(pose_id) for pose_id in rows.pose_id]
-        self.atlas_names = sorted({n for n in names if n})
+        self.atlas_names = atlas_names or sorted({n for n in names if n})
         at = {None:-1, **{n:i for i,n in enumerate(self.atlas_names)}}
         # a symmetric pose has no twin: it is its own mirror image
         twin = {n:twin_name(n) if n and twin_name(n) in at else n for n in at}
@@ -438,6 +439,10 @@ class TrainingSet:
         return torch.from_numpy(stated)
 
     def __len__(self): return len(self.joints)
+
+    def at(self, step)->'TrainingSet':
+        "What is drawn from in a step of training: everything."
+        return self
 
     def statistics(self,
         features=None, # what is measured: joints (n, 22, 3) in, (n, 22, 3) out; the joints themselves by default
@@ -485,6 +490,9 @@ class CaptionStates:
         "Put states one after the other."
         lengths = torch.tensor([len(s) for s in states])
         return cls(torch.cat(states).half(), lengths.cumsum(0)-lengths, lengths)
+
+    @property
+    def dim(self)->int: return self.tokens.shape[-1]
 
     def as_list(self):
         "States of each caption: list of (tokens, dim)."
@@ -569,3 +577,92 @@ def encode_captions(
     save_caption_states(states, captions, path)
     shutil.rmtree(chunks, ignore_errors=True)
     return load_caption_states(path, captions)
+
+# %% ../nbs/04a_dataset.ipynb #7fb4376b
+class PoseStream:
+    "Draws from a pose table of any size through a window of its rows; in training it stands for a `TrainingSet`."
+    def __init__(self,
+        path,                    # .parquet file, written by `write_pose_table`
+        split:str='train',       # which rows
+        rows:int=65_536,         # of a window, about
+        steps:int=1000,          # of training with a window
+        source_shares:dict=None, # as for `sampling_weights`
+        kind_shares:dict=None,   # likewise
+        seed:int=0,              # of the order of the windows, and of the sides of captions that occur once
+    ):
+        self.path,self.split,self.rows,self.steps,self.seed = Path(path),split,rows,steps,seed
+        check_count('rows of a window', rows)
+        check_count('steps of a window', steps)
+        self._shares = source_shares,kind_shares
+        self._number = None
+        self._look_through()
+
+    def _look_through(self):
+        "Read the short columns once: which groups have rows of the split, and what the summary tells."
+        import pooch
+        file = open_pose_table(self.path)
+        short = ['pose_id','source','licence','split','caption_kind']
+        if missing:=[c for c in short if c not in file.schema_arrow.names]:
+            raise ValueError(f'{self.path} is no pose table: it lacks the column {missing[0]}')
+        self.counts,self.splits = [],set()  # rows of the split in every group; the splits of the whole table
+        sources,kinds,licences,names = Counter(),Counter(),{},set()
+        for k in range(file.num_row_groups):
+            if file.metadata.row_group(k).num_rows>self.rows:
+                raise ValueError(f'{self.path} has more than {self.rows} rows in one group, so no window of them can be '
+                                 'read; write_pose_table makes smaller groups')
+            some = file.read_row_group(k, columns=short).to_pydict()
+            self.splits.update(some['split'])
+            mine = [i for i,s in enumerate(some['split']) if s==self.split]
+            self.counts.append(len(mine))
+            sources.update(some['source'][i] for i in mine)
+            kinds.update(some['caption_kind'][i] for i in mine)
+            for i in mine: licences.setdefault(some['source'][i], some['licence'][i])
+            names.update(_atlas_name(some['pose_id'][i]) for i in mine if some['source'][i]=='atlas')
+        if not sum(self.counts): raise ValueError(f'the pose table {self.path} has no rows with split {self.split!r}')
+        self.atlas_names = sorted(names-{None})
+        window = dict(rows=self.rows, steps=self.steps, seed=self.seed)
+        self.summary = dict(
+            rows=len(self), sources=dict(sorted(sources.items())), licences=dict(sorted(licences.items())),
+            caption_kinds=dict(sorted(kinds.items())), window=window,
+            fingerprint=fingerprint(dict(content=pooch.file_hash(str(self.path)), window=window)))
+
+    def __len__(self): return sum(self.counts)
+
+    def groups(self,
+        number:int, # of a window, from 0
+    )->list:        # numbers of row groups, in the order of the file
+        "What a window is made of; all windows of a round together are the whole table."
+        with_rows = np.flatnonzero(self.counts)
+        n_windows = max(1, round(len(self)/self.rows))
+        order = np.random.default_rng([self.seed, number//n_windows]).permutation(with_rows)
+        return sorted(np.array_split(order, n_windows)[number%n_windows].tolist())
+
+    def at(self,
+        step:int, # of training
+    )->TrainingSet:
+        "The window of a step; it stays open until a step has another."
+        number = step//self.steps
+        if number!=self._number:
+            table = read_pose_table(self.path, self.groups(number))
+            self.window = TrainingSet(table, self.split, *self._shares, seed=self.seed, atlas_names=self.atlas_names)
+            self._number = number
+        return self.window
+
+    def statistics(self,
+        features=None, # as for `TrainingSet.statistics`
+    ):                 # likewise
+        "Those of the first window."
+        return self.at(0).statistics(features)
+
+class StatesAtOnce:
+    "States of captions, encoded whenever they are asked for; stands for the `CaptionStates` of a `PoseStream`."
+    def __init__(self,
+        stream:PoseStream, # whose window has the captions
+        encoder,           # a TextEncoder
+    ):
+        self.stream,self.encoder,self.dim = stream,encoder,encoder.dim
+
+    def __call__(self, idx, device):
+        "States of some captions of the window: (n, L, dim) float32, (n, L) bool."
+        made = self.encoder([self.stream.window.captions[i] for i in idx.tolist()])
+        return made.tokens.to(device, torch.float32), made.mask.to(device)

@@ -639,8 +639,8 @@ class BaseTrainer:
 
     def __init__(self,
         config:TrainConfig,   # every setting of the run
-        data:TrainingSet,     # what is drawn from
-        states:CaptionStates, # of data.captions
+        data:TrainingSet,     # what is drawn from, or a PoseStream
+        states:CaptionStates, # of data.captions, or the StatesAtOnce of a stream
         val=None,             # (TrainingSet, CaptionStates) to measure on
         cpu:bool=False,       # stay on the CPU even if there is a GPU
         start=None,           # folder of weights to go on from; by default training begins anew
@@ -1070,7 +1070,7 @@ class ScorerTrainer(BaseTrainer):
     def new_model(self)->PoseTextScorer:
         cfg = self.config
         width = {'dim':cfg.unet['cross_attention_dim']} if 'cross_attention_dim' in cfg.unet else {}
-        return PoseTextScorer(self.states.tokens.shape[-1], n_layers=cfg.text_layers, **width, **cfg.towers)
+        return PoseTextScorer(self.states.dim, n_layers=cfg.text_layers, **width, **cfg.towers)
 
     def initialize(self, model, start, scorer):
         if start is None: return
@@ -1085,9 +1085,10 @@ class ScorerTrainer(BaseTrainer):
     def draw_batch(self)->Batch:
         keys = self.my_keys()
         random = SampleRandom(keys)
-        joints,captions,atlas_idx = self.data.take(random.rand(), random.rand())
+        data = self.data.at(self.step)
+        joints,captions,atlas_idx = data.take(random.rand(), random.rand())
         return Batch(
-            *self.states(captions, 'cpu'), margins=posecode_margins(joints), stated=self.data.stated[captions],
+            *self.states(captions, 'cpu'), margins=posecode_margins(joints), stated=data.stated[captions],
             keys=keys, joints=joints, caption_idx=captions, atlas_idx=atlas_idx)
 
     def _of_all(self, rows):
@@ -1236,7 +1237,7 @@ class Trainer(BaseTrainer):
     def new_model(self)->Text2PoseModel:
         cfg = self.config
         return Text2PoseModel(dict(
-            unet=cfg.unet, text_encoder=cfg.text_encoder, text_dim=self.states.tokens.shape[-1],
+            unet=cfg.unet, text_encoder=cfg.text_encoder, text_dim=self.states.dim,
             schedule=cfg.schedule, prediction_type=cfg.prediction_type, num_train_timesteps=cfg.num_train_timesteps,
             text_layers=cfg.text_layers, posecodes=list(POSECODES) if cfg.code_loss_weight else [],
             representation=cfg.representation))
@@ -1278,7 +1279,8 @@ class Trainer(BaseTrainer):
     def draw_batch(self)->Batch:
         cfg,r,keys = self.config,self.poses_per_caption,self.my_keys()
         random = SampleRandom(keys)
-        joints,captions,atlas_idx = self.data.take(random.rand(), random.rand())
+        data = self.data.at(self.step)
+        joints,captions,atlas_idx = data.take(random.rand(), random.rand())
         timestep = draw_timesteps(len(joints), cfg, random)
         eps = random.randn(r, N_JOINTS, 3)
         drop = random.rand()<cfg.cond_drop_prob
@@ -1288,7 +1290,7 @@ class Trainer(BaseTrainer):
         if self.exemplars is not None:
             batch = with_exemplars(batch, self.inner, self.exemplars.draw(tokens, mask, atlas_idx, drop, random))
         if not cfg.code_loss_weight: return batch
-        return replace(batch, margins=posecode_margins(joints), stated=self.data.stated[captions])
+        return replace(batch, margins=posecode_margins(joints), stated=data.stated[captions])
 
     def batch_losses(self, batch)->dict:
         follow_loss = posecode_margin_loss if (self.step+1)%self.config.follow_every==0 else None
