@@ -1,16 +1,17 @@
 """How many samples a second training takes in, on the CPU: prints a table and writes benchmarks/train.json.
 
-    python benchmarks/bench_train.py [--sizes small,base] [--threads 1,2] [--steps 6] [--repeat 3] [--out FILE]
-    python benchmarks/bench_train.py --sizes tiny --steps 1 --repeat 1 --out /tmp/t.json  # a quick try
+    python benchmarks/bench_train.py [--sizes small,base] [--processes 1,2] [--steps 6] [--repeat 3] [--out FILE]
+    python benchmarks/bench_train.py --sizes tiny --steps 1 --repeat 1 --out t.json  # a quick try
 
 `loader` is how many noisy poses a second are drawn, with their captions, noise, exemplars and posecodes, when nothing
 is trained on them. `where it goes` is the share of a step's seconds spent on drawing, on the forward and the backward
 pass, and on the rest: clipping, AdamW and the average. The sizes are those of chapter 03. Captions are made-up states
-of 4 to 60 tokens, half of them at most 16; the scorer that looks up exemplars is untrained. Seconds are those of a
-clock, so nothing else should run meanwhile. Steps should be a multiple of 6, since one step in six has the follow loss
-in some of the runs.
+of 4 to 60 tokens, half of them at most 16; the scorer that looks up exemplars is untrained. Every process has one
+thread; two are started by torchrun and exchange their gradients. `samples_per_second` is by the clock, so nothing else
+should run meanwhile; `of_a_core` is by the processor time of the first process, and stands a busy machine. Steps should
+be a multiple of 6, since one step in six has the follow loss in some of the runs.
 """
-import argparse, json, os, platform, tempfile, time
+import argparse, json, os, platform, subprocess, sys, tempfile, time
 from pathlib import Path
 import numpy as np, torch
 from text2pose.atlas import atlas_rows
@@ -27,13 +28,14 @@ RUNS = (
     dict(batch_size=256, noise_samples_per_caption=1, num_exemplars=0, micro_batch=128),
     dict(batch_size=256, noise_samples_per_caption=8, num_exemplars=0),
     dict(batch_size=256, noise_samples_per_caption=8, num_exemplars=0, follow_every=6),
+    dict(batch_size=1024, noise_samples_per_caption=32, num_exemplars=0, follow_every=6),
     dict(batch_size=256, noise_samples_per_caption=8, num_exemplars=4, follow_every=6))
 # in half precision too
 HALF = dict(batch_size=256, noise_samples_per_caption=8, num_exemplars=4, follow_every=6, mixed_precision='bf16')
-COLUMNS = dict(network=8, threads=8, million_parameters=8, batch_size=6, micro_batch=8, noise_samples_per_caption=6,
-               follow_every=7, num_exemplars=10, mixed_precision=10, samples_per_second=17, loader_per_second=9)
-TITLES = ('network', 'threads', 'million', 'batch', 'at once', 'draws', 'follow', 'exemplars', 'precision',
-          'samples a second', 'loader')
+COLUMNS = dict(network=8, processes=9, million_parameters=8, batch_size=6, micro_batch=8, noise_samples_per_caption=6,
+               follow_every=7, num_exemplars=10, mixed_precision=10, samples_per_second=17, of_a_core=9, loader_per_second=9)
+TITLES = ('network', 'processes', 'million', 'batch', 'at once', 'draws', 'follow', 'exemplars', 'precision',
+          'samples a second', 'of a core', 'loader')
 
 def made_up_states(n_captions, dim=768):
     "Random states of 4 to 60 tokens, and how many each caption has."
@@ -48,14 +50,14 @@ def untrained_scorer(folder, dim=768):
     PoseTextScorer(dim).save(path)
     return path
 
-def samples_per_second(trainer, what, steps, repeat):
+def samples_per_second(trainer, what, steps, repeat, clock=time.perf_counter):
     "Median over repetitions, after one to warm up."
     what()
     speed = []
     for _ in range(repeat):
-        start = time.perf_counter()
+        start = clock()
         for _ in range(steps): what()
-        speed.append(steps*trainer.config.batch_size/(time.perf_counter()-start))
+        speed.append(steps*trainer.config.batch_size/(clock()-start))
     return round(float(np.median(speed)), 1)
 
 def where_it_goes(trainer, steps):
@@ -75,40 +77,58 @@ def where_it_goes(trainer, steps):
     trainer.draw_batch,trainer.batch_losses,trainer.acc.backward = parts
     return {**{k:round(v/whole, 3) for k,v in seconds.items()}, 'rest':round(1-sum(seconds.values())/whole, 3)}
 
-def measure(size, threads, run, data, states, scorer, steps, repeat):
+def measure(size, run, data, states, scorer, steps, repeat):
     "One row of the table."
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     config = phase_config('text', n_steps=10**6, unet=SIZES[size], **run)
     trainer = Trainer(config, data, states, cpu=True, scorer=scorer if config.num_exemplars else None)
     million = round(sum(w.numel() for w in trainer.inner.parameters())/1e6, 2)
     settings = ('batch_size','noise_samples_per_caption','follow_every','num_exemplars','mixed_precision')
-    return dict(network=size, threads=threads, million_parameters=million,
+    n = trainer.acc.num_processes
+    of_a_core = samples_per_second(trainer, trainer.train_step, steps, repeat, time.process_time)/n
+    return dict(network=size, processes=n, million_parameters=million,
                 **{k:getattr(config, k) for k in settings}, micro_batch=config.micro_batch or config.batch_size,
+                of_a_core=round(of_a_core, 1),
                 samples_per_second=samples_per_second(trainer, trainer.train_step, steps, repeat),
                 loader_per_second=samples_per_second(trainer, trainer.draw_batch, steps, repeat),
                 where_it_goes=where_it_goes(trainer, steps))
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--sizes', default='small,base', help=f'some of {", ".join(SIZES)}, separated by commas')
-    p.add_argument('--threads', default='1,2')
-    p.add_argument('--steps', type=int, default=6)
-    p.add_argument('--repeat', type=int, default=3)
-    p.add_argument('--out', type=Path, default=Path(__file__).with_name('train.json'))
-    a = p.parse_args()
-    sizes = a.sizes.split(',')
-    if unknown:=[s for s in sizes if s not in SIZES]: p.error(f'unknown size {unknown[0]!r}')
+def measure_all(sizes, a):
+    "All rows of this number of processes; the first writes them."
     data = TrainingSet(pose_table(atlas_rows(1)))
-    states,lengths = made_up_states(len(data.captions))
+    states,_ = made_up_states(len(data.captions))
     rows = []
-    print(' '.join(f'{title:>{width}}' for title,width in zip(TITLES, COLUMNS.values())))
     with tempfile.TemporaryDirectory() as folder:
         scorer = untrained_scorer(folder)
         for size in sizes:
-            for threads in map(int, a.threads.split(',')):
-                for run in (*RUNS, HALF):
-                    rows.append(measure(size, threads, run, data, states, scorer, a.steps, a.repeat))
-                    print(' '.join(f'{rows[-1][column]:>{width}}' for column,width in COLUMNS.items()), flush=True)
+            for run in (*RUNS, HALF):
+                rows.append(measure(size, run, data, states, scorer, a.steps, a.repeat))
+                if os.environ['RANK']!='0': continue
+                print(' '.join(f'{rows[-1][column]:>{width}}' for column,width in COLUMNS.items()), flush=True)
+    if os.environ['RANK']=='0': a.rows.write_text(json.dumps(rows))
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('--sizes', default='small,base', help=f'some of {", ".join(SIZES)}, separated by commas')
+    p.add_argument('--processes', default='1,2')
+    p.add_argument('--steps', type=int, default=6)
+    p.add_argument('--repeat', type=int, default=3)
+    p.add_argument('--out', type=Path, default=Path(__file__).with_name('train.json'))
+    p.add_argument('--rows', type=Path, help=argparse.SUPPRESS)  # where one of several processes writes what it found
+    a = p.parse_args()
+    sizes = a.sizes.split(',')
+    if unknown:=[s for s in sizes if s not in SIZES]: p.error(f'unknown size {unknown[0]!r}')
+    if a.rows: return measure_all(sizes, a)
+    rows = []
+    print(' '.join(f'{title:>{width}}' for title,width in zip(TITLES, COLUMNS.values())))
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder)/'rows.json'
+        for n in a.processes.split(','):
+            options = ['--sizes', a.sizes, '--steps', str(a.steps), '--repeat', str(a.repeat), '--rows', str(found)]
+            command = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node', n, __file__, *options]
+            subprocess.run(command, check=True, env={**os.environ, 'OMP_NUM_THREADS':'1'})
+            rows += json.loads(found.read_text())
+    _,lengths = made_up_states(1000)
     tokens = dict(median=int(np.median(lengths)), mean=round(float(lengths.mean()), 1), longest=int(lengths.max()))
     res = dict(command='python benchmarks/bench_train.py', tokens=tokens, seconds='of a clock',
                steps=a.steps, repeat=a.repeat, cpus=os.cpu_count(), machine=platform.machine(),
