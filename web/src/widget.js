@@ -1,0 +1,2 @@
+import {PoseScene} from './scene.js'
+export default {render({el}) { new PoseScene(el) }}
