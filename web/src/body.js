@@ -1,7 +1,7 @@
 // The body that is drawn: capsules of the tables of 00_data, from joints.
 import {body_colors, body_metres, body_parts, body_points, parents, tree} from './skeleton_data.js'
 import {NAMES, toVectors} from './skeleton.js'
-import {add, applyTransposed, clip, cross, dot, norm, scale, sub, unit} from './vector.js'
+import {add, applyTransposed, clip, cross, dot, norm, scale, sub, turn, unit} from './vector.js'
 
 const SOLE = .033, FINGERTIP = .018
 const NECK_TILT = Math.atan2(.2, .98), FOOT_TILT = Math.atan2(.42, .9)
@@ -50,14 +50,35 @@ function layHandsDown(at, axes, size) {
   }
 }
 
-const PARTS = body_parts.flatMap(([a, b, ra, rb, color]) =>
-  (a.includes('*') ? ['left', 'right'] : ['']).map(side => {
+// what the smaller pictures of 00_data leave out: thumbs (along the forearm, aside, radius), brows and a mouth; metres
+const THUMB = [[.035, .022, .016], [.085, .05, .0105]]
+const POINTS = [...body_points, ['brow', 'head', .018, .0885, .094], ['temple', 'head', .047, .077, .093],
+                ['lip', 'head', 0, .1025, .014], ['mouth', 'head', .016, .0985, .018]]
+const TABLE = [...body_parts, ['*_thumb0', '*_thumb1', THUMB[0][2], THUMB[1][2], '*_end'],
+               ['*_brow', '*_temple', .006, .005, 'hair'], ['lip', '*_mouth', .0045, .004, 'lips']]
+const COLORS = {...body_colors, lips: '#b5695c'}
+
+/** Thumbs point as they do when a hanging arm, thumb forward, is lifted the shortest way. */
+function addThumbs(at, axes, size) {
+  const [, forward, up] = axes.spine3
+  for (const side of ['left', 'right']) {
+    const along = axes[`${side}_wrist`][2]
+    const across = turn(scale(up, -1), along, forward)
+    const aside = unit(sub(across, scale(along, dot(across, along))))
+    THUMB.forEach(([ahead, out], i) => {
+      at[`${side}_thumb${i}`] = add(at[`${side}_wrist`], add(scale(along, size * ahead), scale(aside, size * out)))
+    })
+  }
+}
+
+const PARTS = TABLE.flatMap(([a, b, ra, rb, color]) =>
+  ((a + b).includes('*') ? ['left', 'right'] : ['']).map(side => {
     const of = name => name.replace('*', side)
     return {a: of(a), b: of(b), ra, rb, color: of(color)}
   }))
 
 export const N_PARTS = PARTS.length
-export const PART_COLORS = PARTS.map(part => body_colors[part.color])
+export const PART_COLORS = PARTS.map(part => COLORS[part.color])
 export const PART_NAMES = PARTS.map(part => part.a)
 
 /** Capsules of a pose as 8 numbers each: end, radius, end, radius; metres, Z up. */
@@ -68,13 +89,14 @@ export function bodyCapsules(flat) {
   const total = x.slice(1).reduce((sum, p, i) => sum + norm(sub(p, x[parents[i + 1]])), 0)
   const size = clip(total / body_metres, .5, 2)
   layHandsDown(at, axes, size)
-  for (const [name, joint, out, ahead, up] of body_points) {
+  for (const [name, joint, out, ahead, up] of POINTS) {
     const paired = out > 0 || !(joint in axes)
     for (const [side, sign] of paired ? [['left_', 1], ['right_', -1]] : [['', 1]]) {
       const on = joint in axes ? joint : side + joint
       at[side + name] = add(at[on], applyTransposed(axes[on], scale([sign * out, ahead, up], size)))
     }
   }
+  addThumbs(at, axes, size)
   const out = new Float32Array(8 * N_PARTS)
   PARTS.forEach(({a, b, ra, rb}, i) => out.set([...at[a], size * ra, ...at[b], size * rb], 8 * i))
   return out

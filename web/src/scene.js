@@ -2,7 +2,7 @@
 // Poses are canonical (Z up, facing -Y); three.js has Y up, so that (x, y, z) is drawn at (x, z, -y).
 import {
   BufferAttribute, BufferGeometry, Color, CustomBlending, DstColorFactor, DynamicDrawUsage, EqualDepth, FrontSide, BackSide,
-  Group, InstancedBufferAttribute, InstancedBufferGeometry, Mesh, PerspectiveCamera, PlaneGeometry, Points, Raycaster, Scene,
+  Group, InstancedBufferAttribute, InstancedBufferGeometry, Mesh, OneFactor, PerspectiveCamera, PlaneGeometry, Points, Raycaster, Scene,
   ShaderMaterial, Vector2, Vector3, WebGLRenderer, ZeroFactor,
 } from 'three'
 import {bodyCapsules, lowest, N_PARTS, PART_COLORS} from './body.js'
@@ -24,13 +24,13 @@ const fromThree = v => [v.x, -v.z, v.y]
 const CAPSULE_VERTEX = `
 attribute vec4 start, end;
 attribute vec3 tint;
-uniform float grow;
+uniform float grow, behind;
 varying vec3 vNormal, vView, vTint;
 varying float vHeight;
 void main() {
   vec3 along = end.xyz - start.xyz;
   float size = max(length(along), 1e-5);
-  vec3 u = along / size;
+  vec3 u = length(along) > 1e-5 ? along / size : vec3(0., 1., 0.);
   float ra = start.w + grow, rb = end.w + grow;
   float tilt = asin(clamp((ra - rb) / size, -1., 1.));
   float latitude = position.z < .5 ? mix(-1.5707963, tilt, position.x) : mix(tilt, 1.5707963, position.x);
@@ -39,6 +39,7 @@ void main() {
   vec3 p = position.z < .5 ? start.xyz + ra * n : end.xyz + rb * n;
   vec4 world = modelMatrix * vec4(p, 1.);
   vec4 view = viewMatrix * world;
+  view.xyz *= 1. + behind / length(view.xyz);
   vHeight = world.y;
   vNormal = normalMatrix * n;
   vView = view.xyz;
@@ -133,7 +134,7 @@ void main() {
 }`
 
 /** Rings of a capsule; position holds share of a cap, longitude, and which end. */
-function capsuleTemplate(rings = 8, around = 26) {
+function capsuleTemplate(rings, around) {
   const points = [], faces = []
   for (const end of [0, 1]) {
     for (let i = 0; i <= rings; i++) {
@@ -144,12 +145,13 @@ function capsuleTemplate(rings = 8, around = 26) {
   for (let i = 0; i < 2 * rings + 1; i++) {
     for (let k = 0; k < around; k++) {
       const a = i * row + k
-      faces.push(a, a + row, a + 1, a + 1, a + row, a + row + 1)
+      faces.push(a, a + 1, a + row, a + 1, a + row + 1, a + row)
     }
   }
   return {points: new Float32Array(points), faces}
 }
-const TEMPLATE = capsuleTemplate()
+const COARSE = capsuleTemplate(7, 24), FINE = capsuleTemplate(14, 44)
+const FEW = 4 // poses up to which capsules are fine
 
 const dynamic = (array, size) => {
   const attribute = new InstancedBufferAttribute(array, size)
@@ -159,13 +161,14 @@ const dynamic = (array, size) => {
 
 /** What is drawn for one pose: capsules, their outline, their shadow. */
 class Figure {
-  constructor(materials, ghost) {
+  constructor(materials, ghost, template) {
     this.group = new Group()
+    this.template = template
     this.starts = new Float32Array(4 * N_PARTS)
     this.ends = new Float32Array(4 * N_PARTS)
     const geometry = this.geometry = new InstancedBufferGeometry()
-    geometry.setAttribute('position', new BufferAttribute(TEMPLATE.points, 3))
-    geometry.setIndex(TEMPLATE.faces)
+    geometry.setAttribute('position', new BufferAttribute(template.points, 3))
+    geometry.setIndex(template.faces)
     geometry.setAttribute('start', dynamic(this.starts, 4))
     geometry.setAttribute('end', dynamic(this.ends, 4))
     geometry.setAttribute('tint', new InstancedBufferAttribute(this.tints(ghost), 3))
@@ -246,20 +249,23 @@ class Figure {
 
 function makeMaterials() {
   const common = {vertexShader: CAPSULE_VERTEX, fragmentShader: CAPSULE_FRAGMENT}
-  const make = (options, grow = 0, opacity = 1) =>
-    new ShaderMaterial({...options, uniforms: {grow: {value: grow}, opacity: {value: opacity}}})
+  const make = (options, grow = 0, behind = 0, opacity = 1) => {
+    const uniforms = {grow: {value: grow}, behind: {value: behind}, opacity: {value: opacity}}
+    return new ShaderMaterial({...options, uniforms})
+  }
   return {
     body: make({...common, side: FrontSide}),
-    outline: make({...common, fragmentShader: OUTLINE_FRAGMENT, side: BackSide}, .005),
+    outline: make({...common, fragmentShader: OUTLINE_FRAGMENT, side: BackSide}, .006, .025),
     depth: make({...common, side: FrontSide, colorWrite: false}),
-    ghost: make({...common, side: FrontSide, transparent: true, depthWrite: false, depthFunc: EqualDepth}, 0, .38),
+    ghost: make({...common, side: FrontSide, transparent: true, depthWrite: false, depthFunc: EqualDepth}, 0, 0, .38),
     spot: new ShaderMaterial({
-      vertexShader: SPOT_VERTEX, fragmentShader: SPOT_FRAGMENT, transparent: true, depthWrite: false, depthTest: false,
-      side: 2, blending: CustomBlending, blendSrc: DstColorFactor, blendDst: ZeroFactor,
+      vertexShader: SPOT_VERTEX, fragmentShader: SPOT_FRAGMENT, depthWrite: false, depthTest: false,
+      side: 2, blending: CustomBlending, blendSrc: DstColorFactor, blendDst: ZeroFactor, blendSrcAlpha: ZeroFactor,
+      blendDstAlpha: OneFactor,
     }),
     floor: new ShaderMaterial({
-      vertexShader: FLOOR_VERTEX, fragmentShader: FLOOR_FRAGMENT, transparent: true, depthWrite: false, depthTest: false,
-      side: 2,
+      vertexShader: FLOOR_VERTEX, fragmentShader: FLOOR_FRAGMENT, depthWrite: false, depthTest: false, side: 2,
+      blending: CustomBlending, blendSrcAlpha: ZeroFactor, blendDstAlpha: OneFactor,
     }),
     handle: new ShaderMaterial({
       vertexShader: HANDLE_VERTEX, fragmentShader: HANDLE_FRAGMENT, transparent: true, depthTest: false, depthWrite: false,
@@ -319,7 +325,7 @@ export class PoseScene {
   buildScene() {
     this.renderer = new WebGLRenderer({canvas: this.canvas, antialias: true, preserveDrawingBuffer: true})
     this.renderer.setPixelRatio(Math.min(window.devicePixelRatio || 1, 2))
-    this.renderer.setClearColor(new Color().setStyle(PAPER, ''), 1)
+    this.renderer.setClearColor(new Color(PAPER), 1)
     this.renderer.autoClear = false
     this.scene = new Scene()
     this.view = new PerspectiveCamera(FIELD, 1, .05, 60)
@@ -390,13 +396,14 @@ export class PoseScene {
   }
 
   match(figures, n, ghost) {
-    while (figures.length > n) {
+    const template = n > FEW ? COARSE : FINE
+    while (figures.length > n || figures.length && figures[0].template !== template) {
       const figure = figures.pop()
       this.scene.remove(figure.group)
       figure.dispose()
     }
     while (figures.length < n) {
-      const figure = new Figure(this.materials, ghost)
+      const figure = new Figure(this.materials, ghost, template)
       this.scene.add(figure.group)
       figures.push(figure)
     }
@@ -561,7 +568,6 @@ export class PoseScene {
       this.renderer.setScissor(x, bottom, width, height)
       this.figures.forEach((figure, k) => { figure.group.visible = k === i })
       this.ghosts.forEach((ghost, k) => { ghost.group.visible = k % this.n === i })
-      this.floor.position.set(this.places[i][0] * 0, 0, 0)
       this.showHandles(i)
       this.aim(i)
       this.renderer.render(this.scene, this.view)
