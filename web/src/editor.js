@@ -134,8 +134,9 @@ export class PoseEditor {
     Object.assign(this.slider, {type: 'range', min: 0, max: 0, value: 0})
     this.slider.setAttribute('aria-label', 'denoising step')
     this.slider.addEventListener('input', () => {
+      const wanted = Number(this.slider.value)
       this.pause()
-      this.showFrame(Number(this.slider.value))
+      this.showFrame(wanted)
     })
     this.frameLabel = this.make('span', 't2p-count', this.player)
     this.player.hidden = true
