@@ -1,4 +1,4 @@
-// Bodies in three dimensions: a canvas of cells, one pose in each, turned together; picking, dragging, no other controls.
+// Bodies in three dimensions: a canvas of cells, one pose in each, turned together; picking and dragging.
 // Poses are canonical (Z up, facing -Y); three.js has Y up, so that (x, y, z) is drawn at (x, z, -y).
 import {
   BackSide, BufferAttribute, BufferGeometry, Color, CustomBlending, DataTexture, DynamicDrawUsage, EqualDepth,
@@ -210,9 +210,10 @@ class Figure {
       const at = v => (v / FLOOR_SIZE + .5) * n - .5, w = width / FLOOR_SIZE * n
       const range = c => [Math.max(Math.ceil(c - SPOT_REACH * w), 0), Math.min(Math.floor(c + SPOT_REACH * w), n - 1)]
       const cx = at(x), cy = at(y), [x0, x1] = range(cx), [y0, y1] = range(cy)
-      const across = Array.from({length: Math.max(x1 - x0 + 1, 0)}, (_, i) => Math.exp(-((x0 + i - cx) ** 2) / (2 * w * w)))
+      const bell = (i, c) => Math.exp(-((i - c) ** 2) / (2 * w * w))
+      const across = Array.from({length: Math.max(x1 - x0 + 1, 0)}, (_, i) => bell(x0 + i, cx))
       for (let j = y0; j <= y1; j++) {
-        const row = dark * Math.exp(-((j - cy) ** 2) / (2 * w * w))
+        const row = dark * bell(j, cy)
         for (let i = x0; i <= x1; i++) sum[n * j + i] += row * across[i - x0]
       }
     }
@@ -250,8 +251,8 @@ function makeMaterials() {
       blendDstAlpha: OneFactor, uniforms: {shadow: {value: null}},
     }),
     handle: new ShaderMaterial({
-      vertexShader: HANDLE_VERTEX, fragmentShader: HANDLE_FRAGMENT, transparent: true, depthTest: false, depthWrite: false,
-      uniforms: {ratio: {value: 1}},
+      vertexShader: HANDLE_VERTEX, fragmentShader: HANDLE_FRAGMENT, transparent: true, depthTest: false,
+      depthWrite: false, uniforms: {ratio: {value: 1}},
     }),
   }
 }
@@ -440,7 +441,8 @@ export class PoseScene {
   orbit(right, up) {
     const {azimuth, elevation} = this.camera
     this.moveCamera({
-      azimuth: ((azimuth + right + 180) % 360 + 360) % 360 - 180, elevation: Math.min(Math.max(elevation + up, -80), 89),
+      azimuth: ((azimuth + right + 180) % 360 + 360) % 360 - 180,
+      elevation: Math.min(Math.max(elevation + up, -80), 89),
     })
   }
 
