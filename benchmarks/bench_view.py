@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=1 python benchmarks/bench_view.py
 
-Python: `view.joints = x` in a running kernel, until it has been sent. Browser: headless Chromium without a graphics card
-(SwiftShader draws on the processor); an update is done when its pixels can be read. It is drawn as while something
-moves, not as finely as at rest. A drag is the inverse kinematics alone. Best of three runs, on a machine that others use.
+Python: `view.joints = x` in a running kernel, until it has been sent. Browser: headless Chromium without a graphics
+card (SwiftShader draws on the processor); an update is done when its pixels can be read. It is drawn as while something
+moves, not as finely as at rest. A drag is the inverse kinematics alone. Best of three, on a machine that others use.
 """
 import json
 import os
