@@ -411,6 +411,10 @@ def _joint_names(names):
         raise ValueError(f'names must be one of {", ".join(SKELETON_NAMES)}, got {names!r}')
     return SKELETON_NAMES[names]
 
+def _in_bvh(names):
+    "Names of joints in a BVH file: without 'mixamorig:', as the colon has a meaning in tracks of three.js."
+    return [name.split(':')[-1] for name in names]
+
 # what lies beyond the last joints at rest: toes, crown, finger tips; metres on the reference body
 _TIPS = {10:(0,-.06,0), 11:(0,-.06,0), 15:(0,0,_CROWN), 20:(_FINGERS,0,0), 21:(-_FINGERS,0,0)}
 _TO_Y_UP = y_up_from_z_up(np.eye(3)).T # our axes → those of the file
@@ -451,6 +455,7 @@ def to_bvh(
     if not 1<=fps<=1000: raise ValueError(f'fps must be between 1 and 1000, got {fps!r}')
     joint_names = _joint_names(names)
     if unit not in BVH_UNITS: raise ValueError(f'unit must be one of {", ".join(BVH_UNITS)}, got {unit!r}')
+    joint_names = _in_bvh(joint_names)
     rig = fit_rig(joints, faces)
     metre,size = BVH_UNITS[unit],_size(_at_rest(rig.offsets))
     pelvis = metre*y_up_from_z_up(on_floor(rig.joints)[:,0])
@@ -541,7 +546,7 @@ def _body_of_parts(offsets):
         parts.setdefault(_material(tip), []).append(Mesh(points, normals, joints, weights, triangles))
     return {material:_joined(meshes) for material,meshes in parts.items()}
 
-# %% ../nbs/02d_export.ipynb #65dfd966
+# %% ../nbs/02d_export.ipynb #e55f14cc
 # of joints with several children, the one that the bone points to; the pelvis keeps its shape
 _NEXT = {p:j for j,p in reversed(list(enumerate(PARENTS))) if p>0} | {joint_idx('spine3'):joint_idx('neck')}
 
@@ -834,26 +839,25 @@ def from_glb(
     except Exception: raise ValueError(_NOT_OURS) from None
     return check_array(joints, (None,N_JOINTS,3), 'the scene'), extras, faces
 
-# %% ../nbs/02d_export.ipynb #7560b94e
+# %% ../nbs/02d_export.ipynb #d0828078
 def to_vrma(
     joints:np.ndarray,          # (n, 22, 3), metres, canonical
-    seconds:float=1.,           # that each pose lasts
-    interpolation:str='STEP',   # from pose to pose: 'STEP' holds each, 'LINEAR' moves
+    seconds:float=1.,           # from each pose to the next
     extras:dict=None,           # to note in the file: prompts, seed, …
     faces=None,                 # (n, 3), where each face looks; NaN or None: as neck and shoulders point
 )->bytes:
     "Poses as a VRM animation: a humanoid in a T-pose and its rotations; Y up, facing +Z, on the floor, metres."
-    _check_animation(seconds, interpolation)
+    _check_animation(seconds, 'LINEAR')
     rig = fit_rig(joints, faces)
     glb = _Glb(extras, VRM_NAMES)
     glb.person(rig.offsets)
-    glb.animate(rig, None, seconds, interpolation)
+    glb.animate(rig, None, seconds, 'LINEAR')
     bones = {name:dict(node=node) for node,name in enumerate(VRM_NAMES)}
     glb.doc.extensionsUsed = ['VRMC_vrm_animation']
     glb.doc.extensions = dict(VRMC_vrm_animation=dict(specVersion='1.0', humanoid=dict(humanBones=bones)))
     return glb.to_bytes()
 
-# %% ../nbs/02d_export.ipynb #2affa510
+# %% ../nbs/02d_export.ipynb #2bc2f701
 _FARTHEST_GREY = 64          # brightness of the farthest point of a body; the background is 0
 _PIXELS_AT_ONCE = 1_000_000  # of all boxes around triangles
 
@@ -1249,8 +1253,8 @@ def _npy_poses(path):
 def _our_names(motion):
     "The names of the 22 joints in a BVH file of `to_bvh`, in our order; None where somebody else wrote it."
     joints = {name for name in motion.names if not name.endswith('_end')}
-    for names in SKELETON_NAMES.values():
-        fits = joints==set(names) if names is not JOINT_NAMES else joints>=set(names)
+    for names in map(_in_bvh, SKELETON_NAMES.values()):
+        fits = joints==set(names) if names!=JOINT_NAMES else joints>=set(names)
         if fits and motion.names[0]==names[0] and np.abs(motion.positions[:,0,::2]).max()<1e-6: return names
     return None
 
