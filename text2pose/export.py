@@ -546,7 +546,7 @@ def _body_of_parts(offsets):
         parts.setdefault(_material(tip), []).append(Mesh(points, normals, joints, weights, triangles))
     return {material:_joined(meshes) for material,meshes in parts.items()}
 
-# %% ../nbs/02d_export.ipynb #e55f14cc
+# %% ../nbs/02d_export.ipynb #f4512119
 # of joints with several children, the one that the bone points to; the pelvis keeps its shape
 _NEXT = {p:j for j,p in reversed(list(enumerate(PARENTS))) if p>0} | {joint_idx('spine3'):joint_idx('neck')}
 
@@ -839,7 +839,7 @@ def from_glb(
     except Exception: raise ValueError(_NOT_OURS) from None
     return check_array(joints, (None,N_JOINTS,3), 'the scene'), extras, faces
 
-# %% ../nbs/02d_export.ipynb #d0828078
+# %% ../nbs/02d_export.ipynb #961d0351
 def to_vrma(
     joints:np.ndarray,          # (n, 22, 3), metres, canonical
     seconds:float=1.,           # from each pose to the next
@@ -857,7 +857,7 @@ def to_vrma(
     glb.doc.extensions = dict(VRMC_vrm_animation=dict(specVersion='1.0', humanoid=dict(humanBones=bones)))
     return glb.to_bytes()
 
-# %% ../nbs/02d_export.ipynb #2bc2f701
+# %% ../nbs/02d_export.ipynb #22a89eb7
 _FARTHEST_GREY = 64          # brightness of the farthest point of a body; the background is 0
 _PIXELS_AT_ONCE = 1_000_000  # of all boxes around triangles
 
@@ -917,9 +917,9 @@ def body_maps(
         share = (z[there]-near)/max(far-near, 1e-9)
         depth[there] = np.round(255-share*(255-_FARTHEST_GREY))
         normals = np.einsum('nk,nki->ni', shares[there], mesh.normals[mesh.triangles[which[there]]])
-        normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
         right_up,back = project(normals, azim, elev)
-        towards[there] = np.concatenate([right_up*[-1,1], np.maximum(-back, 0)[...,None]], -1)  # smooth, so 0 at a rim
+        n = np.concatenate([right_up*[-1,1], np.maximum(-back, 0)[...,None]], -1)  # smooth normals lean over at a rim
+        towards[there] = n/np.maximum(np.linalg.norm(n, axis=-1, keepdims=True), 1e-12)
     return depth, np.round(127.5*(towards.clip(-1, 1)+1)).astype(np.uint8)
 
 # %% ../nbs/02d_export.ipynb #4085f560
