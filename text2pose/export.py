@@ -130,7 +130,8 @@ def camera_angles(
     raise ValueError(f'camera must be {", ".join(VIEWS)} or AZIMUTH,ELEVATION in degrees, the elevation from -90 to '
                      f'90, got {camera!r}')
 
-_NEAREST = .05 # metres: what is nearer to the camera is drawn as if it were there
+_NEAREST = .05   # metres: what is nearer to the camera is drawn as if it were there
+_SMALLEST = 1e-3 # metres: what is smaller does not fill the picture
 
 @dataclass
 class _Shot:
@@ -183,7 +184,7 @@ def _take_shot(x, points, azim, elev, distance, width, height, margin):
                          'outside of the people')
     low,high = flat.min((0,1)),flat.max((0,1))
     free = 1-2*margin*shot.size.min()/shot.size
-    shot.centre,shot.scale = (low+high)/2,(free*shot.size/np.maximum(high-low, 1e-9)).min()
+    shot.centre,shot.scale = (low+high)/2,(free*shot.size/np.maximum(high-low, _SMALLEST)).min()
     return shot
 
 def _in_picture(joints, azim, elev, distance, width, height, margin, places, faces):
@@ -546,7 +547,7 @@ def _body_of_parts(offsets):
         parts.setdefault(_material(tip), []).append(Mesh(points, normals, joints, weights, triangles))
     return {material:_joined(meshes) for material,meshes in parts.items()}
 
-# %% ../nbs/02d_export.ipynb #f4512119
+# %% ../nbs/02d_export.ipynb #5ffd0c34
 # of joints with several children, the one that the bone points to; the pelvis keeps its shape
 _NEXT = {p:j for j,p in reversed(list(enumerate(PARENTS))) if p>0} | {joint_idx('spine3'):joint_idx('neck')}
 
@@ -839,7 +840,7 @@ def from_glb(
     except Exception: raise ValueError(_NOT_OURS) from None
     return check_array(joints, (None,N_JOINTS,3), 'the scene'), extras, faces
 
-# %% ../nbs/02d_export.ipynb #961d0351
+# %% ../nbs/02d_export.ipynb #c8fbed96
 def to_vrma(
     joints:np.ndarray,          # (n, 22, 3), metres, canonical
     seconds:float=1.,           # from each pose to the next
@@ -857,7 +858,7 @@ def to_vrma(
     glb.doc.extensions = dict(VRMC_vrm_animation=dict(specVersion='1.0', humanoid=dict(humanBones=bones)))
     return glb.to_bytes()
 
-# %% ../nbs/02d_export.ipynb #22a89eb7
+# %% ../nbs/02d_export.ipynb #14bfe89f
 _FARTHEST_GREY = 64          # brightness of the farthest point of a body; the background is 0
 _PIXELS_AT_ONCE = 1_000_000  # of all boxes around triangles
 
