@@ -526,7 +526,7 @@ def test_the_new_folder_cannot_be_renamed(tmp_path, monkeypatch):
 
 def die_at_line(countdown):
     "Kill this process when so many lines of the code of folders have run."
-    code = {f.__code__ for f in (text2pose.export._swap_in, text2pose.export._rename, text2pose.export._check_numbered,
+    code = {f.__code__ for f in (text2pose.export._swap_in, text2pose.export._rename, text2pose.export.check_numbered_folder,
                                  text2pose.export._numbered_folder.__wrapped__)}
     def count(frame, event, arg):
         nonlocal countdown

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['COCO18', 'BODY25', 'KEYPOINTS', 'OPENPOSE_LIMBS', 'COLORS', 'MIXAMO_NAMES', 'VRM_NAMES', 'SKELETON_NAMES',
-           'BVH_UNITS', 'BODIES', 'FORMATS', 'FRAME', 'SHEET_COLUMNS', 'SHEET_CELLS', 'body_points',
+           'BVH_UNITS', 'BODIES', 'FORMATS', 'FRAME', 'SHEET_COLUMNS', 'SHEET_CELLS', 'PICTURES', 'body_points',
            'place_side_by_side', 'on_floor', 'camera_angles', 'openpose_people', 'draw_openpose', 'rigid_poses', 'Rig',
            'fit_rig', 'to_bvh', 'Mesh', 'body_mesh', 'posed_mesh', 'to_glb', 'from_glb', 'to_vrma', 'body_maps',
-           'plot_sheet', 'file_name', 'format_of', 'export', 'load_poses', 'load_faces']
+           'plot_sheet', 'file_name', 'format_of', 'check_numbered_folder', 'export', 'load_poses', 'load_faces']
 
 # %% ../nbs/02d_export.ipynb #ee82835e
 import errno, functools, inspect, itertools, json, os, re, shutil, tempfile, warnings, zipfile
@@ -547,7 +547,7 @@ def _body_of_parts(offsets):
         parts.setdefault(_material(tip), []).append(Mesh(points, normals, joints, weights, triangles))
     return {material:_joined(meshes) for material,meshes in parts.items()}
 
-# %% ../nbs/02d_export.ipynb #5ffd0c34
+# %% ../nbs/02d_export.ipynb #d143d7a6
 # of joints with several children, the one that the bone points to; the pelvis keeps its shape
 _NEXT = {p:j for j,p in reversed(list(enumerate(PARENTS))) if p>0} | {joint_idx('spine3'):joint_idx('neck')}
 
@@ -840,7 +840,7 @@ def from_glb(
     except Exception: raise ValueError(_NOT_OURS) from None
     return check_array(joints, (None,N_JOINTS,3), 'the scene'), extras, faces
 
-# %% ../nbs/02d_export.ipynb #c8fbed96
+# %% ../nbs/02d_export.ipynb #7fed6d51
 def to_vrma(
     joints:np.ndarray,          # (n, 22, 3), metres, canonical
     seconds:float=1.,           # from each pose to the next
@@ -858,7 +858,7 @@ def to_vrma(
     glb.doc.extensions = dict(VRMC_vrm_animation=dict(specVersion='1.0', humanoid=dict(humanBones=bones)))
     return glb.to_bytes()
 
-# %% ../nbs/02d_export.ipynb #14bfe89f
+# %% ../nbs/02d_export.ipynb #a0c2cb80
 _FARTHEST_GREY = 64          # brightness of the farthest point of a body; the background is 0
 _PIXELS_AT_ONCE = 1_000_000  # of all boxes around triangles
 
@@ -1090,7 +1090,7 @@ _OPTIONS = dict(bvh=(to_bvh,), glb=(to_glb,), vrma=(to_vrma,), openpose=(openpos
                 depth=(body_maps,), normal=(body_maps,), png=(plot_sheet,))  # whose arguments are options
 _NO_OPTIONS = ('joints','extras','people','faces','titles','n_cols')
 _FOR_PROGRAMS = ('bvh','glb','vrma','openpose','depth','normal','humanml3d') # there a body must be of a body's size
-_PICTURES = ('openpose','depth','normal')                                    # a folder of pictures
+PICTURES = ('openpose','depth','normal')                                     # a folder of pictures
 _ENDINGS = dict(openpose='png', depth='png', normal='png', humanml3d='humanml3d.npy')
 
 def file_name(
@@ -1098,7 +1098,7 @@ def file_name(
     format:str, # one of FORMATS
 )->str:         # poses.bvh, poses.humanml3d.npy, or the folder poses.openpose
     "What a file of this format is called."
-    return f'{stem}.{format if format in _PICTURES else _ENDINGS.get(format, format)}'
+    return f'{stem}.{format if format in PICTURES else _ENDINGS.get(format, format)}'
 
 def format_of(
     path, # a file or folder that need not exist
@@ -1122,20 +1122,25 @@ def _check_options(format, options):
 
 def _check_path(path, as_folder):
     "Where a file is to be written there must be no folder, where a folder no file."
-    if as_folder: _check_numbered(path)
-    elif path.is_dir(): raise ValueError(f'{path} is a folder; expected a file, or a new name')
     for parent in path.parents:
         if os.path.isfile(parent): raise NotADirectoryError(f'cannot write {path}: {parent} is a file, not a folder')
+    if as_folder: check_numbered_folder(path)
+    elif path.is_dir(): raise ValueError(f'{path} is a folder; expected a file, or a new name')
 
-def _check_numbered(path, name=None):
-    "There is nothing at a path, or a folder of numbered files; `name` is what messages call it."
+def check_numbered_folder(
+    path,      # where a folder is to be written
+    name=None, # what messages call it; the path by default
+):
+    "There is nothing at a path, or a folder of numbered files; anything else is refused in one sentence."
+    path = Path(path)
     name = name or path
     if path.is_symlink(): raise ValueError(f'{name} is a link; expected a folder, or a new name')
     if path.is_file(): raise ValueError(f'{name} is a file; expected a folder, or a new name')
-    if not path.is_dir(): return
-    for p in sorted(path.iterdir()):
-        if not _NUMBERED.fullmatch(p.name) or p.is_symlink() or not p.is_file():
-            raise ValueError(f'{name} is a folder that holds {p.name}; choose another one')
+    try: entries = sorted(os.scandir(path), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError): return
+    for entry in entries:
+        if not (_NUMBERED.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)):
+            raise ValueError(f'{name} is a folder that holds {entry.name}; choose another one')
 
 def _rename(old, new):
     "Rename a folder; whether that went, or another one came first."
@@ -1151,7 +1156,7 @@ def _swap_in(new, path, aside):
     for _ in range(1000):
         moved = _rename(path, aside)
         try:
-            if moved: _check_numbered(aside, path)
+            if moved: check_numbered_folder(aside, path)
             if _rename(new, path):
                 shutil.rmtree(aside, ignore_errors=True)
                 return
@@ -1164,7 +1169,7 @@ def _swap_in(new, path, aside):
 @contextmanager
 def _numbered_folder(path):
     "Yield a new folder that takes the place of a path when the block ends well: all of its files, or none."
-    _check_numbered(path)
+    check_numbered_folder(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         around = Path(tempfile.mkdtemp(prefix=f'.{path.name}-', dir=path.parent))
@@ -1201,7 +1206,7 @@ def export(
     faces = _checked_faces(faces, len(joints))
     options = options or {}
     _check_options(format, options)
-    as_folder = bool(separate) or format in _PICTURES
+    as_folder = bool(separate) or format in PICTURES
     _check_path(path, as_folder)
     write = _WRITERS[format]
     rotated = format in ('json','npz','bvh','glb','vrma')
@@ -1305,7 +1310,9 @@ def _read(path, **rig):
     joints = check_array(joints, (None,N_JOINTS,3), f'{path}, joints').astype(np.float32)
     if len(joints)==0: raise ValueError(f'{path} holds no poses')
     if prompts is None: prompts = ['']*len(joints)
-    if len(prompts)!=len(joints): raise ValueError(f'{path} holds {len(prompts)} prompts for {len(joints)} poses')
+    if len(prompts)!=len(joints):
+        def count(n, noun): return f'{n} {noun}' if n==1 else f'{n} {noun}s'
+        raise ValueError(f'{path} holds {count(len(prompts), "prompt")} for {count(len(joints), "pose")}')
     return joints, prompts, faces
 
 def load_poses(

@@ -12,11 +12,11 @@ import numpy as np
 
 from text2pose.core import asset, atomic_path
 from text2pose.data import JOINT_NAMES, N_JOINTS, PARENTS, bone_lengths, mirror, z_up_from_y_up
-from text2pose.export import MIXAMO_NAMES
+from text2pose.export import MIXAMO_NAMES, _NEXT
 from text2pose.skeleton import forward_kinematics, reference_bone_lengths, rest_offsets
 
 REDUCTION = .795 # share of the triangles that go
-MAIN_CHILD = dict(pelvis='spine1', spine3='neck') # of joints with several, the one that their bone points to
+LIKE_PARENT = ('head','left_wrist','right_wrist') # joints without a bone that turn with their parent; pelvis and toes stay
 PARTS = ('body','helper-l-eye','helper-r-eye')  # groups of the mesh that are seen
 
 def read_obj(
@@ -60,12 +60,6 @@ def joint_weights(
         np.add.at(w[:,MIXAMO_NAMES.index(bone)], np.array(idx), values)
     return w/np.maximum(w.sum(1, keepdims=True), 1e-9)
 
-def child_of(joint):
-    "The joint that a bone points to, or None."
-    children = [c for c in range(N_JOINTS) if PARENTS[c]==joint]
-    main = MAIN_CHILD.get(JOINT_NAMES[joint])
-    return JOINT_NAMES.index(main) if main else children[0] if children else None
-
 def turn_between(u, v):
     "The shortest rotation (3, 3) that takes direction u to v."
     u,v = u/np.linalg.norm(u),v/np.linalg.norm(v)
@@ -83,11 +77,10 @@ def onto_our_bones(
     turns = [np.eye(3)]*N_JOINTS
     moved = np.zeros_like(points)
     for j in range(N_JOINTS):
-        child = child_of(j)
         stretch = size*np.eye(3)
-        if JOINT_NAMES[j]=='pelvis' or child is None: turns[j] = np.eye(3) if PARENTS[j]<12 else turns[PARENTS[j]]
+        if j not in _NEXT: turns[j] = turns[PARENTS[j]] if JOINT_NAMES[j] in LIKE_PARENT else np.eye(3)
         else:
-            old,new = source[child]-source[j],target[child]-target[j]
+            old,new = (x[_NEXT[j]]-x[j] for x in (source,target))
             turns[j] = turn_between(old, new)
             along = new/np.linalg.norm(new)
             stretch += (np.linalg.norm(new)/np.linalg.norm(old)-size)*np.outer(along, along)
