@@ -40,7 +40,8 @@ def test_validator_on_vrma(tmp_path, n):
     export(OWN[:n], tmp_path/'a.vrma', prompts=['a pose']*n, seed=0)
     (tmp_path/'a.glb').write_bytes((tmp_path/'a.vrma').read_bytes())
     found = validate(tmp_path/'a.glb')
-    assert all(m['severity']>=2 for m in found) and {m['code'] for m in found}=={'UNSUPPORTED_EXTENSION','NODE_EMPTY'}, found
+    assert all(m['severity']>=2 for m in found), found
+    assert {m['code'] for m in found}=={'UNSUPPORTED_EXTENSION','NODE_EMPTY'}
 
 CASES = [('bvh',names,unit) for names in SKELETON_NAMES for unit in ('m','cm')]+[('glb',names,'m') for names in SKELETON_NAMES]
 
@@ -143,12 +144,13 @@ def quaternion(R):
     return Rotation.from_matrix(R).as_quat().tolist()
 
 def avatar(seed):
-    """A humanoid of VRM without a mesh: other proportions than ours, level shoulders, a straight neck, and nodes that are
-    turned at rest in any way, as those of real avatars are. The file, and the direction of each bone at rest, Y up."""
+    """A humanoid of VRM without a mesh: other proportions than ours, other shoulders, a straight neck, and nodes that
+    are turned at rest in any way, as those of real avatars are. The file, and the offset of each bone at rest, Y up."""
     g = np.random.default_rng(seed)
     offsets = np.zeros((22,3))
-    towards = dict(spine1=(0,1,0), spine2=(0,1,0), spine3=(0,1,0), neck=(0,1,0), head=(0,1,0), hip=(1,-1,0), knee=(0,-1,0),
-                   ankle=(0,-1,0), foot=(.1,-.42,.9), collar=(1,2,0), shoulder=(1,0,0), elbow=(1,0,0), wrist=(1,0,0))
+    towards = dict(spine1=(0,1,0), spine2=(0,1,0), spine3=(0,1,0), neck=(0,1,0), head=(0,1,0), collar=(1,2,0),
+                   shoulder=(1,0,0), elbow=(1,0,0), wrist=(1,0,0), hip=(1,-1,0), knee=(0,-1,0), ankle=(0,-1,0),
+                   foot=(.1,-.42,.9))
     length = dict(hip=.1, knee=.5, ankle=.35, foot=.15, collar=.12, shoulder=.1, elbow=.22, wrist=.31)
     for j,name in enumerate(JOINT_NAMES[1:], 1):
         part = name.split('_')[-1]
@@ -160,7 +162,8 @@ def avatar(seed):
     nodes = []
     for j,name in enumerate(VRM_NAMES):
         parent = world[PARENTS[j]] if j else np.eye(3)
-        nodes.append(dict(name=f'bone {j}', rotation=quaternion(parent.T@world[j]), translation=(parent.T@offsets[j]).tolist()))
+        turn,moved = quaternion(parent.T@world[j]),(parent.T@offsets[j]).tolist()
+        nodes.append(dict(name=f'bone {j}', rotation=turn, translation=moved))
         children = [c for c in range(22) if PARENTS[c]==j]
         if children: nodes[-1]['children'] = children
     meta = dict(name='test', authors=['text2pose'], licenseUrl='https://vrm.dev/licenses/1.0/')
@@ -176,8 +179,8 @@ def degrees_apart(a, b):
 
 @pytest.mark.parametrize('seed', range(2))
 def test_avatar_moves_as_the_pose_says(show, seed):
-    """@pixiv/three-vrm-animation gives an avatar the directions of our bones within 1°, in every pose; its shoulders are
-    level at rest where ours rise, so these turn as ours do from there. The hips move up and down with its size."""
+    """@pixiv/three-vrm-animation gives the limbs and the spine of an avatar the directions of ours within 0.001°, in
+    every pose; its other bones point elsewhere at rest. The hips move up and down with its size."""
     glb,offsets = avatar(seed)
     times = ','.join(map(str, range(len(OWN))))
     _,found = show(page_name='avatar.html', files={'avatar.vrm':glb, 'poses.vrma':to_vrma(OWN)}, times=times)
@@ -188,10 +191,8 @@ def test_avatar_moves_as_the_pose_says(show, seed):
     lengths = np.linalg.norm(offsets[1:], axis=-1)
     assert np.abs(np.linalg.norm(bones, axis=-1)-lengths).max()<1e-4
     same = [j-1 for j,name in enumerate(JOINT_NAMES) if name.split('_')[-1] in ('knee','ankle','elbow','wrist','foot')]
-    apart = degrees_apart(bones, wanted)[:,same]
-    assert apart.max()<1, apart.max()
-    spine = [JOINT_NAMES.index(name)-1 for name in ('spine2','spine3','neck')]
-    assert degrees_apart(bones, wanted)[:,spine].max()<1
+    same += [JOINT_NAMES.index(name)-1 for name in ('spine1','spine2','spine3','neck','left_shoulder','right_shoulder')]
+    assert degrees_apart(bones, wanted)[:,same].max()<1e-3
     assert np.abs(got[:,0,1]/offsets[0,1]-ours[:,0,1]/height_of_t_pose(OWN)).max()<1e-3
 
 def height_of_t_pose(x):

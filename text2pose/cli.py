@@ -89,7 +89,8 @@ def _rig_options(up, unit, joint_map, there, unit_option='--unit'):
     from text2pose.mocap import AXES, UNITS
     given = {k:v for k,v in dict(up=up, unit=unit, joint_map=joint_map).items() if v is not None}
     if given and not there:
-        raise ValueError(f'--up, {unit_option} and --joint-map are about motion capture: --mocap FOLDER, or a .bvh file')
+        raise ValueError(f'--up, {unit_option} and --joint-map are about motion capture: --mocap FOLDER, '
+                         'or a .bvh file')
     if up not in (None,*AXES): raise ValueError(f'--up must be one of {", ".join(AXES)}, got {up!r}')
     if unit not in (None,*UNITS): raise ValueError(f'{unit_option} must be one of {", ".join(UNITS)}, got {unit!r}')
     if joint_map is not None: given['joint_map'] = read_json(joint_map)

@@ -222,7 +222,7 @@ def _seen_points(joints, keypoints, **view):
     seen = _visible(x, faces, KEYPOINTS[keypoints], shot.to_camera(xyz))[...,None]
     right_up,_ = project(xyz-shot.middle, shot.azim, shot.elev)
     in_space = np.concatenate([right_up*[1,-1], depth[...,None]], -1)
-    return np.concatenate([pixels, np.ones_like(seen)], -1)*seen, np.concatenate([in_space, np.ones_like(seen)], -1)*seen
+    return tuple(np.concatenate([place, np.ones_like(seen)], -1)*seen for place in (pixels,in_space))
 
 def openpose_people(
     joints:np.ndarray,       # (n, 22, 3) people in one picture, metres, Z up
@@ -547,7 +547,7 @@ def _body_of_parts(offsets):
         parts.setdefault(_material(tip), []).append(Mesh(points, normals, joints, weights, triangles))
     return {material:_joined(meshes) for material,meshes in parts.items()}
 
-# %% ../nbs/02d_export.ipynb #d143d7a6
+# %% ../nbs/02d_export.ipynb #0505049f
 # of joints with several children, the one that the bone points to; the pelvis keeps its shape
 _NEXT = {p:j for j,p in reversed(list(enumerate(PARENTS))) if p>0} | {joint_idx('spine3'):joint_idx('neck')}
 
@@ -715,7 +715,7 @@ class _Glb:
                                     children=children))
 
     def animate(self, rig, places, seconds, interpolation):
-        "All poses for the only person, or one for each; held ones need a key at the end, or the last would have no time."
+        "All poses for the only person, or one for each; held ones need a key that ends the last."
         g = self.g
         pelvis = y_up_from_z_up(on_floor(rig.joints, places)[:,0]).astype(np.float32)
         turns = _quaternions(_TO_Y_UP@rig.rotations@_TO_Y_UP.T).astype(np.float32)
@@ -840,7 +840,7 @@ def from_glb(
     except Exception: raise ValueError(_NOT_OURS) from None
     return check_array(joints, (None,N_JOINTS,3), 'the scene'), extras, faces
 
-# %% ../nbs/02d_export.ipynb #7fed6d51
+# %% ../nbs/02d_export.ipynb #94dc38a8
 def to_vrma(
     joints:np.ndarray,          # (n, 22, 3), metres, canonical
     seconds:float=1.,           # from each pose to the next
@@ -858,12 +858,12 @@ def to_vrma(
     glb.doc.extensions = dict(VRMC_vrm_animation=dict(specVersion='1.0', humanoid=dict(humanBones=bones)))
     return glb.to_bytes()
 
-# %% ../nbs/02d_export.ipynb #a0c2cb80
+# %% ../nbs/02d_export.ipynb #1becb60d
 _FARTHEST_GREY = 64          # brightness of the farthest point of a body; the background is 0
 _PIXELS_AT_ONCE = 1_000_000  # of all boxes around triangles
 
 def _rasterize(pixels, depth, triangles, height, width):
-    "Depth (h, w) of what is in front, inf where nothing is; its triangle (h, w) and the shares of its corners (h, w, 3)."
+    "Depth (h, w) of what is in front, inf where nothing is; its triangle (h, w), the shares of its corners (h, w, 3)."
     nearest = np.full(height*width, np.inf)
     which,shares = np.zeros(height*width, np.int64),np.zeros((height*width,3))
     a,b,c = (pixels[corner] for corner in triangles.T)

