@@ -424,8 +424,8 @@ _CAMERA = _option(None, '--camera',
         'AZIMUTH,ELEVATION in degrees. By default from the front, and png from two sides.')
 _CANVAS = _option(None, '--canvas', help='WIDTHxHEIGHT of openpose, depth and normal pictures; by default 512x768.')
 _NAMES = _option(None, '--names',
-    help='What joints are called in bvh and glb files: text2pose, mixamo or vrm; by default text2pose in bvh and mixamo '
-        'in glb.')
+    help='What joints are called in bvh and glb files: text2pose, mixamo or vrm; by default text2pose in bvh and '
+        'mixamo in glb.')
 _FILE_UNIT = _option(None, '--unit', help='Of lengths in bvh files: m, cm or mm; by default m.')
 _CAMERA_OPTIONS = dict(camera='--camera', width='the width of --canvas', height='the height of --canvas')
 
@@ -670,7 +670,8 @@ def interpolate(
     device:str|None = _DEVICE,
 ):
     "Go from one prompt to another, or from one pose to another."
-    def is_file(text): return Path(re.sub(r':\d+$', '', text)).suffix.lower() in ('.json','.npz','.npy','.bvh','.glb','.vrma')
+    readable = ('.json','.npz','.npy','.bvh','.glb','.vrma')
+    def is_file(text): return Path(re.sub(r':\d+$', '', text)).suffix.lower() in readable
     with _usage_errors(num_poses='-n', **_PIPELINE_OPTIONS):
         from text2pose.core import check_count
         check_count('-n', n, 2)
