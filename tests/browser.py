@@ -73,26 +73,27 @@ def three_nodes(
 def chromium(
     width:int=400,  # of the page, pixels
     height:int=500, # of the page, pixels
-): # yields show(glb, **query): the picture (height, width, 3) uint8, and what viewer.html found out
-    "A headless browser with three.js in it, cut off from the network."
+): # yields show(glb, page_name, files, **query): the picture (height, width, 3) uint8, what the page found out
+    "A headless browser with three.js in it, cut off from the network; a page finds model.glb and other files by name."
     from PIL import Image
     from playwright.sync_api import sync_playwright
     path,modules = program('chromium','chromium-browser','google-chrome'),node_modules()
-    model = {}
+    given = {}
     def answer(route):
         url = route.request.url.split('?')[0].removeprefix('http://test.invalid/')
         file = modules/url.removeprefix('node_modules/') if url.startswith('node_modules/') else WEB/url
-        if url=='model.glb': route.fulfill(body=model['glb'], content_type='model/gltf-binary')
-        elif url.startswith(('node_modules/','viewer.html')) and file.is_file(): route.fulfill(path=file)
+        if url in given: route.fulfill(body=given[url], content_type='model/gltf-binary')
+        elif url.startswith(('node_modules/','viewer.html','avatar.html')) and file.is_file(): route.fulfill(path=file)
         else: route.abort()
     with sync_playwright() as p:
         browser = p.chromium.launch(executable_path=path, args=FLAGS.split())
         try:
             page = browser.new_page(viewport=dict(width=width, height=height))
             page.route('**/*', answer)
-            def show(glb, **query):
-                model['glb'] = glb
-                page.goto('http://test.invalid/viewer.html?'+'&'.join(f'{k}={v}' for k,v in query.items()))
+            def show(glb=None, page_name='viewer.html', files=None, **query):
+                given.clear()
+                given.update(files or {'model.glb':glb})
+                page.goto(f'http://test.invalid/{page_name}?'+'&'.join(f'{k}={v}' for k,v in query.items()))
                 page.wait_for_function('window.result', timeout=60_000)
                 result = page.evaluate('window.result')
                 assert 'error' not in result, result['error']

@@ -130,7 +130,7 @@ def test_formats_in_any_case():
 def test_openpose_camera():
     front = ('generate', 'wave', *FAST, '--format', 'openpose')
     run(*front, '--out', 'front')
-    run(*front, '--out', 'side', '--openpose-azim', '90', '--openpose-elev', '10', '--openpose-size', '320x240')
+    run(*front, '--out', 'side', '--camera', '90,10', '--canvas', '320x240')
     assert size('front/poses.openpose/000.png')==(512,768) and size('side/poses.openpose/000.png')==(320,240)
     people = [json.loads(Path(d, 'poses.openpose/000.json').read_text())['people'] for d in ('front','side')]
     x,_,seen = np.array(people[1][0]['pose_keypoints_2d']).reshape(-1,3).T
@@ -258,7 +258,7 @@ def test_faces_of_a_file(ending):
     lines = run('describe', f'own.{ending}').stdout.splitlines()
     assert 'looking to the left' in lines[1] and 'looking to the right' in lines[3]
     for other in ('json','bvh','glb'):
-        run('data', 'convert', f'own.{ending}', '--format', other, '--out', other)
+        run('convert', f'own.{ending}', f'{other}/poses.{other}')
         assert np.abs(load_faces(f'{other}/poses.{other}')-faces).max()<.02
 
 # training

@@ -71,11 +71,17 @@ def fails(code, says, *args):
     (['a','--negative','走'], "--negative: the prompt '走' holds"),
     (['a','--device','gpu'], '--device gpu: there is no such device here'),
     (['a','--device','cuda:99'], '--device cuda:99: there is no such device here'),
-    (['a','--openpose-azim','30'], '--openpose-azim goes with --format openpose'),
-    (['a','--format','openpose','--openpose-size','big'], '--openpose-size must be WIDTHxHEIGHT'),
-    (['a','--format','openpose','--openpose-size','0x10'], 'the width of --openpose-size must be'),
-    (['a','--format','openpose','--openpose-size','512x99999'], 'the height of --openpose-size must be'),
-    (['a','--format','openpose','--openpose-azim','nan'], '--openpose-azim and --openpose-elev must be degrees')])
+    (['a','--format','bvh','--camera','30,10'], '--camera goes with --format openpose, depth, normal, png'),
+    (['a','--format','openpose','--canvas','big'], '--canvas must be WIDTHxHEIGHT'),
+    (['a','--canvas','64x64'], '--canvas goes with --format openpose, depth, normal'),
+    (['a','--format','glb','--unit','cm'], '--unit goes with --format bvh'),
+    (['a','--format','bvh','--unit','inch'], '--unit must be one of m, cm, mm'),
+    (['a','--names','mixamo'], '--names goes with --format bvh, glb'),
+    (['a','--format','glb','--names','maya'], '--names must be one of text2pose, mixamo, vrm'),
+    (['a','--format','openpose','--canvas','0x10'], 'the width of --canvas must be'),
+    (['a','--format','openpose','--canvas','512x99999'], 'the height of --canvas must be'),
+    (['a','--format','depth','--camera','nan,0'], '--camera must be front, side'),
+    (['a','--camera','0,91'], '--camera must be front, side')])
 def test_generate(args, says): fails(2, says, 'generate', *args)
 
 @pytest.mark.parametrize('args,says', [

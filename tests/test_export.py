@@ -1,6 +1,6 @@
 """Exported files hold the pose they were given and are read back, for random valid poses and for broken ones, the
 same bytes each time; a failed export leaves no file."""
-import json, os, re, warnings
+import errno, json, multiprocessing, os, re, signal, sys, threading, warnings, zipfile
 from pathlib import Path
 
 import numpy as np, pytest
@@ -10,8 +10,9 @@ from text2pose.data import (
     JOINT_NAMES, MIRROR_IDX, PARENTS, bone_lengths, canonical, heading, mirror, own_poses, project, rotate_z,
     y_up_from_z_up, z_up_from_y_up)
 from text2pose.export import (
-    BODY25, COCO18, FORMATS, OPENPOSE_LIMBS, body_points, draw_openpose, export, fit_rig, load_faces, load_poses,
-    on_floor, openpose_people, rigid_poses, to_bvh, to_glb)
+    BODIES, BODY25, BVH_UNITS, COCO18, FORMATS, MIXAMO_NAMES, OPENPOSE_LIMBS, SKELETON_NAMES, body_maps, body_mesh,
+    body_points, camera_angles, draw_openpose, export, file_name, fit_rig, format_of, load_faces, load_poses, on_floor,
+    openpose_people, posed_mesh, rigid_poses, to_bvh, to_glb, to_vrma)
 from text2pose.mocap import read_mocap
 from text2pose.skeleton import (
     pose_from_angles, reference_bone_lengths, rest_offsets)
@@ -118,14 +119,15 @@ def node_matrices(rotation, translation):
     M[:,:3,:3] = np.eye(3)+2*w*cross+2*cross@cross
     return M
 
-def glb_joints(data):
-    "Node positions in every key of the animation, multiplied down the file's own hierarchy: nothing but glTF."
+def glb_joints(data, names=MIXAMO_NAMES):
+    "Node positions in every pose of the animation, multiplied down the file's own hierarchy: nothing but glTF."
     import pygltflib as g
     doc = g.GLTF2.load_from_bytes(data)
-    nodes = doc.skins[0].joints
+    nodes = doc.skins[0].joints if doc.skins else list(range(22))
     up = {c:p for p in nodes for c in doc.nodes[p].children or []}
     channels = [(c.target.node,c.target.path,a.samplers[c.sampler]) for a in doc.animations for c in a.channels]
     keyed = {(node,path):accessor(doc, sampler.output) for node,path,sampler in channels}
+    if channels[0][2].interpolation=='STEP': keyed = {k:v[:-1] for k,v in keyed.items()}  # the last only ends a pose
     n = max([1]+[len(v) for v in keyed.values()])
     world = {}
     for i in nodes:
@@ -133,7 +135,7 @@ def glb_joints(data):
         translation = keyed.get((i,'translation'), np.tile(doc.nodes[i].translation, (n,1)))
         M = node_matrices(rotation, translation)
         world[i] = world[up[i]]@M if i in up else M
-    assert [doc.nodes[i].name for i in nodes]==JOINT_NAMES
+    assert [doc.nodes[i].name for i in nodes]==names
     assert [PARENTS[k] for k in range(1,22)]==[nodes.index(up[i]) for i in nodes[1:]]
     x = z_up_from_y_up(np.stack([world[i][:,:3,3] for i in nodes], 1))
     return x-x[:,:1]
@@ -167,9 +169,10 @@ def test_3d_files_give_the_pose_back(tmp_path, seed):
     export(x[0], tmp_path/'one.bvh')
     check_bvh_is_plain((tmp_path/'one.bvh').read_text())
     assert np.abs(bvh_joints(tmp_path/'one.bvh')-x[:1]).max()<1e-4
-    assert np.abs(glb_joints(to_glb(x))[:-1]-x).max()<1e-4
-    assert np.abs(glb_joints(to_glb(x, interpolation='LINEAR'))-x).max()<1e-4
-    assert np.abs(glb_joints(to_glb(x[3]))-x[3]).max()<1e-4
+    for some in (x,x[3:4]):
+        assert np.abs(glb_joints(to_glb(some))-some).max()<1e-4
+        assert np.abs(glb_joints(to_glb(some, interpolation='LINEAR'))-some).max()<1e-4
+        assert np.abs(glb_joints(to_vrma(some), SKELETON_NAMES['vrm'])-some).max()<1e-4
 
 @pytest.mark.parametrize('seed', range(3))
 def test_loose_bodies_become_rigid(tmp_path, seed):
@@ -208,7 +211,7 @@ def test_bodies_that_share_a_file(tmp_path, seed):
     along = (bones*wanted).sum(-1)/np.linalg.norm(bones, axis=-1)/np.linalg.norm(wanted, axis=-1)
     assert along.min()>1-1e-6
     animated,said = quiet(to_glb, x)
-    assert len(said)==1 and np.abs(glb_joints(animated)[:-1]-y).max()<1e-4
+    assert len(said)==1 and np.abs(glb_joints(animated)-y).max()<1e-4
     _,said = quiet(export, x, tmp_path/'row.glb', options=dict(arrange='row'))
     assert said==[] and np.abs(load_poses(tmp_path/'row.glb')[0]-x).max()<1e-4
 
@@ -325,10 +328,11 @@ def test_same_bytes(tmp_path, format):
     for d in 'ab':
         (tmp_path/d).mkdir()
         quiet(export, x, tmp_path/d/f'poses.{format}', prompts=['é']*4, scores=np.linspace(0, 1, 4), faces=faces,
-              seed=3, guidance_scale=(2.,7.), negative_prompt=None)
+              seed=3, guidance_scale=(2.,7.), negative_prompt=None, options=small(format))
     assert files(tmp_path/'a')==files(tmp_path/'b')!={}
-    quiet(export, x, tmp_path/'c', format, separate=True, prompts=['é']*4)
+    quiet(export, x, tmp_path/'c', format, separate=True, prompts=['é']*4, options=small(format))
     assert len(files(tmp_path/'c'))==(8 if format=='openpose' else 4)
+    assert all(re.fullmatch(r'00\d\.[a-z]+', name) for name in files(tmp_path/'c'))
     for f in ('000','003'): assert any(n.startswith(f) for n in files(tmp_path/'c'))
 
 POSE = pose_from_angles({})
@@ -339,6 +343,10 @@ def with_joint_at(joints, places):
     x = POSE.copy()
     x[joints] = POSE[places]
     return x
+
+def small(format):
+    "Options that make pictures quickly."
+    return dict(width=64, height=96) if format in ('depth','normal') else {}
 
 STRANGE = {
     'a point': np.zeros((22,3)),
@@ -355,7 +363,7 @@ STRANGE = {
 def test_strange_bodies(tmp_path, format, name):
     "Zero-length bones, coincident joints and collinear limbs: a file, with the nearest body that is rigid."
     x = STRANGE[name]
-    quiet(export, x, tmp_path/f'a.{format}')
+    quiet(export, x, tmp_path/f'a.{format}', options=small(format))
     assert files(tmp_path)
     for text in [v for n,v in files(tmp_path).items() if n.endswith(('.json','.bvh'))]:
         assert b'nan' not in text.lower().replace(b'"nan',b'')
@@ -386,7 +394,7 @@ def test_bad_poses(tmp_path, format, x, says):
     assert files(tmp_path)=={} and list(tmp_path.iterdir())==[]
 
 def test_too_large(tmp_path):
-    for format in ('bvh','glb','openpose'):
+    for format in ('bvh','glb','vrma','openpose','depth','normal','humanml3d'):
         with pytest.raises(ValueError, match='another unit'): export(1e6*POSE, tmp_path/f'a.{format}')
     assert list(tmp_path.iterdir())==[]
     export(1e6*POSE, tmp_path/'a.json')
@@ -397,6 +405,18 @@ def test_too_large(tmp_path):
     ('bvh', dict(fps=np.nan), 'fps must be'),
     ('bvh', dict(width=3), "bvh has no option 'width'"),
     ('bvh', dict(rigid=True), "bvh has no option 'rigid'"),
+    ('bvh', dict(names='maya'), 'names must be one of text2pose, mixamo, vrm'),
+    ('bvh', dict(unit='inch'), 'unit must be one of m, cm, mm'),
+    ('glb', dict(body='ghost'), 'body must be one of skinned, parts'),
+    ('glb', dict(names=None), 'names must be one of'),
+    ('vrma', dict(interpolation='STEP'), "vrma has no option 'interpolation'"),
+    ('vrma', dict(seconds=0), 'seconds must be'),
+    ('depth', dict(elev=np.inf), 'azim and elev'),
+    ('normal', dict(body='ghost'), 'body must be'),
+    ('normal', dict(width=9000), 'width must be'),
+    ('png', dict(views=['left']), 'camera must be'),
+    ('png', dict(views=[(0,91)]), 'camera must be'),
+    ('npy', dict(names='mixamo'), "npy has no option 'names'"),
     ('glb', dict(faces=None), "glb has no option 'faces'"),
     ('json', dict(fps=20), "json has no option 'fps'"),
     ('glb', dict(arrange='heap'), 'arrange must be'),
@@ -458,6 +478,118 @@ def test_half_written(tmp_path, monkeypatch, format):
             export(np.stack([POSE,POSE]), tmp_path/f'a.{format}', separate=separate)
     assert files(tmp_path)==before
 
+# ---- folders: whole or not at all
+
+def test_folders_of_others(tmp_path):
+    "A folder with anything but numbered files stays as it is: a foreign file, a subfolder, a link; and so does a link."
+    export(POSE, tmp_path/'a.openpose')
+    one = tmp_path/'a.openpose'
+    whole = files(one)
+    foreign = {'thesis.tex':lambda p: p.write_text('x'), 'notes':Path.mkdir, '007.png':Path.mkdir,
+               '008.png':lambda p: p.symlink_to('000.png'), 'zz':lambda p: p.symlink_to('nowhere')}
+    for name,make in foreign.items():
+        make(one/name)
+        before = sorted(one.iterdir())
+        with pytest.raises(ValueError, match=f'a.openpose is a folder that holds {name}; choose another one') as e:
+            export(np.stack([POSE]*2), one)
+        assert '\n' not in str(e.value) and sorted(one.iterdir())==before and whole.items()<=files(one).items()
+        (one/name).rmdir() if (one/name).is_dir() else (one/name).unlink()
+    (tmp_path/'link').symlink_to('a.openpose')
+    with pytest.raises(ValueError, match='link is a link'): export(POSE, tmp_path/'link', 'openpose')
+    assert files(one)==whole and (tmp_path/'link').is_symlink()
+
+def leftovers(folder): return [p.name for p in folder.iterdir() if p.name.startswith('.')]
+
+def test_a_folder_that_comes_in_between(tmp_path, monkeypatch):
+    "What is put there while the new files are written is refused too, and nothing of it is lost."
+    path = tmp_path/'a.openpose'
+    write = text2pose.export._WRITERS['openpose']
+    def slow(*args, **options):
+        path.mkdir(exist_ok=True)
+        (path/'thesis.tex').write_text('x')
+        return write(*args, **options)
+    monkeypatch.setitem(text2pose.export._WRITERS, 'openpose', slow)
+    with pytest.raises(ValueError, match='a.openpose is a folder that holds thesis.tex'): export(POSE, path)
+    assert files(tmp_path)=={'a.openpose/thesis.tex':b'x'} and leftovers(tmp_path)==[]
+
+def test_the_new_folder_cannot_be_renamed(tmp_path, monkeypatch):
+    "The old one comes back."
+    path = tmp_path/'a.openpose'
+    export(POSE, path)
+    before = files(tmp_path)
+    rename = os.rename
+    def fails(old, new):
+        if Path(old).name=='new': raise OSError(errno.ENOSPC, 'No space left on device')
+        rename(old, new)
+    monkeypatch.setattr(os, 'rename', fails)
+    with pytest.raises(OSError, match='No space'): export(np.stack([POSE]*3), path)
+    assert files(tmp_path)==before and leftovers(tmp_path)==[]
+
+def die_at_line(countdown):
+    "Kill this process when so many lines of the code of folders have run."
+    of_folders = (text2pose.export._swap_in, text2pose.export._rename, text2pose.export.check_numbered_folder,
+                  text2pose.export._numbered_folder.__wrapped__)
+    code = {f.__code__ for f in of_folders}
+    def count(frame, event, arg):
+        nonlocal countdown
+        if event=='line':
+            countdown -= 1
+            if countdown==0: os.kill(os.getpid(), signal.SIGKILL)
+        return count
+    sys.settrace(lambda frame, event, arg: count if frame.f_code in code else None)
+
+def test_killed_at_every_line(tmp_path):
+    """An export into a folder, killed at each line in turn: there is the old folder, the new one, or, between two
+    renames, none, and then the old one lies whole beside it. The next export goes through."""
+    old,new = POSE[None],np.stack([POSE]*2)
+    def write(x, path): export(x, path, 'npy', separate=True)
+    write(old, tmp_path/'old')
+    write(new, tmp_path/'new')
+    of_old,of_new = files(tmp_path/'old'),files(tmp_path/'new')
+    seen = set()
+    for line in range(1, 200):
+        path = tmp_path/f'{line}'/'a'
+        write(old, path)
+        child = os.fork()
+        if not child:
+            try:
+                die_at_line(line)
+                write(new, path)
+            finally: os._exit(0)
+        status = os.waitpid(child, 0)[1]
+        if path.exists():
+            assert files(path) in (of_old,of_new), line
+            seen.add('old' if files(path)==of_old else 'new')
+        else:
+            aside, = path.parent.glob('.*/old')
+            assert files(aside)==of_old, line
+            seen.add('none')
+        if status==0: break
+        assert os.WIFSIGNALED(status) and os.WTERMSIG(status)==signal.SIGKILL
+        write(new, path)
+        assert files(path)==of_new
+    assert status==0 and files(path)==of_new and leftovers(path.parent)==[] and seen=={'old','new','none'}
+
+def export_again_and_again(path, n, times):
+    for _ in range(times): export(np.stack([POSE]*n), path, 'npy', separate=True)
+
+def test_many_exports_into_one_folder(tmp_path):
+    "Four processes write folders of different lengths under one name; whoever looks sees all files of one of them."
+    path = tmp_path/'a'
+    export_again_and_again(path, 1, 1)
+    context = multiprocessing.get_context('fork')
+    workers = [context.Process(target=export_again_and_again, args=(path,n,40)) for n in (1,2,3,4)]
+    for w in workers: w.start()
+    counts = []
+    while any(w.is_alive() for w in workers):
+        try: counts.append(len(os.listdir(path)))
+        except FileNotFoundError: counts.append(0)  # between two renames
+    for w in workers: w.join()
+    assert [w.exitcode for w in workers]==[0]*4 and set(counts)<={0,1,2,3,4} and len(set(counts))>1
+    found = files(path)
+    assert sorted(found)==[f'{i:03}.npy' for i in range(len(found))] and len(found) in (1,2,3,4)
+    assert leftovers(tmp_path)==[] and os.listdir(tmp_path)==['a']
+
 def test_folders(tmp_path):
     (tmp_path/'mine').mkdir()
     (tmp_path/'mine'/'thesis.tex').write_text('x')
@@ -491,7 +623,7 @@ def test_formats_in_any_case(tmp_path, format):
 
 # ---- reading
 
-@pytest.mark.parametrize('format', ['json','npz','bvh','glb'])
+@pytest.mark.parametrize('format', ['json','npz','npy','bvh','glb','vrma','humanml3d.npy'])
 @pytest.mark.parametrize('seed', range(3))
 def test_read_back(tmp_path, format, seed):
     "Every format that holds 3D gives back what was exported within 0.1 mm, one pose or many, and its prompts."
@@ -501,10 +633,45 @@ def test_read_back(tmp_path, format, seed):
     for some in (slice(None), slice(0,1), slice(3,5)):
         export(x[some], tmp_path/f'a.{format}', prompts=prompts[some], options=options)
         back,names = load_poses(tmp_path/f'a.{format}')
-        assert back.shape==x[some].shape and back.dtype==np.float32
-        assert np.abs(back-x[some]).max()<1e-4
-        assert names==(prompts[some] if format!='bvh' else ['']*len(back))
+        want = canonical(x[some]) if format.startswith('humanml3d') else x[some]
+        assert back.shape==want.shape and back.dtype==np.float32
+        assert np.abs(back-want).max()<1e-4
+        assert names==(prompts[some] if format in ('json','npz','glb','vrma') else ['']*len(back))
         assert np.isnan(load_faces(tmp_path/f'a.{format}')).all()
+
+@pytest.mark.parametrize('names', SKELETON_NAMES)
+@pytest.mark.parametrize('unit', BVH_UNITS)
+@pytest.mark.parametrize('size', [.45,1,1.2])
+def test_names_and_units_of_bvh(tmp_path, names, unit, size):
+    "A plain T-pose hierarchy whatever joints are called; children and tall people come back in metres."
+    x = size*one_body(2)[:5]
+    faces = np.tile([.6,-.8,0], (5,1))
+    export(x, tmp_path/'a.bvh', faces=faces, options=dict(names=names, unit=unit))
+    joints,_ = bvh_channels((tmp_path/'a.bvh').read_text())
+    called = [n.split(':')[-1] for n in SKELETON_NAMES[names]]
+    assert [n for n in joints if not n.endswith(' end')]==sorted(called, key=list(joints).index)
+    length = np.linalg.norm(joints[called[4]]['offset'])/BVH_UNITS[unit]
+    assert abs(length-bone_lengths(x[0])[3])<1e-5
+    assert np.abs(load_poses(tmp_path/'a.bvh')[0]-x).max()<1e-4
+    assert np.abs(load_faces(tmp_path/'a.bvh')-faces).max()<2e-3
+
+def test_other_peoples_mixamo_is_a_capture(tmp_path):
+    "A file with Mixamo's names and fingers is not ours: its poses become canonical."
+    x = rotate_z(one_body(0)[:3].astype(float), np.full(3, 1.))
+    export(x, tmp_path/'a.bvh', options=dict(names='mixamo', unit='cm'))
+    text = (tmp_path/'a.bvh').read_text()
+    assert np.abs(load_poses(tmp_path/'a.bvh')[0]-x).max()<1e-4
+    head,motion = text.split('MOTION')
+    site = re.search(r'JOINT LeftHand\n.*?(End Site.*?})', head, re.S)
+    finger = f'JOINT LeftHandIndex1\n{{\nOFFSET 5 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n{site[1]}\n}}'
+    head = head[:site.start(1)]+finger+head[site.end(1):]
+    called = [n for n in bvh_channels(text)[0] if not n.endswith(' end')]
+    column = 6+3*called.index('LeftHand')
+    *first,a,b,c = motion.splitlines()
+    rows = [row.split() for row in (a,b,c)]
+    motion = '\n'.join([*first, *(' '.join(row[:column]+['0']*3+row[column:]) for row in rows)])
+    (tmp_path/'b.bvh').write_text(head+'MOTION'+motion+'\n')
+    assert np.abs(load_poses(tmp_path/'b.bvh')[0]-canonical(x)).max()<1e-3
 
 def test_read_other_glb(tmp_path):
     x = one_body(0)[:5]
@@ -517,13 +684,14 @@ def test_read_other_glb(tmp_path):
 
 @pytest.mark.parametrize('damage', [
     lambda data: b'', lambda data: b'glTF', lambda data: data[:len(data)//2], lambda data: b'x'*1000,
-    lambda data: data.replace(b'"left_hip"', b'"left_leg"'), lambda data: data.replace(b'text2pose 0', b'some-tool 0'),
+    lambda data: data.replace(b':LeftArm"', b':LeftLeg"'), lambda data: data.replace(b'text2pose 0', b'some-tool 0'),
     lambda data: data.replace(b'"children"', b'"nephews_"')])
 def test_glb_of_others_is_refused(tmp_path, damage):
     "One sentence that names the file and says what was expected."
     data = to_glb(one_body(0)[:2])
     (tmp_path/'a.glb').write_bytes(damage(data))
-    with pytest.raises(ValueError, match='a.glb cannot be read: expected a GLB file as `to_glb` writes it') as e:
+    says = 'a.glb cannot be read: expected a file as `to_glb` or `to_vrma` writes it'
+    with pytest.raises(ValueError, match=says) as e:
         load_poses(tmp_path/'a.glb')
     assert '\n' not in str(e.value)
 
@@ -578,6 +746,49 @@ def test_small_child(tmp_path):
     child = .45*POSE[None]
     export(child, tmp_path/'a.bvh')
     assert np.abs(load_poses(tmp_path/'a.bvh')[0]-child).max()<1e-3
+
+@pytest.mark.parametrize('name', ['a.json','a.npz','a.npy','a.bvh','a.glb','a.vrma'])
+def test_huge_files(tmp_path, name):
+    "200 MB of nothing: refused by its size, before it is read."
+    with open(tmp_path/name, 'wb') as f: f.truncate(200_000_000)
+    with pytest.raises(ValueError, match=f'{name} has 200 MB; a file of poses has at most 134 MB') as e:
+        load_poses(tmp_path/name)
+    assert '\n' not in str(e.value)
+
+def test_hostile_archives(tmp_path):
+    "A small .npz that unpacks to a gigabyte, an array that claims more than there is, another kind of archive."
+    with zipfile.ZipFile(tmp_path/'bomb.npz', 'w', zipfile.ZIP_DEFLATED) as z, z.open('joints.npy', 'w') as f:
+        for _ in range(64): f.write(bytes(2**22))
+    assert (tmp_path/'bomb.npz').stat().st_size<1e6
+    with pytest.raises(ValueError, match='bomb.npz has 268 MB when unpacked'): load_poses(tmp_path/'bomb.npz')
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 22, 3), }"
+    claims = b'\x93NUMPY\x01\x00'+(len(header)+1).to_bytes(2, 'little')+header+b'\n'
+    (tmp_path/'claims.npy').write_bytes(claims)
+    with zipfile.ZipFile(tmp_path/'claims.npz', 'w') as z: z.writestr('joints.npy', claims)
+    with zipfile.ZipFile(tmp_path/'other.npz', 'w') as z: z.writestr('mimetype', 'a book')
+    np.savez(tmp_path/'empty.npz', joints=np.zeros((0,22,3)))
+    np.save(tmp_path/'features.npy', np.full((3,263), np.nan))
+    for name,says in {'claims.npy':'claims.npy', 'claims.npz':'claims.npz', 'other.npz':'an array called joints',
+                      'empty.npz':'empty.npz holds no poses', 'features.npy':'NaN'}.items():
+        with pytest.raises(ValueError, match=says) as e: load_poses(tmp_path/name)
+        assert '\n' not in str(e.value) and name in str(e.value)
+
+@pytest.mark.parametrize('format', ['json','npz','npy','bvh','glb','vrma'])
+def test_nan_in_files(tmp_path, format):
+    "NaN that somebody wrote into a file: one sentence that names it."
+    export(POSE, tmp_path/f'a.{format}', options=dict(fps=20) if format=='bvh' else {})
+    path = tmp_path/f'a.{format}'
+    if format=='npz': np.savez(path, joints=POSE[None]*np.nan)
+    elif format=='npy': np.save(path, POSE[None]*np.nan)
+    elif format=='json': path.write_text(re.sub(r'"joints":\[\[[^,]*', '"joints":[[NaN', path.read_text()))
+    elif format=='bvh': path.write_text(re.sub(r'(Frame Time:.*\n\S+ )\S+', r'\1nan', path.read_text()))
+    else:
+        data = path.read_bytes()
+        pelvis = np.frombuffer(data[-12:], np.float32)  # the last key of the last channel, and the one before it
+        assert pelvis[1]>.5
+        path.write_bytes(data[:-24]+np.full(6, np.nan, np.float32).tobytes())
+    with pytest.raises(ValueError, match=f'a.{format}') as e: load_poses(path)
+    assert '\n' not in str(e.value)
 
 def test_unreadable(tmp_path):
     (tmp_path/'a.json').write_text('{"poses":[{"joints":[[1e400]]}]}')
@@ -700,8 +911,12 @@ def test_openpose_json_has_every_list(tmp_path):
             assert list(person)==['person_id', 'pose_keypoints_2d', 'face_keypoints_2d', 'hand_left_keypoints_2d',
                                   'hand_right_keypoints_2d', 'pose_keypoints_3d', 'face_keypoints_3d',
                                   'hand_left_keypoints_3d', 'hand_right_keypoints_3d']
-            assert person['person_id']==[-1] and len(person['pose_keypoints_2d'])==3*n
-            assert not any(v for k,v in person.items() if k not in ('person_id','pose_keypoints_2d'))
+            points,in_space = (np.reshape(person[f'pose_keypoints_{d}d'], (n,d+1)) for d in (2,3))
+            assert person['person_id']==[-1] and (points[:,2]==1).all() and (in_space[:,3]==1).all()
+            assert not any(v for k,v in person.items() if k!='person_id' and not k.startswith('pose_'))
+            down,pixels = in_space[:,:2]-in_space[1,:2],points[:,:2]-points[1,:2]  # from the front pixels are metres
+            scale = (down*pixels).sum()/(down**2).sum()
+            assert scale>100 and np.abs(pixels-scale*down).max()<.2
 
 def test_points_follow_the_mirror():
     for pose in shaken(3, 10):
@@ -711,3 +926,76 @@ def test_points_follow_the_mirror():
             assert np.abs(a[n]-b[other]*[-1,1,1]).max()<1e-5
 
 def test_floor(): assert np.abs(on_floor(shaken(0))[...,2].min(1)).max()<1e-6
+
+# ---- cameras and maps
+
+def test_cameras():
+    assert camera_angles('front')==(0,10) and camera_angles('30,-10')==(30,-10) and camera_angles((400,90))==(400,90)
+    assert camera_angles(' 30 , 10 ')==(30,10)
+    for bad in ('left','30','30,10,5','a,b','nan,0','0,91','',None,3,(1,),'0,inf'):
+        with pytest.raises(ValueError, match='camera must be front, side,'): camera_angles(bad)
+
+def test_names_of_files():
+    for format in FORMATS: assert format_of(file_name('my.poses', format).upper())==format
+
+@pytest.mark.parametrize('azim,elev,distance', [(0,0,None), (35,12,None), (140,-20,3.), (250,60,2.5)])
+def test_maps_lie_on_the_skeleton(azim, elev, distance):
+    "From any side the points of OpenPose lie on the body of the depth map, and nearer limbs are brighter."
+    view = dict(azim=azim, elev=elev, distance=distance, width=256, height=256)
+    hits = []
+    for pose in shaken(azim, 5, size=.1):
+        depth,normal = body_maps(pose[None], **view)
+        people = openpose_people(pose[None], **view)[0]
+        points = [p for name,p in zip(COCO18, people) if not name.endswith('_ear')]
+        hits += [depth[int(y),int(x)]>0 for x,y,seen in points if seen]
+        body = depth>0
+        assert depth.max()==255 and depth[body].min()==64 and .03<body.mean()<.5
+        n = normal.astype(float)/127.5-1
+        assert np.abs(np.linalg.norm(n[body], axis=-1)-1).max()<.02 and (normal[~body]==[128,128,255]).all()
+    assert np.mean(hits)>.97
+
+def test_left_is_red_and_up_is_green():
+    "On the left rim of a person red is strong, on the crown green, on the belly blue."
+    depth,normal = body_maps(POSE[None], width=300, height=400)
+    body = depth>0
+    top = np.flatnonzero(body.any(1))[0]
+    rows = slice(top+120, top+200)
+    left = [np.flatnonzero(r)[0] for r in body[rows]]
+    right = [np.flatnonzero(r)[-1] for r in body[rows]]
+    at = np.arange(rows.start, rows.stop)
+    assert normal[at,left,0].mean()>210 and normal[at,right,0].mean()<45
+    assert normal[top+1][body[top+1]][:,1].mean()>180
+    x,y,_ = openpose_people(POSE[None], width=300, height=400)[0,1]
+    assert normal[int(y)+60,int(x),2]>200
+
+@pytest.mark.parametrize('azim', [0,180])
+def test_who_stands_in_front_is_seen(azim):
+    "Two people on one line, from both ends: where they overlap it is the nearer, brighter one."
+    raised = pose_from_angles({'left_shoulder':{'flexion':170}, 'right_shoulder':{'flexion':170}})
+    two,places = np.stack([POSE,raised]),[[0,0],[0,-1.]]
+    view = dict(azim=azim, width=128, height=192, places=places)
+    depth,_ = body_maps(two, **view)
+    standing,reaching = openpose_people(two, **view)
+    x,y,_ = standing[1]
+    assert depth[int(y),int(x)]>160
+    wrists = [int(depth[int(y),int(x)]) for person,name in ((standing,'left_wrist'), (reaching,'left_wrist'))
+              for x,y,_ in [person[COCO18.index(name)]]]
+    assert (wrists[1]>wrists[0]+60)==(azim==0) and (wrists[0]>wrists[1]+60)==(azim==180)
+
+@pytest.mark.parametrize('body', BODIES)
+def test_skin_keeps_its_shape(body):
+    "In any pose the points of hands, head and feet keep their distances; no edge of the mesh is torn."
+    for pose in one_body(4)[:6]:
+        rig = fit_rig(pose)
+        for mesh in body_mesh(rig.offsets, body).values():
+            moved = posed_mesh(mesh, rig)
+            assert np.isfinite(moved.points).all() and np.abs(np.linalg.norm(moved.normals, axis=-1)-1).max()<1e-6
+            alone = (mesh.weights[:,0]==255)&np.isin(mesh.joints[:,0], [15,20,21])
+            for joint in (15,20,21):
+                at,to = (m.points[alone&(mesh.joints[:,0]==joint)] for m in (mesh,moved))
+                if len(at)==0: continue
+                before,after = (np.linalg.norm(points-points[0], axis=-1) for points in (at,to))
+                assert np.abs(before-after).max()<1e-6
+            edges = mesh.triangles[:,[0,1]]
+            before,after = (np.linalg.norm(np.diff(m.points[edges], axis=1), axis=-1) for m in (mesh,moved))
+            assert np.percentile(after/np.maximum(before, 1e-3), 99)<2.5

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['app', 'data_app', 'atlas_app', 'main', 'generate', 'look_up', 'describe', 'vary', 'interpolate', 'scene',
-           'data_build', 'data_check', 'data_show', 'data_convert', 'data_fetch', 'data_export', 'atlas_list',
-           'atlas_show', 'atlas_check', 'atlas_new', 'train', 'evaluate', 'info']
+           'data_build', 'data_check', 'data_show', 'convert', 'data_fetch', 'data_export', 'atlas_list', 'atlas_show',
+           'atlas_check', 'atlas_new', 'train', 'evaluate', 'info']
 
 # %% ../nbs/06b_cli.ipynb #c9d5c931
 import gc, json, os, re, shutil, sys, tempfile
@@ -83,15 +83,16 @@ def main():
 
 def _is_bvh(path): return path is not None and path.suffix.lower()=='.bvh'
 
-def _rig_options(up, unit, joint_map, there):
+def _rig_options(up, unit, joint_map, there, unit_option='--unit'):
     "What the options say of the rigs of motion capture, checked, as arguments of read_mocap."
     from text2pose.core import read_json
     from text2pose.mocap import AXES, UNITS
     given = {k:v for k,v in dict(up=up, unit=unit, joint_map=joint_map).items() if v is not None}
     if given and not there:
-        raise ValueError('--up, --unit and --joint-map are about motion capture: --mocap FOLDER, or a .bvh file')
+        raise ValueError(f'--up, {unit_option} and --joint-map are about motion capture: --mocap FOLDER, '
+                         'or a .bvh file')
     if up not in (None,*AXES): raise ValueError(f'--up must be one of {", ".join(AXES)}, got {up!r}')
-    if unit not in (None,*UNITS): raise ValueError(f'--unit must be one of {", ".join(UNITS)}, got {unit!r}')
+    if unit not in (None,*UNITS): raise ValueError(f'{unit_option} must be one of {", ".join(UNITS)}, got {unit!r}')
     if joint_map is not None: given['joint_map'] = read_json(joint_map)
     return given
 
@@ -227,37 +228,58 @@ def _formats(text):
             raise ValueError(f'unknown format {f!r}; expected one or more of {", ".join(FORMATS)}')
     return formats
 
-def _openpose_options(formats, azim, elev, size):
-    "Camera and size of OpenPose pictures, as options of `export`."
+def _goes_with(option, value, formats, takers):
+    "An option that is given needs one of the formats that take it."
+    if value is not None and not set(formats)&set(takers):
+        raise ValueError(f'{option} goes with --format {", ".join(takers)}')
+
+def _one_of(option, value, known):
+    if value not in (None,*known): raise ValueError(f'{option} must be one of {", ".join(known)}, got {value!r}')
+
+def _canvas(text):
+    "Width and height of pictures, from 512x768."
+    pixels = re.fullmatch(r'(\d+)x(\d+)', text.lower())
+    if pixels is None: raise ValueError(f'--canvas must be WIDTHxHEIGHT in pixels, for example 512x768, got {text!r}')
+    return dict(zip(('width','height'), map(int, pixels.groups())))
+
+def _export_options(formats, camera=None, canvas=None, names=None, unit=None):
+    "What options say of how files are written: format → options of `export`."
     from text2pose.data import own_poses
-    from text2pose.export import openpose_people
-    view = {'azim':azim, 'elev':elev, 'size':size}
-    view = {k:v for k,v in view.items() if v is not None}
-    if view and 'openpose' not in formats:
-        raise ValueError(f'--openpose-{next(iter(view))} goes with --format openpose')
-    if size is not None:
-        pixels = re.fullmatch(r'(\d+)x(\d+)', view.pop('size').lower())
-        if pixels is None:
-            raise ValueError(f'--openpose-size must be WIDTHxHEIGHT in pixels, for example 512x768, got {size!r}')
-        view |= dict(zip(('width','height'), map(int, pixels.groups())))
-    openpose_people(own_poses()[0]['joints'][None], **view) # complains about a camera that sees nothing
-    return view
+    from text2pose.export import BVH_UNITS, SKELETON_NAMES, camera_angles, openpose_people
+    pictures = ('openpose','depth','normal')
+    _goes_with('--camera', camera, formats, (*pictures,'png'))
+    _goes_with('--canvas', canvas, formats, pictures)
+    _goes_with('--names', names, formats, ('bvh','glb'))
+    _goes_with('--unit', unit, formats, ('bvh',))
+    _one_of('--names', names, SKELETON_NAMES)
+    _one_of('--unit', unit, BVH_UNITS)
+    angles = None if camera is None else camera_angles(camera)
+    view = {} if canvas is None else _canvas(canvas)
+    if angles is not None: view |= dict(zip(('azim','elev'), angles))
+    openpose_people(own_poses()[0]['joints'][None], **view) # complains about a canvas that is too small or too large
+    called = {} if names is None else dict(names=names)
+    options = dict.fromkeys(pictures, view)|dict(glb=called, bvh=called if unit is None else {**called, 'unit':unit})
+    if angles is not None: options['png'] = dict(views=[angles])
+    return {f:options[f] for f in formats if options.get(f)}
 
 # %% ../nbs/06b_cli.ipynb #1f3a6c13
 def _pose_files(folder, formats):
     "The files to write, format → path, each proved possible."
-    files = {f:folder/f'poses.{f}' for f in formats}
-    for f,path in files.items():
-        if f!='openpose': _check_output(path)
-        elif path.is_file(): raise ValueError(f'{path} is a file; expected a folder, or a new name')
-        elif path.is_dir() and (foreign:=[p.name for p in sorted(path.iterdir()) if not p.stem.isdigit()]):
-            raise ValueError(f'{path} is a folder that holds {foreign[0]}; choose another --out')
+    from text2pose.export import file_name
+    files = {f:folder/file_name('poses', f) for f in formats}
+    for f,path in files.items(): _check_pose_file(f, path)
     return files
+
+def _check_pose_file(format, path):
+    "A file or folder of poses can be written there."
+    from text2pose.export import PICTURES, check_numbered_folder
+    if format in PICTURES: check_numbered_folder(path)
+    else: _check_output(path)
 
 def _note_stale(folder, formats):
     "Name poses of an earlier run that stay beside the new ones."
-    from text2pose.export import FORMATS
-    if stale:=_existing(folder/f'poses.{f}' for f in FORMATS if f not in formats):
+    from text2pose.export import FORMATS, file_name
+    if stale:=_existing(folder/file_name('poses', f) for f in FORMATS if f not in formats):
         typer.echo(f'from an earlier run, left as it was: {", ".join(map(str, stale))}', err=True)
 
 _MAX_EXPLAINED = 64 # poses of which a file says what is wrong with them: the explanation is made pose by pose
@@ -284,14 +306,14 @@ def _plausibility_span(result, enforced):
     before = f' ({span(result.raw_scores)} before enforcement)' if enforced else ''
     return f'plausibility {span(result.scores)}{before}'
 
-def _write_poses(result, files, openpose, **about):
-    "Export poses in every format, and say where they are."
+def _write_poses(result, files, options, **about):
+    "Export poses in every format, with its options, and say where they are."
     from text2pose.export import SHEET_CELLS, SHEET_COLUMNS, export
     replaced = _existing(files.values())
     for f,path in files.items():
         judgement = _judgement(result) if f=='json' else {}
-        export(result.joints, path, prompts=result.prompts, scores=result.scores,
-            options=openpose if f=='openpose' else None, **about, **judgement)
+        export(result.joints, path, f, prompts=result.prompts, scores=result.scores, options=options.get(f), **about,
+            **judgement)
     n_poses,n_prompts = len(result.joints),len(set(result.prompts))
     typer.echo(f'{_count(n_poses, "pose")} for {_count(n_prompts, "prompt")}, '
                f'{_plausibility_span(result, about["enforce_skeleton"])}: '
@@ -395,8 +417,17 @@ _PIPELINE_OPTIONS = dict(num_inference_steps='--steps', guidance_scale='--guidan
     guidance_method='--guidance-method', guidance_interval='--guidance-interval', num_exemplars='--exemplars',
     best_of='--best-of', sampler='--sampler',
     strength='--strength', keep_joints='--keep and --pin', init_joints='--init', bone_lengths='--body')
-_CAMERA_OPTIONS = dict(azim='--openpose-azim', elev='--openpose-elev', width='the width of --openpose-size',
-    height='the height of --openpose-size')
+_FORMAT = _option('png,json', '--format',
+    help='Any of png, json, npz, npy, humanml3d, bvh, glb, vrma, openpose, depth, normal, separated by commas.')
+_CAMERA = _option(None, '--camera',
+    help='From where png, openpose, depth and normal pictures are taken: front, side, behind, above, three-quarter, or '
+        'AZIMUTH,ELEVATION in degrees. By default from the front, and png from two sides.')
+_CANVAS = _option(None, '--canvas', help='WIDTHxHEIGHT of openpose, depth and normal pictures; by default 512x768.')
+_NAMES = _option(None, '--names',
+    help='What joints are called in bvh and glb files: text2pose, mixamo or vrm; by default text2pose in bvh and '
+        'mixamo in glb.')
+_FILE_UNIT = _option(None, '--unit', help='Of lengths in bvh files: m, cm or mm; by default m.')
+_CAMERA_OPTIONS = dict(camera='--camera', width='the width of --canvas', height='the height of --canvas')
 
 @app.command()
 def generate(
@@ -439,14 +470,11 @@ def generate(
     out:Path = _option(Path('out'), '--out',
         help='Folder for poses.png, poses.json, …; files of these names are replaced, and poses of an earlier run in '
             'other formats are named and left as they are.'),
-    format:str = _option('png,json', '--format',
-        help='Any of png, json, npz, bvh, glb, openpose, separated by commas.'),
-    openpose_azim:float|None = _option(None, '--openpose-azim',
-        help='Degrees by which the camera of the openpose pictures goes round towards the left of the subject; by '
-            'default 0, from the front.'),
-    openpose_elev:float|None = _option(None, '--openpose-elev', help='Degrees by which it looks down; by default 0.'),
-    openpose_size:str|None = _option(None, '--openpose-size',
-        help='WIDTHxHEIGHT of these pictures; by default 512x768.'),
+    format:str = _FORMAT,
+    camera:str|None = _CAMERA,
+    canvas:str|None = _CANVAS,
+    names:str|None = _NAMES,
+    unit:str|None = _FILE_UNIT,
     weights:str|None = _WEIGHTS,
     device:str|None = _DEVICE,
     fast:bool = _option(False, '--fast', help='Let ONNX Runtime take the steps: pip install "text2pose[fast]".'),
@@ -465,7 +493,7 @@ def generate(
             enforce_skeleton=enforce, num_exemplars=exemplars)
         run = dict(num_inference_steps=steps, guidance_scale=scale, guidance_interval=part, sampler=sampler)
         formats = _formats(format)
-        openpose = _openpose_options(formats, openpose_azim, openpose_elev, openpose_size)
+        options = _export_options(formats, camera, canvas, names, unit)
         _check_device(device)
     prompts = _all_prompts(prompts, prompts_file)
     with _file_errors(), _usage_errors(**_PIPELINE_OPTIONS):
@@ -478,7 +506,7 @@ def generate(
     with _file_errors(), _usage_errors(**_PIPELINE_OPTIONS): result = _ask(pipe, prompts, n, **about, **run, **control)
     about |= result.run|_noted_exemplars(result)|noted
     with _file_errors():
-        _write_poses(result, files, openpose, **about)
+        _write_poses(result, files, options, **about)
         _say_exemplars(result)
         _note_stale(folder, formats)
 
@@ -535,11 +563,7 @@ def _say_summaries(index, prompt, summaries, codes, as_json):
 def _load_file(file, **rig):
     "Poses of a file, at least one, with their prompts."
     from text2pose.export import load_poses
-    joints,prompts = load_poses(file, **rig)
-    if len(joints)==0: raise ValueError(f'{file} holds no poses')
-    if len(prompts)!=len(joints):
-        raise ValueError(f'{file} holds {_count(len(prompts), "prompt")} for {_count(len(joints), "pose")}')
-    return joints,prompts
+    return load_poses(file, **rig)
 
 _HARDLY_HUMAN = .05  # plausibility below which words about a pose mean little
 
@@ -599,7 +623,6 @@ def describe(
 
 # %% ../nbs/06b_cli.ipynb #150ff337
 _OUT = _option(Path('out'), '--out', help='Folder for poses.png, poses.json, …; files of these names are replaced.')
-_FORMAT = _option('png,json', '--format', help='Any of png, json, npz, bvh, glb, openpose, separated by commas.')
 
 def _write_result(result, folder, formats, **about):
     "Write poses that did not come from `generate`."
@@ -647,7 +670,8 @@ def interpolate(
     device:str|None = _DEVICE,
 ):
     "Go from one prompt to another, or from one pose to another."
-    def is_file(text): return Path(re.sub(r':\d+$', '', text)).suffix.lower() in ('.json','.npz','.npy','.bvh','.glb')
+    readable = ('.json','.npz','.npy','.bvh','.glb','.vrma')
+    def is_file(text): return Path(re.sub(r':\d+$', '', text)).suffix.lower() in readable
     with _usage_errors(num_poses='-n', **_PIPELINE_OPTIONS):
         from text2pose.core import check_count
         check_count('-n', n, 2)
@@ -680,7 +704,7 @@ def scene(
         folder = _writable_folder(out)
         files = {f:folder/f'scene.{f}' for f in formats}
         for f,path in files.items():
-            if f not in ('openpose','bvh'): _check_output(path) # these are folders
+            if f not in ('openpose','depth','normal','bvh'): _check_output(path) # these are folders
         replaced = _existing(files.values())
         offsets,headings = arrange(len(joints), layout, distance)
         for f,path in files.items(): export_scene(joints, path, offsets, headings, f, prompts)
@@ -888,26 +912,42 @@ def data_show(
         typer.echo(f'{len(keep)} of {len(joints)} poses')
 
 # %% ../nbs/06b_cli.ipynb #07d187e4
-@data_app.command('convert')
-def data_convert(
-    path:Path = _argument(..., 'FILE', 'Poses in a .json, .npz, .npy, .bvh or .glb file.'),
-    out:Path = _option(Path('out'), '--out',
-        help='Folder for poses.glb, poses.npz, …; files of these names are replaced.'),
-    format:str = _option('glb', '--format', help='Any of png, json, npz, bvh, glb, openpose, separated by commas.'),
+def _output_formats(paths, format):
+    "The format of each file to write, by its ending or as given, each proved possible: path → format."
+    from text2pose.export import FORMATS, format_of
+    formats = {path:format or format_of(path) for path in paths}
+    for path,f in formats.items():
+        if f not in FORMATS:
+            raise ValueError(f'{path}: unknown format {f!r}; expected an ending or --format of {", ".join(FORMATS)}')
+    return formats
+
+@app.command()
+def convert(
+    path:Path = _argument(..., 'IN', 'Poses in a .json, .npz, .npy, .bvh, .glb or .vrma file; .npy holds joints, or '
+        'features of HumanML3D.'),
+    out:list[Path] = _argument(..., 'OUT', 'Files to write, one or more, of the formats that their endings name: '
+        'poses.glb, poses.bvh, poses.humanml3d.npy, the folder poses.depth, …; those that are there are replaced.'),
+    format:str|None = _option(None, '--format', help='The format of OUT, whatever its ending.'),
     n:int|None = _option(None, '-n', help='Convert this many poses, evenly spread over the file; all by default.'),
     enforce:bool = _option(False, '--enforce/--no-enforce',
         help='Bring the poses onto the reference body and inside its joint limits; by default they stay as they are.'),
+    camera:str|None = _CAMERA,
+    canvas:str|None = _CANVAS,
+    names:str|None = _NAMES,
+    unit:str|None = _FILE_UNIT,
     up:str|None = _UP,
-    unit:str|None = _UNIT,
+    from_unit:str|None = _option(None, '--from-unit',
+        help='The unit of the motion capture that is read: m, dm, cm, mm, inch, foot or cmu; by default found out.'),
     joint_map:Path|None = _JOINT_MAP,
 ):
     "Write the poses of a file in other formats."
-    with _usage_errors():
+    with _usage_errors(**_CAMERA_OPTIONS):
         from text2pose.core import check_count
         if n is not None: check_count('-n', n)
-        formats = _formats(format)
-        rig = _rig_options(up, unit, joint_map, _is_bvh(path))
-    with _file_errors():
+        formats = _output_formats(out, format and format.strip().lower())
+        options = _export_options(list(formats.values()), camera, canvas, names, unit)
+        rig = _rig_options(up, from_unit, joint_map, _is_bvh(path), '--from-unit')
+    with _file_errors(**{'unit=':'--from-unit '}):
         import numpy as np
         from text2pose.data import canonical, canonical_faces
         from text2pose.export import export, load_faces
@@ -918,11 +958,13 @@ def data_convert(
         faces = canonical_faces(load_faces(path, **rig)[keep], joints)
         joints = canonical(joints)
         if enforce: joints = canonical(enforce_skeleton(joints))
-        files = _pose_files(_writable_folder(out), formats)
-        replaced = _existing(files.values())
-        for f,file in files.items():
-            export(joints, file, f, prompts, plausibility(joints), faces=faces)
-        typer.echo(f'{_count(len(joints), "pose")} of {path}: {", ".join(map(str, files.values()))}')
+        for file,f in formats.items():
+            _writable_folder(file.parent)
+            _check_pose_file(f, file)
+        replaced = _existing(formats)
+        scores = plausibility(joints)
+        for file,f in formats.items(): export(joints, file, f, prompts, scores, faces=faces, options=options.get(f))
+        typer.echo(f'{_count(len(joints), "pose")} of {path}: {", ".join(map(str, formats))}')
         _say_replaced(replaced)
 
 # %% ../nbs/06b_cli.ipynb #1f3a6c1f

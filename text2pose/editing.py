@@ -607,7 +607,7 @@ def export_scene(
     path,options = Path(path),dict(options or {})
     format = str(format or path.suffix.lstrip('.')).lower()
     if format=='png': return _write_picture(scene, path, options)
-    if format in ('openpose','glb'):
+    if format in ('openpose','depth','normal','glb'):
         joints = scene-scene[:,:1]
         options = dict(places=places[:,:2], **(dict(arrange='row') if format=='glb' else {}))|options
     about = [dict(pelvis=p.round(5).tolist(), heading=round(float(a),4)) for p,a in zip(places, headings)]

@@ -1,4 +1,4 @@
-"Draw figures/export_glb.png, six own poses as three.js shows them in Chromium, and figures/enforcement.png."
+"Draw figures/export_glb.png, six own poses as three.js shows them with either body, and figures/enforcement.png."
 import sys
 from pathlib import Path
 
@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT/'tests'))
 from browser import chromium
 from text2pose.data import own_poses, plot_bodies
-from text2pose.export import to_glb
+from text2pose.export import BODIES, to_glb
 from text2pose.skeleton import enforce_skeleton
 
 NAMES = ('standing', 'left_arm_raised', 'golf_follow_through', 'tree_pose', 'deep_squat', 'left_kick')
@@ -19,9 +19,9 @@ def main(
 ):
     "The picture of chapter 02d and of the README."
     poses = {p['name']:p['joints'] for p in own_poses()}
-    row = to_glb(np.stack([poses[n] for n in NAMES]), 'row')
-    with chromium(1080, 380) as show: picture,_ = show(row, azim=15, elev=8)
-    Image.fromarray(picture).save(path, optimize=True)
+    x = np.stack([poses[n] for n in NAMES])
+    with chromium(1080, 380) as show: rows = [show(to_glb(x, 'row', body=body), azim=15, elev=8)[0] for body in BODIES]
+    Image.fromarray(np.concatenate(rows)).save(path, optimize=True)
 
 def draw_enforcement(
     path=ROOT/'figures/enforcement.png', # where to write
