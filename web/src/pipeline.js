@@ -120,15 +120,14 @@ export function checkSeed(seed) {
 }
 
 export class Pipeline {
-  // ort: the module of ONNX Runtime; read(name): the bytes of a file; told(what): called before each part is made ready
-  static async load(ort, read, told = () => {}) {
+  // ort: the module of ONNX Runtime; settings: of settings.bin; read(name): the bytes of a file; told(name): it is here
+  static async load(ort, settings, read, told = () => {}) {
     const pipeline = new Pipeline(), parts = {}
-    pipeline.sessions = {}
-    pipeline.ort = ort
-    pipeline.settings = JSON.parse(new TextDecoder().decode(await unzipped(await read('settings.bin'))))
+    Object.assign(pipeline, {ort, settings, sessions: {}, sides: new Sides(settings.sides), body: new Body(settings.body)})
     for (const name of FILES) {
-      const bytes = await unzipped(await read(name))
+      const file = await read(name)
       told(name)
+      const bytes = await unzipped(file)
       if (name === 'ort.bin') Object.assign(ort.env.wasm, {numThreads: 1, wasmBinary: bytes})
       else if (['embeddings.bin', 'library.bin'].includes(name)) parts[name] = new Pack(bytes)
       else pipeline.sessions[name.split('.')[0]] = await session(ort, new Pack(bytes))
@@ -149,8 +148,6 @@ export class Pipeline {
       placeOf.has(id) ? readers.common(placeOf.get(id), target, at, 1) : readers.rare(rareRow.get(id), target, at, 1)
     this.positions = pack.array('positions')
     this.segment = pack.array('segment')
-    this.sides = new Sides(this.settings.sides)
-    this.body = new Body(this.settings.body)
   }
 
   takeLibrary(pack) {
