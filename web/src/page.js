@@ -52,11 +52,11 @@ function settle() {
   $('go').disabled = !state.ready
 }
 
-const worker = new Worker(new URL('worker.js', import.meta.url), {type: 'module'})
+const worker = new Worker(new URL('page.worker.js', import.meta.url), {type: 'module'})
 worker.onerror = event => {
   event.preventDefault()
   say('')
-  fail(`The part that computes could not start: ${event.message ?? 'the file worker.js is missing'}`)
+  fail(`The part that computes could not start: ${event.message ?? 'page.worker.js is missing'}`)
 }
 worker.onmessage = ({data}) => {
   if (data.type === 'loading')
