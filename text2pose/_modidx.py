@@ -1953,5 +1953,6 @@ d = { 'settings': { 'branch': 'main',
                                'text2pose.web.latin_letters': ('web.html#latin_letters', 'text2pose/web.py'),
                                'text2pose.web.pack': ('web.html#pack', 'text2pose/web.py'),
                                'text2pose.web.pack_graph': ('web.html#pack_graph', 'text2pose/web.py'),
+                               'text2pose.web.page_numbers': ('web.html#page_numbers', 'text2pose/web.py'),
                                'text2pose.web.side_words': ('web.html#side_words', 'text2pose/web.py'),
                                'text2pose.web.web_files': ('web.html#web_files', 'text2pose/web.py')}}}

@@ -183,7 +183,7 @@ const HEEL = [-.05, .486]
 const SCALE_RANGE = [.5, 2], SAME_SIZE = [1.05, 1.15], BONE_TOLERANCE = [.5, .1], SHORT_BONE = .6
 
 export class Body {
-  constructor(numbers) {  // as `body_numbers` of 06c_web writes them
+  constructor(numbers) {  // as `body_numbers` of 04b_web writes them
     this.numbers = numbers
     this.parents = numbers.parents
     this.mirrorIdx = numbers.mirror_idx

@@ -128,24 +128,41 @@ function lifted(points, where) {
   return JOINT_NAMES.map(joint => joints[joint])
 }
 
+const BODY_METRES = 4.2087  // all bones of the reference body
 const FACE = {nose: [0, .115, .035], right_eye: [-.033, .085, .075], left_eye: [.033, .085, .075],
               right_ear: [-.075, .01, .05], left_ear: [.075, .01, .05]}
 const OUTWARD = {nose: [0, 1, -.2], right_eye: [-.42, .91, 0], left_eye: [.42, .91, 0], right_ear: [-1, 0, -.35], left_ear: [1, 0, -.35]}
 
+const NECK_TILT = Math.atan2(.2, .98), CROWN = .18, FINGERS = .17  // radians, metres
+
+// Left, forward and up at right angles, leaned back by `tilt`; any that fit where a hint has no direction.
+function axesFrom(up, left, tilt) {
+  const u = dot(up, up) > 1e-12 ? unit(up) : [0, 0, 1]
+  const aside = [left, [1, 0, 0], [0, 1, 0]].map(a => subtract(a, times(dot(a, u), u))).find(a => dot(a, a) > 1e-12)
+  const l = unit(aside), forward = cross(l, u), c = Math.cos(tilt), s = Math.sin(tilt)
+  return [l, add(times(c, forward), times(s, u)), subtract(times(c, u), times(s, forward))]
+}
+
 // A pose as OpenPose's JSON, 18 points, seen from the front by a camera far away.
-export function toOpenPose({joints}, width = 512, height = 768, margin = .06) {
+export function toOpenPose({joints}, width = 512, height = 768, margin = .08) {
   const x = name => at(joints, JOINT_NAMES.indexOf(name)), points = {}
-  const up = unit(subtract(x('head'), x('neck'))), sideways = subtract(x('left_shoulder'), x('right_shoulder'))
-  const forward = unit(cross(unit(subtract(sideways, times(dot(sideways, up), up))), up)), left = cross(up, forward)
+  const size = JOINT_NAMES.reduce((sum, _, j) =>
+    sum + (j ? Math.hypot(...subtract(at(joints, j), at(joints, PARENTS[j]))) : 0), 0) / BODY_METRES
+  const shoulders = unit(subtract(x('left_shoulder'), x('right_shoulder')))
+  const [left, forward, up] = axesFrom(subtract(x('head'), x('neck')), shoulders, NECK_TILT)
   for (const name of COCO18) {
     if (name === 'neck') points[name] = times(.5, add(x('left_shoulder'), x('right_shoulder')))
     else if (name in FACE) {
-      const [a, b, c] = FACE[name]
+      const [a, b, c] = times(size, FACE[name])
       points[name] = add(x('head'), add(times(a, left), add(times(b, forward), times(c, up))))
     } else points[name] = x(name)
   }
   const isSeen = name => !(name in OUTWARD) || OUTWARD[name][0] * -left[1] + OUTWARD[name][1] * -forward[1] > OUTWARD[name][2]
-  const all = [...Object.values(points), ...JOINT_NAMES.map(x), add(x('head'), times(.18, up))]
+  const fingers = ['left', 'right'].map(side => {
+    const wrist = x(`${side}_wrist`)
+    return add(wrist, times(size * FINGERS, unit(subtract(wrist, x(`${side}_elbow`)))))
+  })
+  const all = [...Object.values(points), ...JOINT_NAMES.map(x), ...fingers, add(x('head'), times(size * CROWN, up))]
   const range = axis => [Math.min(...all.map(p => p[axis])), Math.max(...all.map(p => p[axis]))]
   const [low, high] = range(0), [bottom, top] = range(2), free = margin * Math.min(width, height)
   const scale = Math.min((width - 2 * free) / (high - low), (height - 2 * free) / (top - bottom))

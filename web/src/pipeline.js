@@ -6,7 +6,7 @@ import {Sides, Tokenizer, checkPrompt} from './words.js'
 
 const f32 = Math.fround
 
-// ---------------------------------------------------------------- files, as `pack` of 06c_web writes them
+// ---------------------------------------------------------------- files, as `pack` of 04b_web writes them
 
 export async function unzipped(bytes) {  // Uint8Array; what is not gzip stays as it is
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes

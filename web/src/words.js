@@ -77,7 +77,7 @@ const isWord = token => /^[\p{L}\p{N}'’]/u.test(token)
 const SIDES = ['left', 'right']
 
 export class Sides {
-  constructor(lists) {  // name → list of words, as `side_words` of 06c_web writes them
+  constructor(lists) {  // name → list of words, as `side_words` of 04b_web writes them
     this.lists = Object.fromEntries(Object.entries(lists).map(([name, words]) => [name, new Set(words)]))
   }
 
