@@ -194,7 +194,7 @@ def test_files_that_python_writes(tmp_path):
 BAD_FILES = {
     '{"poses": [{"joints": [[NaN, 0, 0]]}]}':'NaN', '{"poses": []}':'no file of poses', '{"a": 1':'no JSON',
     '[[1, 2], [3, 4]]':'22 × 3', 'hello':'neither JSON', '':'neither JSON', '{"people": []}':'no people',
-    '{"people": [{"pose_keypoints_2d": [1, 2]}]}':'18 or 25 points', 'HIERARCHY ROOT a { OFFSET x':'BVH',
+    '{"people": [{"pose_keypoints_2d": [1, 2]}]}':'18 or 25 points', 'HIERARCHY ROOT a { OFFSET x':'BVH', 'HIERARCHY ROOT':'BVH', 'HIERARCHY { }':'BVH',
     'HIERARCHY\nROOT a\n{\nOFFSET 0 0 0\n}\nMOTION\nFrames: 1\nFrame Time: 1\n0':'other joints', '[1e999]':'22 × 3',
     json.dumps([[[1e5,0,0]]*22]):'metres', json.dumps([[[0,0,0]]*22]):'one point', json.dumps([[['a',0,0]]*22]):'22 × 3',
     '{"people": [{"pose_keypoints_2d": %s}]}' % json.dumps([0]*54):'hips or shoulders'}

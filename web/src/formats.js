@@ -284,6 +284,7 @@ function hierarchy(tokens, name) {  // joints of a BVH with parent, offset and c
   for (; tokens[k] !== undefined && tokens[k].toUpperCase() !== 'MOTION'; k++) {
     const word = tokens[k].toUpperCase()
     if (word === 'ROOT' || word === 'JOINT' || word === 'END') {
+      if (!tokens[k + 1]) throw broken()
       joints.push({name: word === 'END' ? null : tokens[k + 1].replace(/^.*:/, ''), parent: current, offset: [0, 0, 0], channels: []})
       k++
     } else if (word === '{') {
@@ -292,7 +293,8 @@ function hierarchy(tokens, name) {  // joints of a BVH with parent, offset and c
     } else if (word === '}') {
       if (!stack.length) throw broken()
       current = stack.pop()
-    } else if (word === 'OFFSET') {
+    } else if (!joints.length) throw broken()
+    else if (word === 'OFFSET') {
       joints[joints.length - 1].offset = [1, 2, 3].map(i => Number(tokens[k + i]))
       k += 3
     } else if (word === 'CHANNELS') {
@@ -300,7 +302,7 @@ function hierarchy(tokens, name) {  // joints of a BVH with parent, offset and c
       joints[joints.length - 1].channels = tokens.slice(k + 2, k + 2 + n)
       k += 1 + n
     } else throw broken()
-    if (joints.length > 1000 || !joints.length) throw broken()
+    if (joints.length > 1000) throw broken()
   }
   if (tokens[k] === undefined || joints.some(({offset}) => !offset.every(Number.isFinite))) throw broken()
   return [joints, k]
