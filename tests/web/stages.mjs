@@ -76,6 +76,29 @@ const STAGES = {
     }
     return found
   },
+  async times() {  // milliseconds of every stage: medians over prompts, after one that does not count
+    const start = performance.now(), pipeline = await loaded(), load = performance.now() - start
+    const own = pipeline.settings, laps = {}
+    const lap = async (name, does) => {
+      const begin = performance.now(), found = await does()
+      ;(laps[name] ??= []).push(performance.now() - begin)
+      return found
+    }
+    for (const prompt of given) {
+      const seed = 7n, n = 1, words = await lap('text', () => pipeline.readText(pipeline.check(prompt)))
+      const seen = await lap('look-up', () => [pipeline.lookUp(pipeline.similarity(words.vector), seed, 0, own.num_exemplars)])
+      const context = await lap('exemplars', () => pipeline.context(words, seen, true))
+      const noise = Float64Array.from(noiseOfPose(seed, 0))
+      await lap('denoiser, one pass', () => pipeline.predict(noise, context, 499))
+      const raw = canonical(pipeline.metres(noise, false))
+      const joints = await lap('enforcement', () => pipeline.body.enforced(raw))
+      await lap('score', () => pipeline.body.score(joints))
+      await lap('one pose', () => pipeline.generate({prompt, n}))
+      await lap('four poses', () => pipeline.generate({prompt, n: 4}))
+    }
+    const median = values => values.slice(1).sort((a, b) => a - b)[Math.floor((values.length - 1) / 2)]
+    return {load, ...Object.fromEntries(Object.entries(laps).map(([name, values]) => [name, median(values)]))}
+  },
   write() {
     const poses = given.map((joints, k) => ({joints: Float32Array.from(joints), prompt: `pose ${k}`, score: .5}))
     return {json: toJson(poses), bvh: toBvh(poses, new Body(numbers.body)), openpose: poses.map(pose => toOpenPose(pose))}
