@@ -1,6 +1,6 @@
 """The page without a server: sizes, agreement with Python, and times of its stages: writes benchmarks/web.json.
 
-    python benchmarks/bench_web.py             # needs the extras minilm and fast, Node and npm; Chromium for the last part
+    python benchmarks/bench_web.py  # needs the extras minilm and fast, Node and npm, and Chromium
 
 Every prompt of the public list is asked for in Node, one WebAssembly thread, and of the pipeline, with the same seed.
 """
@@ -54,7 +54,8 @@ def in_chromium(prompts):
                 times.setdefault(n, []).append(float(page.inner_text('#status').split(' in ')[1].split()[0]))
         version = browser.version
         browser.close()
-    return dict(version=version, ready=round(ready, 1), one_pose=statistics.median(times[1]), four_poses=statistics.median(times[4]))
+    one,four = (statistics.median(times[n]) for n in (1,4))
+    return dict(version=version, ready=round(ready, 1), one_pose=one, four_poses=four)
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
