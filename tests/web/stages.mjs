@@ -61,10 +61,12 @@ const STAGES = {
     return found
   },
   async predict() {
-    const pipeline = await loaded()
-    const words = {states: Float32Array.from(given.states), n: given.n}
-    const context = await pipeline.context(words, given.found, given.isShown)
-    return list(await pipeline.predict(given.x, context, given.timestep))
+    const pipeline = await loaded(), all = []
+    for (const {states, n, found, isShown, x, timestep} of given) {
+      const context = await pipeline.context({states: Float32Array.from(states), n}, found, isShown)
+      all.push(list(await pipeline.predict(x, context, timestep)))
+    }
+    return all
   },
   async generate() {
     const pipeline = await loaded(), found = []
