@@ -1,14 +1,13 @@
 // npm run build: bundles of src/ into text2pose/assets/web, or into the folder given: node build.mjs FOLDER
 import {build} from 'esbuild'
-import {copyFileSync, readFileSync, writeFileSync} from 'node:fs'
-import {fileURLToPath} from 'node:url'
+import fs from 'node:fs'
 import path from 'node:path'
+import {fileURLToPath} from 'node:url'
 import {gzipSync} from 'node:zlib'
 
 const here = path.dirname(fileURLToPath(import.meta.url))
 const out = process.argv[2] ?? path.join(here, '../text2pose/assets/web')
-const credits = {
-  three: 'three.js, MIT, Copyright 2010-2026 three.js authors', ort: 'ONNX Runtime, MIT, Copyright Microsoft Corporation'}
+const three = 'three.js, MIT, see three.LICENSE.txt', ort = 'ONNX Runtime, MIT, see onnxruntime.LICENSE.txt'
 
 const bundle = (entry, name, credit) => build({
   absWorkingDir: here,
@@ -24,9 +23,12 @@ const bundle = (entry, name, credit) => build({
   logLevel: 'warning',
 })
 
-await bundle('widget', 'widget', credits.three)
-await bundle('page', 'page', credits.three)
-await bundle('worker', 'page.worker', credits.ort)
-copyFileSync(path.join(here, 'page.html'), path.join(out, 'page.html'))
+await bundle('widget', 'widget', three)
+await bundle('page', 'page', three)
+await bundle('worker', 'page.worker', ort)
+const copy = (from, to) => fs.copyFileSync(path.join(here, from), path.join(out, to))
+copy('page.html', 'page.html')
+copy('onnxruntime.LICENSE.txt', 'onnxruntime.LICENSE.txt')
+copy('node_modules/three/LICENSE', 'three.LICENSE.txt')
 const core = path.join(here, 'node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm')
-writeFileSync(path.join(out, 'page.wasm.gz'), gzipSync(readFileSync(core), {level: 9}))
+fs.writeFileSync(path.join(out, 'page.wasm.gz'), gzipSync(fs.readFileSync(core), {level: 9}))
