@@ -221,7 +221,7 @@ def test_size():
     sizes = {p.name:p.stat().st_size for p in site().iterdir()}
     assert sum(sizes.values())<60e6
     parts = 'settings ort text embeddings library levels context denoise'.split()
-    assert sizes.keys()=={'index.html','page.js','page.worker.js', 'three.LICENSE.txt','onnxruntime.LICENSE.txt',
+    assert sizes.keys()=={'index.html','page.js','page.worker.js', 'NOTICE.txt','three.LICENSE.txt','onnxruntime.LICENSE.txt',
                           *(f'{part}.bin' for part in parts)}
 
 def test_nothing_from_elsewhere():
@@ -242,6 +242,7 @@ def test_bundles_are_those_of_the_sources(tmp_path):
     import shutil, subprocess
     web = tmp_path/'web'
     shutil.copytree(ROOT/'web', web, ignore=shutil.ignore_patterns('node_modules'))
+    shutil.copy(ROOT/'NOTICE', tmp_path)
     (web/'node_modules').symlink_to(web_modules())
     esbuild = next((web_modules()/'@esbuild').iterdir(), None)
     assert esbuild is not None
@@ -249,7 +250,7 @@ def test_bundles_are_those_of_the_sources(tmp_path):
     r = subprocess.run([program('node'), web/'build.mjs', tmp_path/'out'], capture_output=True, text=True, timeout=120)
     assert r.returncode==0, r.stderr
     assets = ROOT/'text2pose/assets/web'
-    for name in ('page.html','page.js','page.worker.js'):
+    for name in ('page.html','page.js','page.worker.js','NOTICE.txt','three.LICENSE.txt','onnxruntime.LICENSE.txt'):
         assert (tmp_path/'out'/name).read_bytes()==(assets/name).read_bytes(), name
     built,ours = (gzip.decompress((d/'page.wasm.gz').read_bytes()) for d in (tmp_path/'out',assets))
     assert zlib.crc32(built)==zlib.crc32(ours)

@@ -30,5 +30,6 @@ const copy = (from, to) => fs.copyFileSync(path.join(here, from), path.join(out,
 copy('page.html', 'page.html')
 copy('onnxruntime.LICENSE.txt', 'onnxruntime.LICENSE.txt')
 copy('node_modules/three/LICENSE', 'three.LICENSE.txt')
+copy('../NOTICE', 'NOTICE.txt')
 const core = path.join(here, 'node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm')
 fs.writeFileSync(path.join(out, 'page.wasm.gz'), gzipSync(fs.readFileSync(core), {level: 9}))
