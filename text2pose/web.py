@@ -6,7 +6,7 @@
 __all__ = ['MATRIX_BITS', 'EMBEDDING_BITS', 'RARE_BITS', 'pack', 'pack_graph', 'side_words', 'latin_letters', 'body_numbers',
            'page_numbers', 'web_files', 'export_web']
 
-# %% ../nbs/04b_web.ipynb #64940440
+# %% ../nbs/04b_web.ipynb #9065c9b4
 import json, re, unicodedata, zlib
 from pathlib import Path
 import numpy as np
@@ -21,7 +21,7 @@ from .text import PHRASE_WEIGHT
 from .fast import _check_packages, _exported, _open_axes, _taken_apart, step_graph
 from .cfg import GUIDANCE_INTERVAL, GUIDANCE_SCALE, NO_SCORER, NUM_EXEMPLARS, Text2PosePipeline
 
-# %% ../nbs/04b_web.ipynb #62d96534
+# %% ../nbs/04b_web.ipynb #fc20803c
 def _in_rows(x, bits):
     "A matrix as whole numbers (int32) and a scale for each row (float32)."
     most = 2**(bits-1)-1
@@ -69,7 +69,7 @@ def pack(
     header = json.dumps(dict(arrays=entries, notes=notes)).encode()
     return _zipped(len(header).to_bytes(4, 'little')+header+b''.join(blobs))
 
-# %% ../nbs/04b_web.ipynb #d36ba64a
+# %% ../nbs/04b_web.ipynb #cf0696f5
 class _TextGraph(nn.Module):
     "From the sum of the embeddings to what the denoiser reads and what the library is asked with; one prompt."
     def __init__(self, encoder, projection, scorer):
@@ -113,7 +113,7 @@ class _ContextGraph(nn.Module):
         seen = torch.cat([said, shown.repeat_interleave(len(LIMB_IDX), 1)], 1)
         return *out, *(attention_bias(mask, states.dtype) for mask in (said,seen))
 
-# %% ../nbs/04b_web.ipynb #7818325e
+# %% ../nbs/04b_web.ipynb #920998b5
 def _text_graph(pipe):
     sizes = {name:{1:'tokens'} for name in ('embedded','tokens','states')}
     encoder = pipe.text_encoder
@@ -137,7 +137,7 @@ def _denoiser_graphs(unet):
         context=_exported(_ContextGraph(unet), context, read, axes|{name:_open_axes(name) for name in read}),
         denoise=step_graph(unet))
 
-# %% ../nbs/04b_web.ipynb #e09104b1
+# %% ../nbs/04b_web.ipynb #b2457b5b
 MATRIX_BITS,EMBEDDING_BITS,RARE_BITS = 17,16,10  # of MiniLM's numbers: as many as fit into 60 MB
 _LEAST = 64  # numbers: smaller constants stay inside the graph
 
@@ -182,7 +182,7 @@ def pack_graph(
         offset = _put_outside(initializer, offset)
     return pack(arrays|dict(graph=model.SerializeToString()), bits, dict(weights=places))
 
-# %% ../nbs/04b_web.ipynb #d69265a6
+# %% ../nbs/04b_web.ipynb #32aa53a9
 def side_words(
 )->dict: # name of a list → words
     "What `mirror_words` knows, for the page: words with a side, and those that tell whether *left* is one."
@@ -206,7 +206,7 @@ def latin_letters(
         else: ranges.append([code,code])
     return ranges
 
-# %% ../nbs/04b_web.ipynb #887c332d
+# %% ../nbs/04b_web.ipynb #8a284c48
 def _numbers(values):
     "Arrays as lists, for JSON."
     return np.asarray(values).tolist()
@@ -235,7 +235,7 @@ def body_numbers(
         posture_components=_numbers(components), rule_units=s.RULE_UNITS, calibration=limits['calibration'],
         shortest=_numbers(shortest[:,0]), longest=_numbers(longest[:,0]), size_range=[float(smallest), float(largest)])
 
-# %% ../nbs/04b_web.ipynb #0cba8d8d
+# %% ../nbs/04b_web.ipynb #3a54c175
 _FREQUENT = 6000  # tokens at the head of MiniLM's vocabulary, which is sorted by frequency
 
 def _known_tokens(tokenizer, library):
@@ -312,9 +312,10 @@ def web_files(
     parts |= {name:pack_graph(graph, [pipe.model.unet]) for name,graph in _denoiser_graphs(pipe.model.unet).items()}
     parts = {f'{name}.bin':part for name,part in parts.items()}
     settings = _settings(pipe)|dict(sizes={name:len(part) for name,part in parts.items()})
-    names = 'page.js','page.worker.js','three.LICENSE.txt','onnxruntime.LICENSE.txt'
     notice = asset('web/NOTICE.txt').read_text(encoding='utf-8')+_MINILM
-    code = {'index.html':asset('web/page.html').read_bytes(), 'NOTICE.txt':notice.encode()}|{name:asset(f'web/{name}').read_bytes() for name in names}
+    code = {'index.html':asset('web/page.html').read_bytes(), 'NOTICE.txt':notice.encode()}
+    for name in ('page.js','page.worker.js','three.LICENSE.txt','onnxruntime.LICENSE.txt'):
+        code[name] = asset(f'web/{name}').read_bytes()
     return code|{'settings.bin':_zipped(json.dumps(settings).encode())}|parts
 
 def export_web(
