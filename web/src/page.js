@@ -1,5 +1,5 @@
 // The page: a form, bodies in three dimensions, files in and out. The work is done by worker.js.
-import {Body} from './enforce.js'
+import {Body, canonical} from './enforce.js'
 import {checkSize, readPoses, toBvh, toJson, toOpenPose} from './formats.js'
 import {checkSeed, unzipped} from './pipeline.js'
 import {PoseScene} from './scene.js'
@@ -237,7 +237,8 @@ async function openFile(file) {
 }
 
 function openText(content, name) {
-  const poses = readPoses(content, name)
+  const poses = readPoses(content, name).map(pose =>  // a guess is put on the body
+    pose.isGuessed && state.body ? {...pose, joints: canonical(state.body.enforced(pose.joints))} : pose)
   if (state.busy) throw new Error('poses are being made; open the file when they are here')
   state.chosen = 0
   show(poses)
