@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['app', 'data_app', 'atlas_app', 'main', 'generate', 'look_up', 'describe', 'vary', 'interpolate', 'scene',
            'data_build', 'data_check', 'data_show', 'convert', 'data_fetch', 'data_export', 'atlas_list', 'atlas_show',
-           'atlas_check', 'atlas_new', 'train', 'evaluate', 'info']
+           'atlas_check', 'atlas_new', 'train', 'evaluate', 'export_web', 'info']
 
 # %% ../nbs/06b_cli.ipynb #c9d5c931
 import gc, json, os, re, shutil, sys, tempfile
@@ -1393,6 +1393,20 @@ def evaluate(
         if out:
             with atomic_path(out) as tmp: tmp.write_text(json.dumps(numbers, indent=1)+'\n')
         _say_replaced(replaced)
+
+# %% ../nbs/06b_cli.ipynb #f4e0c031
+@app.command('export-web')
+def export_web(
+    folder:Path = _argument(..., 'DIR', 'The folder to make; if it exists, it must be empty.'),
+    library:Path|None = _LIBRARY,
+    weights:str|None = _WEIGHTS,
+):
+    "Write a page that makes poses in the browser, offline: static files, 60 MB."
+    with _file_errors():
+        from text2pose.web import export_web
+        sizes = export_web(folder, _load_pipeline(weights, library=library))
+    typer.echo(f'{len(sizes)} files, {sum(sizes.values())/1e6:.1f} MB, in {folder}; '
+               f'to see the page: python -m http.server --directory {folder}')
 
 # %% ../nbs/06b_cli.ipynb #1f3a6c26
 def _library_line(pipe):
