@@ -94,9 +94,12 @@ BOMB = '- &a [x,x,x,x,x,x,x,x,x]\n'+''.join(f'- &{b} [{",".join([f"*{a}"]*9)}]\n
     ('a: 1\n', 'must hold a list of poses, found dict'), ('', 'must hold a list'),
     ('- 3\n', 'entry 1 must be a pose'), ('['*5000, 'not valid YAML'), (b'\xff\xfe\x00', 'not valid YAML'),
     (GOOD.replace('hand up','рука вверх'), "the letter 'р', which is not Latin"),
-    ('\n'+GOOD.replace('170','far'), '(entry on line 2)'), (BOMB, 'entry 1 must be a pose'),
+    ('\n'+GOOD.replace('170','far'), '(entry on line 2)'), (BOMB, 'may not lie in what has an anchor'),
     (GOOD+'  vary: &a [[x,x,x,x],[x,x,x]]\n', '0 to 30'),
-    ('- 2001-99-99\n', 'not valid YAML'), ('&a [*a]\n', 'entry 1 must be a pose'), ('? [a]\n: b\n', 'not valid YAML')])
+    ('- 2001-99-99\n', 'not valid YAML'), ('&a [*a]\n', 'may not lie in what has an anchor'),
+    ('['*100_000, 'deep'), ('- '*100_000, 'deep'),
+    ('- !!bool "x"\n', 'not valid YAML'), ('- &a x\n'+'- *a\n'*101, 'more than 100 aliases'),
+    ('? [a]\n: b\n', 'not valid YAML')])
 def test_one_sentence_for_a_mistake(tmp_path, text, says):
     folder_of(tmp_path, own=text)
     found = A.check_atlas(tmp_path)

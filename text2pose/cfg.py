@@ -19,7 +19,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from .core import asset, atomic_path, check_array, check_count, read_json, read_tensors, write_tensors
+from .core import (
+    asset, atomic_path, check_array, check_count, load_module, read_json, read_tensors, write_tensors)
 from .data import (
     JOINT_NAMES, MIRROR_IDX, N_JOINTS, as_numpy, bone_lengths, canonical, joint_idx, mirror, own_poses, plot_bodies)
 from .captions import mirror_words
@@ -243,15 +244,6 @@ def _check_config(config, made_with, config_path, path):
         there,made = _difference(config.get(k), made_with.get(k))
         raise ValueError(f'{path} does not fit {config_path}: {k} is {there} there, the weights were made with {made}')
 
-def _check_tensors(state, model, config_path, path):
-    "Names and shapes of the tensors must be the model's, and all numbers finite."
-    own = model.state_dict()
-    wrong = sorted(set(own)^set(state)) or [k for k in own if own[k].shape!=state[k].shape]
-    if wrong:
-        raise ValueError(f'{path} does not fit {config_path}: {len(wrong)} tensors differ, first {wrong[0]!r}')
-    bad = [k for k,v in state.items() if not torch.stack(v.aminmax()).isfinite().all()]
-    if bad: raise ValueError(f'{path} holds NaN or infinite weights in {bad[0]!r}')
-
 def load_model(
     folder,        # with model.safetensors and config.json
 )->Text2PoseModel: # float32, in evaluation mode, on the CPU
@@ -260,12 +252,10 @@ def load_model(
     config = _read_config(config_path)
     state,made_with = _read_weights(path)
     _check_config(config, made_with, config_path, path)
-    try: model = Text2PoseModel(config).float()
+    try: return load_module(Text2PoseModel, config, state)
+    except ValueError as e: raise ValueError(f'{path} does not fit {config_path}: {e}') from None
     except Exception as e:
         raise ValueError(f'{config_path} does not describe a model: {type(e).__name__} {e}') from None
-    _check_tensors(state, model, config_path, path)
-    model.load_state_dict(state)
-    return model.eval()
 
 # %% ../nbs/04_cfg.ipynb #9262e97b
 _SHOWN = 12  # poses in the picture of an output

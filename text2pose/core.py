@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['asset', 'decode_text', 'read_json', 'check_count', 'check_array', 'read_array', 'atomic_path', 'atomic_folder',
-           'kept_tensor', 'write_tensors', 'read_tensors', 'fingerprint', 'tensor_checksum', 'data_dir', 'available']
+           'kept_tensor', 'write_tensors', 'read_tensors', 'load_module', 'fingerprint', 'tensor_checksum', 'data_dir',
+           'available']
 
 # %% ../nbs/00_core.ipynb #37d04ff3
 import functools, hashlib, json, os, shutil, tempfile, zlib
@@ -191,6 +192,47 @@ def read_tensors(
             raise ValueError(f'the scales of {name} are not one positive number for each row')
     def whole(name, x): return (x.float().flatten(1)*scales[name]).view(x.shape) if name in scales else x.float()
     return {k:whole(k, v) for k,v in stored.items()}, notes
+
+# %% ../nbs/00_core.ipynb #4a2d4ad4
+_MAX_NUMBER = 10_000  # in a configuration: a width, a number of layers or of timesteps
+_MAX_ENTRIES = 1000   # of a list there
+
+def _check_bounded(value, name='config'):
+    "Nothing in a configuration is out of all proportion."
+    if isinstance(value, dict):
+        for k,v in value.items(): _check_bounded(v, k)
+    elif isinstance(value, (list,tuple)):
+        if len(value)>_MAX_ENTRIES: raise ValueError(f'{name} has {len(value)} entries, at most {_MAX_ENTRIES} are read')
+        for v in value: _check_bounded(v, name)
+    elif isinstance(value, (int,float)) and not abs(value)<=_MAX_NUMBER:
+        raise ValueError(f'{name} must not be beyond {_MAX_NUMBER}, got {value!r}')
+
+def load_module(
+    make,        # what builds the network from its configuration: a torch.nn.Module in float32
+    config:dict, # of the network, JSON
+    tensors:dict, # name → tensor, from `read_tensors`
+):               # the network in evaluation mode; ValueError for names, shapes or numbers that do not fit
+    "Build a network around tensors; memory is taken only when everything fits."
+    import torch
+    from torch.overrides import TorchFunctionMode
+    left = sum(v.numel() for v in tensors.values())
+    class WithoutMemory(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            nonlocal left
+            if func is not torch.empty: return func(*args, **(kwargs or {}))
+            made = func(*args, **{**(kwargs or {}), 'device':'meta'})
+            left -= made.numel()
+            if left<0: raise ValueError('the configuration asks for more weights than there are')
+            return made
+    _check_bounded(config)
+    with WithoutMemory(): wanted = {k:v.shape for k,v in make(config).state_dict().items()}
+    if wrong := sorted(set(wanted)^set(tensors)) or [k for k in wanted if wanted[k]!=tensors[k].shape]:
+        raise ValueError(f'{len(wrong)} tensors differ, first {wrong[0]!r}')
+    bad = [k for k,v in tensors.items() if v.numel() and not torch.stack(v.aminmax()).isfinite().all()]
+    if bad: raise ValueError(f'NaN or infinite weights in {bad[0]!r}')
+    module = make(config).float()
+    module.load_state_dict(tensors)
+    return module.eval()
 
 # %% ../nbs/00_core.ipynb #6f66cb11
 def fingerprint(

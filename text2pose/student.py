@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
-from .core import check_count, fingerprint, read_tensors, tensor_checksum, write_tensors
+from .core import check_count, fingerprint, load_module, read_tensors, tensor_checksum, write_tensors
 from .data import N_JOINTS
 from .unet import BodyStep, mean_and_maximum, timestep_embedding
 from .fast import _check_packages, _exported, _session
@@ -177,14 +177,12 @@ def load_student(
     if not Path(path).is_file(): raise FileNotFoundError(f'{path} is missing: expected the weights of a student there')
     try:
         state,notes = read_tensors(path)
-        net = JumpNet(**json.loads(notes['config']))
-        net.load_state_dict(state)
-        if wrong:=[k for k,v in state.items() if not v.isfinite().all()]: raise ValueError(f'{wrong[0]} is not finite')
+        net = load_module(lambda config: JumpNet(**config), json.loads(notes['config']), state)
     except Exception as e:
         raise ValueError(f'{path} holds no usable student: {type(e).__name__} {str(e).splitlines()[0]}') from None
     if notes.get('teacher')!=teacher:
         raise ValueError(f'{path} is the student of other weights: of {notes.get("teacher")}, not of {teacher}')
-    return net.eval()
+    return net
 
 # %% ../nbs/03d_student.ipynb #0a180f59
 class OnnxJumpNet:

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
-from .core import fingerprint, read_json, read_tensors, write_tensors
+from .core import fingerprint, load_module, read_json, read_tensors, write_tensors
 from .data import N_JOINTS, mirror
 from .skeleton import bone_directions
 from .posecodes import POSECODES, posecode_margins
@@ -502,13 +502,9 @@ def load_scorer(
     if not Path(path).is_file(): raise FileNotFoundError(f'{path} is missing: expected the weights of a scorer there')
     try:
         state,notes = read_tensors(path)
-        scorer = PoseTextScorer(**json.loads(notes['config'])).float()
-        scorer.load_state_dict(state)
-        wrong = [k for k,v in state.items() if not torch.stack(v.aminmax()).isfinite().all()]
-        if wrong: raise ValueError(f'{wrong[0]} is not finite')
+        return load_module(lambda config: PoseTextScorer(**config), json.loads(notes['config']), state)
     except Exception as e:
         raise ValueError(f'{path} holds no usable scorer: {type(e).__name__} {str(e).splitlines()[0]}') from None
-    return scorer.eval()
 
 # %% ../nbs/03a_text.ipynb #6ee71e65
 _CHUNK = 512           # phrases that are read at once, and poses whose twins are sought
