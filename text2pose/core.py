@@ -202,7 +202,8 @@ def _check_bounded(value, name='config'):
     if isinstance(value, dict):
         for k,v in value.items(): _check_bounded(v, k)
     elif isinstance(value, (list,tuple)):
-        if len(value)>_MAX_ENTRIES: raise ValueError(f'{name} has {len(value)} entries, at most {_MAX_ENTRIES} are read')
+        if len(value)>_MAX_ENTRIES:
+            raise ValueError(f'{name} has {len(value)} entries, at most {_MAX_ENTRIES} are read')
         for v in value: _check_bounded(v, name)
     elif isinstance(value, (int,float)) and not abs(value)<=_MAX_NUMBER:
         raise ValueError(f'{name} must not be beyond {_MAX_NUMBER}, got {value!r}')

@@ -578,7 +578,7 @@ def encode_captions(
     shutil.rmtree(chunks, ignore_errors=True)
     return load_caption_states(path, captions)
 
-# %% ../nbs/04a_dataset.ipynb #7fb4376b
+# %% ../nbs/04a_dataset.ipynb #33ec1477
 class PoseStream:
     "Draws from a pose table of any size through a window of its rows; in training it stands for a `TrainingSet`."
     def __init__(self,
@@ -608,8 +608,8 @@ class PoseStream:
         sources,kinds,licences,names = Counter(),Counter(),{},set()
         for k in range(file.num_row_groups):
             if file.metadata.row_group(k).num_rows>self.rows:
-                raise ValueError(f'{self.path} has more than {self.rows} rows in one group, so no window of them can be '
-                                 'read; write_pose_table makes smaller groups')
+                raise ValueError(f'{self.path} has more than {self.rows} rows in one group, so no window of them can '
+                                 'be read; write_pose_table makes smaller groups')
             some = file.read_row_group(k, columns=short).to_pydict()
             self.splits.update(some['split'])
             mine = [i for i,s in enumerate(some['split']) if s==self.split]
