@@ -4,7 +4,7 @@ from functools import lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-_CACHES = {'__pycache__', '.ipynb_checkpoints'}
+_CACHES = {'__pycache__', '.ipynb_checkpoints', 'node_modules'}
 _NOT_OURS = set('.git .venv .cache .hypothesis .pytest_cache _docs _proc build data dist out runs'.split())
 
 def read_cells(
