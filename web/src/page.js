@@ -64,7 +64,7 @@ worker.onmessage = ({data}) => {
   else if (data.type === 'preparing') say(`Preparing ${data.name.split('.')[0]} …`, data.loaded / data.total)
   else if (data.type === 'ready') {
     state.ready = true
-    $('size').textContent = `${megabytes(data.bytes)} loaded, once; works offline from now on.`
+    $('size').textContent = `${megabytes(data.bytes)} loaded; the network is no longer needed.`
     if (!state.busy) say('Ready.')
     settle()
     if (state.wanted) generate()
