@@ -10,9 +10,10 @@ from text2pose.data import canonical, own_poses
 from text2pose.diffusion import ddim_timesteps
 from text2pose.eval import read_prompts
 from text2pose.export import export, load_poses, openpose_people
+from text2pose.library import atlas_library, read_library
 from text2pose.skeleton import enforce_skeleton, plausibility
-from text2pose.text import check_prompts
-from text2pose.web import export_web, pack
+from text2pose.text import PHRASE_WEIGHT, PoseMemory, check_prompts
+from text2pose.web import _pack_library, export_web, pack
 from tree import ROOT
 from webpage import node, pipeline, site, web_modules
 
@@ -123,6 +124,21 @@ def test_encoder(read_by_both):
 def test_look_up(read_by_both):
     for text,*_,similarity,found in read_by_both:
         assert np.abs(similarity.numpy()[0]-found['similarity']).max()<5e-5*rarely(text)
+
+def test_a_library_of_ones_own(tmp_path):
+    "One's own poses are found by what they are called, too; a pose and its mirror image are not both taken."
+    export(POSES[:3], tmp_path/'own.json', prompts=['a salute of our team','the heron','zigzag'])
+    pipe = pipeline()
+    library = atlas_library()+read_library(tmp_path/'own.json')
+    memory = PoseMemory(library, pipe.scorer, pipe.text_encoder)
+    (tmp_path/'library.bin').write_bytes(_pack_library(memory))
+    text = pipe.text_encoder(['the heron','arms raised','zigzag'])
+    given = dict(path=str(tmp_path/'library.bin'), weight=PHRASE_WEIGHT, vectors=memory.embed(text).tolist())
+    want = memory.similarity(text)
+    for similarity,(found,rows) in zip(want, node('library', given)):
+        assert np.abs(similarity.numpy()-found).max()<1e-6
+        assert {*rows}=={*memory.nearest(similarity[None], 8)[0].tolist()}
+    assert 'heron' in library.names[int(want[0].argmax())]
 
 def test_denoiser(read_by_both):
     "One pass, given the same words, exemplars and noise: weights in 8 bits are the package's own."

@@ -47,17 +47,21 @@ def web_modules(
             Path(tmp).mkdir()  # which the context removes
     return CACHE/'node_modules'
 
+@cache
+def _numbers():
+    from text2pose.web import page_numbers
+    return page_numbers()
+
 def node(
     stage:str, # a function of tests/web/stages.mjs
     given,     # what it is given, as JSON
     with_page:bool=False, # it needs the exported folder and ONNX Runtime
 ):             # what it returns
     "What our JavaScript makes of something, in Node."
-    from text2pose.web import page_numbers
     where = [site(), web_modules()] if with_page else []
     with tempfile.TemporaryDirectory() as tmp:
         given_path,found_path = Path(tmp)/'given.json', Path(tmp)/'found.json'
-        given_path.write_text(json.dumps(dict(given=given, numbers=page_numbers())))
+        given_path.write_text(json.dumps(dict(given=given, numbers=_numbers())))
         command = [program('node'), ROOT/'tests/web/stages.mjs', stage, given_path, found_path, *where]
         r = subprocess.run(command, capture_output=True, text=True, timeout=600)
         assert r.returncode==0, r.stderr[-2000:]

@@ -6,7 +6,7 @@
 __all__ = ['MATRIX_BITS', 'EMBEDDING_BITS', 'RARE_BITS', 'pack', 'pack_graph', 'side_words', 'latin_letters', 'body_numbers',
            'page_numbers', 'web_files', 'export_web']
 
-# %% ../nbs/04b_web.ipynb #3102c15a
+# %% ../nbs/04b_web.ipynb #649cae28
 import json, re, unicodedata, zlib
 from pathlib import Path
 import numpy as np
@@ -21,7 +21,7 @@ from .text import PHRASE_WEIGHT
 from .fast import _check_packages, _exported, _open_axes, _taken_apart, step_graph
 from .cfg import GUIDANCE_INTERVAL, GUIDANCE_SCALE, NO_SCORER, NUM_EXEMPLARS, Text2PosePipeline
 
-# %% ../nbs/04b_web.ipynb #cf7c731e
+# %% ../nbs/04b_web.ipynb #2b59e02a
 def _in_rows(x, bits):
     "A matrix as whole numbers (int32) and a scale for each row (float32)."
     most = 2**(bits-1)-1
@@ -69,7 +69,7 @@ def pack(
     header = json.dumps(dict(arrays=entries, notes=notes)).encode()
     return _zipped(len(header).to_bytes(4, 'little')+header+b''.join(blobs))
 
-# %% ../nbs/04b_web.ipynb #311c3797
+# %% ../nbs/04b_web.ipynb #76700d8b
 class _TextGraph(nn.Module):
     "From the sum of the embeddings to what the denoiser reads and what the library is asked with; one prompt."
     def __init__(self, encoder, projection, scorer):
@@ -113,7 +113,7 @@ class _ContextGraph(nn.Module):
         seen = torch.cat([said, shown.repeat_interleave(len(LIMB_IDX), 1)], 1)
         return *out, *(attention_bias(mask, states.dtype) for mask in (said,seen))
 
-# %% ../nbs/04b_web.ipynb #7afce41b
+# %% ../nbs/04b_web.ipynb #2050e148
 def _text_graph(pipe):
     sizes = {name:{1:'tokens'} for name in ('embedded','tokens','states')}
     encoder = pipe.text_encoder
@@ -137,7 +137,7 @@ def _denoiser_graphs(unet):
         context=_exported(_ContextGraph(unet), context, read, axes|{name:_open_axes(name) for name in read}),
         denoise=step_graph(unet))
 
-# %% ../nbs/04b_web.ipynb #1e9a02ab
+# %% ../nbs/04b_web.ipynb #fb33413c
 MATRIX_BITS,EMBEDDING_BITS,RARE_BITS = 17,16,10  # of MiniLM's numbers: as many as fit into 60 MB
 _LEAST = 64  # numbers: smaller constants stay inside the graph
 
@@ -182,7 +182,7 @@ def pack_graph(
         offset = _put_outside(initializer, offset)
     return pack(arrays|dict(graph=model.SerializeToString()), bits, dict(weights=places))
 
-# %% ../nbs/04b_web.ipynb #12e4ea17
+# %% ../nbs/04b_web.ipynb #55c6103f
 def side_words(
 )->dict: # name of a list → words
     "What `mirror_words` knows, for the page: words with a side, and those that tell whether *left* is one."
@@ -206,7 +206,7 @@ def latin_letters(
         else: ranges.append([code,code])
     return ranges
 
-# %% ../nbs/04b_web.ipynb #48c563b0
+# %% ../nbs/04b_web.ipynb #e81976f2
 def _numbers(values):
     "Arrays as lists, for JSON."
     return np.asarray(values).tolist()
@@ -235,7 +235,7 @@ def body_numbers(
         posture_components=_numbers(components), rule_units=s.RULE_UNITS, calibration=limits['calibration'],
         shortest=_numbers(shortest[:,0]), longest=_numbers(longest[:,0]), size_range=[float(smallest), float(largest)])
 
-# %% ../nbs/04b_web.ipynb #f2fd5611
+# %% ../nbs/04b_web.ipynb #4a5725f4
 _FREQUENT = 6000  # tokens at the head of MiniLM's vocabulary, which is sorted by frequency
 
 def _known_tokens(tokenizer, library):

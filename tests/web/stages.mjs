@@ -52,6 +52,15 @@ const STAGES = {
       return list(out)
     })
   },
+  async library() {  // similarities of a vector to a library with phrases of its own
+    const pipeline = new Pipeline()
+    pipeline.settings = {phrase_weight: given.weight}
+    pipeline.takeLibrary(new Pack(await unzipped(new Uint8Array(readFileSync(given.path)))))
+    return given.vectors.map(vector => {
+      const similarity = pipeline.similarity(Float32Array.from(vector))
+      return [list(similarity), pipeline.nearest(similarity, 8)]
+    })
+  },
   async text() {
     const pipeline = await loaded(), found = []
     for (const prompt of given) {

@@ -1,4 +1,4 @@
-// What 02_skeleton does to a pose: put it on a body, keep joints inside their limits, score it. Poses are flat, 66 numbers.
+// What 02_skeleton does to a pose, 66 numbers: put it on a body, keep joints inside their limits, score it.
 
 const SMALL = 1e-16, DEGREES = 180 / Math.PI
 const add = (a, b) => [a[0] + b[0], a[1] + b[1], a[2] + b[2]]
@@ -308,7 +308,8 @@ export class Body {
     const order = this.numbers.inwards
     x = x.slice()
     for (let round = 0; round < rounds; round++) {
-      const bones = order.map(j => this.bone(x, j)), norms = bones.map(length), u = bones.map((b, k) => times(1 / norms[k], b))
+      const bones = order.map(j => this.bone(x, j)), norms = bones.map(length)
+      const u = bones.map((bone, k) => times(1 / norms[k], bone))
       const system = u.map((a, i) => u.map((b, k) => M[i][k] && M[i][k] * dot(a, b)))
       const multipliers = solve(system, norms.map((norm, k) => norm - this.lengths[order[k]]))
       const moves = u.map((a, k) => times(multipliers[k], a))
@@ -352,7 +353,8 @@ export class Body {
   walkLeft(x, lengths) {  // outwards from the trunk, the head and the left limbs: aim at where each joint was
     const out = x.slice(), [pelvis, chest] = trunkAxes(x)
     const place = (axes, start, end, cone) => {
-      const here = joint(out, start), seen = this.intoCone(inAxes(axes, subtract(joint(x, end), here)), lengths[end], cone)
+      const here = joint(out, start), aim = inAxes(axes, subtract(joint(x, end), here))
+      const seen = this.intoCone(aim, lengths[end], cone)
       put(out, end, add(here, times(lengths[end], unit(outOfAxes(axes, seen)))))
       return carried(axes, seen, this.cones[cone][0])
     }
@@ -366,7 +368,8 @@ export class Body {
   }
 
   walkIntoCones(x) {
-    const out = this.walkLeft(x, this.lengths), other = this.mirrored(this.walkLeft(this.mirrored(x), this.mirroredLengths))
+    const out = this.walkLeft(x, this.lengths)
+    const other = this.mirrored(this.walkLeft(this.mirrored(x), this.mirroredLengths))
     for (const j of RIGHT_LIMBS) put(out, j, joint(other, j))
     return out
   }
@@ -384,7 +387,8 @@ export class Body {
     for (const {leg: [, knee, ankle, foot], shin, toes, axis, behind, backward, step} of legs) {
       const allowed = backward - (1 - TOES_ASIDE) * step, over = backward - allowed
       const aside = unit(add(subtract(toes, times(backward, behind)), times(over, shin)))
-      const turned = over > 0 ? add(times(allowed, behind), times(Math.sqrt(Math.max(1 - allowed ** 2, 0)), aside)) : toes
+      const rest = Math.sqrt(Math.max(1 - allowed ** 2, 0))
+      const turned = over > 0 ? add(times(allowed, behind), times(rest, aside)) : toes
       const sole = times(length(between(x, ankle, foot)), turned)
       put(x, ankle, add(joint(x, knee), turnBy(between(x, knee, ankle), axis, -KNEE_RANGE * step)))
       put(x, foot, add(joint(x, ankle), turnBy(sole, axis, -KNEE_RANGE * step)))
@@ -468,7 +472,7 @@ export class Body {
     return [dropped, add(dropped, turned)]
   }
 
-  kneeFor(x, [hip, knee, ankle], target) {  // where a knee goes when its ankle goes somewhere, and by how much that falls short
+  kneeFor(x, [hip, knee, ankle], target) {  // where a knee goes when its ankle goes somewhere, and how that falls short
     const root = joint(x, hip), middle = joint(x, knee)
     const [straight, reached] = twoBones(
       root, target, length(between(x, hip, knee)), length(between(x, knee, ankle)), middle)
@@ -484,7 +488,8 @@ export class Body {
     LEGS.forEach((leg, side) => {
       const [, knee, ankle, foot] = leg
       const [toAnkle, toFoot] = this.levelFoot(x, leg, skin[foot], heels[side], floor)
-      const [kneeThere, short] = this.kneeFor(x, leg, toAnkle), [kneeHere, shortHere] = this.kneeFor(x, leg, joint(x, ankle))
+      const [kneeThere, short] = this.kneeFor(x, leg, toAnkle)
+      const [kneeHere, shortHere] = this.kneeFor(x, leg, joint(x, ankle))
       const missing = subtract(short, shortHere)
       put(out, knee, add(joint(x, knee), subtract(kneeThere, kneeHere)))
       put(out, ankle, add(toAnkle, missing))
@@ -543,7 +548,8 @@ export class Body {
   unheardOf(x, [pelvis, chest]) {  // distance of the directions of the bones from what is common
     const seen = chestSeen([pelvis, chest])
     const limbs = this.numbers.posture_joints.map(j => inAxes(j < 12 ? pelvis : chest, unit(this.bone(x, j))))
-    const v = [...seen[2], ...seen[0], ...pelvis.map(axis => axis[2]), ...limbs.flat()].map((a, k) => a - this.numbers.posture_mean[k])
+    const all = [...seen[2], ...seen[0], ...pelvis.map(axis => axis[2]), ...limbs.flat()]
+    const v = all.map((a, k) => a - this.numbers.posture_mean[k])
     const rest = v.slice()
     for (const component of this.numbers.posture_components) {
       const part = component.reduce((sum, c, k) => sum + c * v[k], 0)

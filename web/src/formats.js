@@ -1,13 +1,10 @@
 // Files of poses, read and written in the browser. A pose is {prompt, joints (66 numbers, metres), score, …}.
 
 import {canonical} from './enforce.js'
+import {NAMES as JOINT_NAMES, PARENTS} from './skeleton.js'
 
 export const MAX_BYTES = 5_000_000, MAX_POSES = 64
 const MAX_METRES = 100
-export const JOINT_NAMES = (
-  'pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot right_foot ' +
-  'neck left_collar right_collar head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist').split(' ')
-const PARENTS = [-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19]
 const MIXAMO = (
   'Hips LeftUpLeg RightUpLeg Spine LeftLeg RightLeg Spine1 LeftFoot RightFoot Spine2 LeftToeBase RightToeBase ' +
   'Neck LeftShoulder RightShoulder Head LeftArm RightArm LeftForeArm RightForeArm LeftHand RightHand').split(' ')
@@ -55,7 +52,8 @@ function posesOfJson(content, name) {
   const isPose = v => Array.isArray(v) && v.length === 22
   const list = content?.poses ?? (content?.joints ? [content] : isPose(content) ? [{joints: content}] : content)
   if (!Array.isArray(list) || !list.length)
-    throw new Error(`${name} is no file of poses: expected "poses", each with "joints" of 22 × 3 numbers, or OpenPose's "people"`)
+    throw new Error(
+      `${name} is no file of poses: expected "poses", each with "joints" of 22 × 3 numbers, or OpenPose's "people"`)
   return list.slice(0, MAX_POSES).map((pose, k) => ({
     prompt: typeof pose?.prompt === 'string' ? pose.prompt : name,
     joints: checkJoints(pose?.joints ?? pose, `pose ${k + 1} of ${name}`)}))
@@ -121,7 +119,8 @@ function lifted(points, where) {
   const chest = part(.62), head = known.has('nose') ? add(known.get('nose'), [0, 0, .02]) : part(1.2)
   const joints = {pelvis: [0, 0, 0], spine1: part(.2), spine2: part(.41), spine3: chest, neck: part(1), head}
   for (const side of ['left', 'right']) {
-    for (const point of ['hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist']) joints[`${side}_${point}`] = known.get(`${side}_${point}`)
+    for (const part of ['hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist'])
+      joints[`${side}_${part}`] = known.get(`${side}_${part}`)
     joints[`${side}_collar`] = add(times(.45, known.get(`${side}_shoulder`)), times(.55, part(.85)))
     joints[`${side}_foot`] = add(joints[`${side}_ankle`], [0, -.12, -.06])
   }
@@ -131,7 +130,9 @@ function lifted(points, where) {
 const BODY_METRES = 4.2087  // all bones of the reference body
 const FACE = {nose: [0, .115, .035], right_eye: [-.033, .085, .075], left_eye: [.033, .085, .075],
               right_ear: [-.075, .01, .05], left_ear: [.075, .01, .05]}
-const OUTWARD = {nose: [0, 1, -.2], right_eye: [-.42, .91, 0], left_eye: [.42, .91, 0], right_ear: [-1, 0, -.35], left_ear: [1, 0, -.35]}
+// which way the skin looks: left, forward; and the cosine to the camera below which it is hidden
+const OUTWARD = {nose: [0, 1, -.2], right_eye: [-.42, .91, 0], left_eye: [.42, .91, 0],
+                 right_ear: [-1, 0, -.35], left_ear: [1, 0, -.35]}
 
 const NECK_TILT = Math.atan2(.2, .98), CROWN = .18, FINGERS = .17  // radians, metres
 
@@ -157,7 +158,11 @@ export function toOpenPose({joints}, width = 512, height = 768, margin = .08) {
       points[name] = add(x('head'), add(times(a, left), add(times(b, forward), times(c, up))))
     } else points[name] = x(name)
   }
-  const isSeen = name => !(name in OUTWARD) || OUTWARD[name][0] * -left[1] + OUTWARD[name][1] * -forward[1] > OUTWARD[name][2]
+  const isSeen = name => {
+    if (!(name in OUTWARD)) return true
+    const [side, front, hidden] = OUTWARD[name]
+    return -side * left[1] - front * forward[1] > hidden
+  }
   const fingers = ['left', 'right'].map(side => {
     const wrist = x(`${side}_wrist`)
     return add(wrist, times(size * FINGERS, unit(subtract(wrist, x(`${side}_elbow`)))))
@@ -248,7 +253,7 @@ export function toBvh(poses, body, fps = 20) {
     lines.push(`${indent}  CHANNELS ${j ? 3 : '6 Xposition Yposition Zposition'} Zrotation Xrotation Yrotation`)
     order.push(j)
     children(j).forEach(child => write(child, indent + '  '))
-    if (TIPS[j]) lines.push(`${indent}  End Site`, `${indent}  {`, `${indent}    OFFSET ${line(yUp(TIPS[j]))}`, `${indent}  }`)
+    if (TIPS[j]) lines.push(...['  End Site', '  {', `    OFFSET ${line(yUp(TIPS[j]))}`, '  }'].map(v => indent + v))
     lines.push(`${indent}}`)
   }
   write(0, '')
@@ -280,12 +285,14 @@ function axisRotation(axis, angle) {
 function hierarchy(tokens, name) {  // joints of a BVH with parent, offset and channels
   const joints = []
   let current = -1, k = 1
-  const stack = [], broken = () => new Error(`${name} is no BVH that can be read: its hierarchy is broken at "${tokens[k] ?? 'the end'}"`)
+  const stack = []
+  const broken = () => new Error(`${name} is no BVH: its hierarchy is broken at "${tokens[k] ?? 'the end'}"`)
   for (; tokens[k] !== undefined && tokens[k].toUpperCase() !== 'MOTION'; k++) {
     const word = tokens[k].toUpperCase()
     if (word === 'ROOT' || word === 'JOINT' || word === 'END') {
       if (!tokens[k + 1]) throw broken()
-      joints.push({name: word === 'END' ? null : tokens[k + 1].replace(/^.*:/, ''), parent: current, offset: [0, 0, 0], channels: []})
+      const own = word === 'END' ? null : tokens[k + 1].replace(/^.*:/, '')
+      joints.push({name: own, parent: current, offset: [0, 0, 0], channels: []})
       k++
     } else if (word === '{') {
       stack.push(current)

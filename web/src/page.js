@@ -34,7 +34,8 @@ function choose(i) {
   const number = state.poses.length > 1 ? `Pose ${i + 1} of ${state.poses.length}. ` : ''
   const guessed = pose.isGuessed ? ' Its depth is a guess: a picture does not show it.' : ''
   $('score').textContent = `${number}${score === undefined ? '' : `Plausibility ${score.toFixed(2)}.`}${guessed}`
-  const names = (pose.exemplars ?? []).map(([name, similarity]) => `${name.replaceAll('_', ' ')} (${similarity.toFixed(2)})`)
+  const shown = ([name, similarity]) => `${name.replaceAll('_', ' ')} (${similarity.toFixed(2)})`
+  const names = (pose.exemplars ?? []).map(shown)
   $('exemplars').textContent = names.length ? `Looked at: ${names.join(', ')}.` : ''
 }
 
@@ -64,7 +65,7 @@ worker.onmessage = ({data}) => {
   else if (data.type === 'preparing') say(`Preparing ${data.name.split('.')[0]} …`, data.loaded / data.total)
   else if (data.type === 'ready') {
     state.ready = true
-    $('size').textContent = `${megabytes(data.bytes)} loaded, once; works offline from now on.`
+    $('size').textContent = `${megabytes(data.bytes)} loaded; the network is no longer needed.`
     if (!state.busy) say('Ready.')
     settle()
     if (state.wanted) generate()
@@ -122,7 +123,8 @@ function requests() {
   const n = wholeNumber('n', 'the number of poses', 1, 16)
   if (n * prompts.length > MAX_SHOWN) throw new Error(`${n * prompts.length} poses are more than ${MAX_SHOWN}`)
   const steps = $('steps').value.trim() ? wholeNumber('steps', 'the number of steps', 1, 200) : null
-  const shared = {n, seed: String(checkSeed($('seed').value)), steps, guidance: guidanceGiven(), negative: $('negative').value}
+  const seed = String(checkSeed($('seed').value)), negative = $('negative').value
+  const shared = {n, seed, steps, guidance: guidanceGiven(), negative}
   return prompts.map(prompt => ({prompt, ...shared}))
 }
 
@@ -283,7 +285,8 @@ for (const button of document.querySelectorAll('[data-view]'))
 const KEYS = {
   ArrowLeft: () => scene.orbit(10, 0), ArrowRight: () => scene.orbit(-10, 0), ArrowUp: () => scene.orbit(0, 8),
   ArrowDown: () => scene.orbit(0, -8), '+': () => scene.zoomBy(1.15), '-': () => scene.zoomBy(1 / 1.15),
-  PageUp: () => choose(Math.max(state.chosen - 1, 0)), PageDown: () => choose(Math.min(state.chosen + 1, state.poses.length - 1))}
+  PageUp: () => choose(Math.max(state.chosen - 1, 0)),
+  PageDown: () => choose(Math.min(state.chosen + 1, state.poses.length - 1))}
 stage.addEventListener('keydown', event => {
   const does = KEYS[event.key]
   if (!does || event.ctrlKey || event.metaKey || event.altKey) return

@@ -104,7 +104,7 @@ export function guidanceRamp([start, end], nSteps, [low, high]) {
 
 // ---------------------------------------------------------------- the pipeline
 
-export const FILES = ['ort.bin', 'text.bin', 'embeddings.bin', 'library.bin', 'levels.bin', 'context.bin', 'denoise.bin']
+export const FILES = ['ort', 'text', 'embeddings', 'library', 'levels', 'context', 'denoise'].map(name => `${name}.bin`)
 const MAX_POSES = 64, MAX_STEPS = 1000, MAX_GUIDANCE = 100
 
 function checkNumber(name, value, low, high, isWhole = true) {
@@ -115,7 +115,8 @@ function checkNumber(name, value, low, high, isWhole = true) {
 
 export function checkSeed(seed) {
   const text = String(seed).trim()
-  if (!/^\d{1,40}$/.test(text)) throw new Error(`the seed must be a whole number, 0 or more, got '${text.slice(0, 40)}'`)
+  if (!/^\d{1,40}$/.test(text))
+    throw new Error(`the seed must be a whole number, 0 or more, got '${text.slice(0, 40)}'`)
   return BigInt(text)
 }
 
@@ -123,7 +124,8 @@ export class Pipeline {
   // ort: the module of ONNX Runtime; settings: of settings.bin; read(name): the bytes of a file; told(name): it is here
   static async load(ort, settings, read, told = () => {}) {
     const pipeline = new Pipeline(), parts = {}
-    Object.assign(pipeline, {ort, settings, sessions: {}, sides: new Sides(settings.sides), body: new Body(settings.body)})
+    const sides = new Sides(settings.sides), body = new Body(settings.body)
+    Object.assign(pipeline, {ort, settings, sides, body, sessions: {}})
     for (const name of FILES) {
       const file = await read(name)
       told(name)
@@ -194,7 +196,8 @@ export class Pipeline {
       return sum
     }
     const out = Float32Array.from(names, (_, row) => cosine(vectors, row))
-    owners?.forEach((row, k) => { out[row] = Math.max(out[row], f32(f32(this.settings.phrase_weight) * cosine(phrases, k))) })
+    const weight = f32(this.settings.phrase_weight ?? 0)
+    owners?.forEach((row, k) => { out[row] = Math.max(out[row], f32(weight * cosine(phrases, k))) })
     return out
   }
 
@@ -221,7 +224,8 @@ export class Pipeline {
   // ---------------------------------------------------------------- directions and metres
 
   normalized(row) {  // a pose of the library as the denoiser sees it
-    const {mean, std} = this.settings, x = this.library.joints.subarray(66 * row, 66 * row + 66), out = new Float32Array(66)
+    const {mean, std} = this.settings, out = new Float32Array(66)
+    const x = this.library.joints.subarray(66 * row, 66 * row + 66)
     for (let j = 0; j < 22; j++) {
       const parent = this.body.parents[j]
       const bone = [0, 1, 2].map(c => parent < 0 ? 0 : f32(x[3 * j + c] - x[3 * parent + c]))
@@ -243,7 +247,7 @@ export class Pipeline {
 
   // ---------------------------------------------------------------- the denoiser
 
-  // What n rows read: words {states, n} and, for each row, exemplars {rows, similarity} or null where they are not shown.
+  // What n rows read: words {states, n} and, for each row, exemplars {rows, similarity}, which may be hidden.
   async context(words, found, isShown) {
     const n = found.length, k = found[0].rows.length, {Tensor} = this.ort, dim = words.states.length / words.n
     const states = new Float32Array(n * words.states.length)
@@ -272,7 +276,8 @@ export class Pipeline {
 
   async predict(x, context, timestep) {
     const sample = new this.ort.Tensor('float32', Float32Array.from(x), [context.n, 22, 3])
-    const {prediction} = await this.sessions.denoise.run({sample, ...context.fed, ...await this.levelsAt(context, timestep)})
+    const levels = await this.levelsAt(context, timestep)
+    const {prediction} = await this.sessions.denoise.run({sample, ...context.fed, ...levels})
     return prediction.data
   }
 

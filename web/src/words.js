@@ -13,14 +13,17 @@ export function checkPrompt(prompt, latin) {
   const letters = text.match(/\p{L}/gu) ?? []
   if (!letters.length)
     throw new Error(`the prompt '${shown}' holds no words; expected a short description such as "arms raised"`)
-  const isLatin = letter => latin.some(([first, last]) => first <= letter.codePointAt(0) && letter.codePointAt(0) <= last)
+  const isLatin = letter => {
+    const code = letter.codePointAt(0)
+    return latin.some(([first, last]) => first <= code && code <= last)
+  }
   const foreign = letters.find(letter => !isLatin(letter))
   if (foreign) throw new Error(
     `the prompt '${shown}' holds '${foreign}', which is not a Latin letter; the text encoder knows English only`)
   return text.split(SPACE).filter(Boolean).join(' ')
 }
 
-// ---------------------------------------------------------------- tokenizer: BertNormalizer, BertPreTokenizer, WordPiece
+// ---------------------------------------------------------------- BertNormalizer, BertPreTokenizer, WordPiece
 
 const SPECIAL = /(\[(?:PAD|UNK|CLS|SEP|MASK)\])/u
 const PUNCTUATION = /([!-/:-@[-`{-~\p{P}])/u
@@ -41,8 +44,9 @@ export class Tokenizer {
     const letters = Array.from(word), unknown = [this.ids.get('[UNK]')], ids = []
     if (letters.length > LONGEST_WORD) return unknown
     for (let start = 0; start < letters.length;) {
+      const piece = end => this.ids.get((start ? '##' : '') + letters.slice(start, end).join(''))
       let end = letters.length, id
-      while (end > start && (id = this.ids.get((start ? '##' : '') + letters.slice(start, end).join(''))) === undefined) end--
+      while (end > start && (id = piece(end)) === undefined) end--
       if (id === undefined) return unknown
       ids.push(id)
       start = end
