@@ -1,7 +1,8 @@
 // npm run build: bundles of src/ into text2pose/assets/web, or into the folder given: node build.mjs FOLDER
 import {build} from 'esbuild'
-import {fileURLToPath} from 'node:url'
+import fs from 'node:fs'
 import path from 'node:path'
+import {fileURLToPath} from 'node:url'
 
 const here = path.dirname(fileURLToPath(import.meta.url))
 const out = process.argv[2] ?? path.join(here, '../text2pose/assets/web')
@@ -16,6 +17,7 @@ await build({
   target: 'es2022',
   charset: 'utf8',
   legalComments: 'none',
-  banner: {js: '/* text2pose, Apache-2.0; contains three.js, MIT, Copyright 2010-2026 three.js authors */'},
+  banner: {js: '/* text2pose, Apache-2.0; contains three.js, MIT, see three.LICENSE.txt */'},
   logLevel: 'warning',
 })
+fs.copyFileSync(path.join(here, 'node_modules/three/LICENSE'), path.join(out, 'three.LICENSE.txt'))

@@ -12,11 +12,18 @@ const WAYS = {ArrowLeft: [-1, 0, 0], ArrowRight: [1, 0, 0], ArrowUp: [0, 1, 0], 
               PageUp: [0, 0, -1], PageDown: [0, 0, 1]}
 const VIEW_KEYS = {0: 'three-quarter', 1: 'front', 2: 'side', 3: 'top', 4: 'behind'}
 const HELP = [
-  ['drag the background, arrows', 'turn'], ['wheel, pinch, + −', 'zoom'], ['shift-drag, two fingers', 'move the camera'],
-  ['0 1 2 3 4', 'three-quarter, front, side, top, behind'], ['drag a dot', 'move a joint, the body follows'],
-  ['N, shift-N', 'select the next joint, the one before'], ['arrows, PageUp, PageDown', 'move the selected joint by 1 cm; with shift 5 cm'],
-  ['P', 'pin the selected joint'], ['Ctrl-Z, Ctrl-Shift-Z', 'undo, redo'], ['Ctrl-C, Ctrl-V', 'copy and paste the pose as JSON'],
-  ['space', 'play'], ['Esc', 'select nothing'],
+  ['drag the background, arrows', 'turn'],
+  ['wheel, pinch, + −', 'zoom'],
+  ['shift-drag, two fingers', 'move the camera'],
+  ['0 1 2 3 4', 'three-quarter, front, side, top, behind'],
+  ['drag a dot', 'move a joint, the body follows'],
+  ['N, shift-N', 'select the next joint, the one before'],
+  ['arrows, PageUp, PageDown', 'move the selected joint by 1 cm; with shift 5 cm'],
+  ['P', 'pin the selected joint'],
+  ['Ctrl-Z, Ctrl-Shift-Z', 'undo, redo'],
+  ['Ctrl-C, Ctrl-V', 'copy and paste the pose as JSON'],
+  ['space', 'play'],
+  ['Esc', 'select nothing'],
 ]
 const spoken = name => name.replace('_', ' ')
 
@@ -46,8 +53,8 @@ export function jsonOfPoses(poses, names) {
 }
 
 /**
- * options: editable; onEdit(poses, done), onSelect(pose, joint), onPin(joints), onCamera(camera), onFrame(i), onHover(pose, joint),
- * onRequest({kind, words, strength}), onFile(name, ArrayBuffer), onMessage(text).
+ * options: editable; onEdit(poses, done, names), onSelect(pose, joint), onPin(joints), onCamera(camera), onFrame(i),
+ * onHover(pose, joint), onRequest({kind, pose, words, strength}), onFile(name, ArrayBuffer).
  */
 export class PoseEditor {
   constructor(element, options = {}) {
@@ -110,12 +117,14 @@ export class PoseEditor {
     this.editGroup = group()
     this.undoButton = this.button(this.editGroup, '↶', 'Undo (Ctrl-Z)', () => this.undo())
     this.redoButton = this.button(this.editGroup, '↷', 'Redo (Ctrl-Shift-Z)', () => this.redo())
-    this.pinButton = this.button(this.editGroup, 'Pin', 'Hold the selected joint where it is (P)', () => this.togglePin())
+    const pin = 'Hold the selected joint where it is (P)'
+    this.pinButton = this.button(this.editGroup, 'Pin', pin, () => this.togglePin())
     this.button(this.editGroup, 'Limits', 'Bring the pose inside its joint limits', () => this.inside())
     const files = group()
     this.button(files, 'Copy', 'Copy the pose as JSON (Ctrl-C)', () => this.copy())
     this.pasteButton = this.button(files, 'Paste', 'Paste a pose from JSON (Ctrl-V)', () => this.paste())
-    this.openButton = this.button(files, 'Open…', 'Open a file of poses: JSON, OpenPose JSON or BVH', () => this.input.click())
+    const open = 'Open a file of poses: JSON, OpenPose JSON or BVH'
+    this.openButton = this.button(files, 'Open…', open, () => this.input.click())
     this.button(group(), '?', 'Keys', () => { this.help.hidden = !this.help.hidden })
     this.input = this.make('input', 't2p-hidden', bar)
     this.input.type = 'file'
@@ -134,8 +143,9 @@ export class PoseEditor {
     Object.assign(this.slider, {type: 'range', min: 0, max: 0, value: 0})
     this.slider.setAttribute('aria-label', 'denoising step')
     this.slider.addEventListener('input', () => {
+      const wanted = Number(this.slider.value)
       this.pause()
-      this.showFrame(Number(this.slider.value))
+      this.showFrame(wanted)
     })
     this.frameLabel = this.make('span', 't2p-count', this.player)
     this.player.hidden = true
@@ -162,8 +172,8 @@ export class PoseEditor {
 
   buildRequests() {
     this.asks = this.make('div', 't2p-asks', this.root)
-    this.regenerate = this.button(this.asks, 'Regenerate the rest', 'Keep the pinned joints, make the others anew', () =>
-      this.request({kind: 'regenerate'}))
+    const anew = 'Keep the pinned joints, make the others anew'
+    this.regenerate = this.button(this.asks, 'Regenerate the rest', anew, () => this.request({kind: 'regenerate'}))
     this.wordsBox = this.make('span', 't2p-words', this.asks)
     this.words = this.make('input', 't2p-text', this.wordsBox)
     Object.assign(this.words, {type: 'text', placeholder: 'a bit lower, left hand on the hip', maxLength: 10000})
@@ -285,10 +295,7 @@ export class PoseEditor {
     this.asks.hidden = !this.editable || !kinds.length
   }
 
-  setMessage(text, tell = false) {
-    this.status.textContent = text
-    if (tell) this.options.onMessage?.(text)
-  }
+  setMessage(text) { this.status.textContent = text }
 
   select(pose, joint, tell = true) {
     this.active = pose ?? this.active
@@ -410,8 +417,9 @@ export class PoseEditor {
   pinsBut(joint) { return [...this.pinned].filter(j => j !== joint) }
 
   selectNext(by) {
-    const at = DRAGGABLE.indexOf(this.joint)
-    this.select(this.active, DRAGGABLE[(at < 0 ? (by > 0 ? 0 : DRAGGABLE.length - 1) : at + by + DRAGGABLE.length) % DRAGGABLE.length])
+    const n = DRAGGABLE.length, at = DRAGGABLE.indexOf(this.joint)
+    const next = at < 0 ? (by > 0 ? 0 : n - 1) : (at + by + n) % n
+    this.select(this.active, DRAGGABLE[next])
   }
 
   request(what) {
@@ -500,14 +508,18 @@ export class PoseEditor {
   copy(clipboard = null) {
     if (!this.n) return
     const text = jsonOfPoses(this.pose(), [this.names[this.active] ?? ''])
-    if (clipboard) clipboard.setData('text/plain', text)
-    else navigator.clipboard?.writeText(text).catch(() => this.setMessage('The browser does not let the page copy: press Ctrl-C here.'))
-    this.setMessage('Copied as JSON.')
+    const done = () => this.setMessage('Copied as JSON.')
+    if (clipboard) {
+      clipboard.setData('text/plain', text)
+      return done()
+    }
+    const refused = () => this.setMessage('The browser does not let the page copy: click the body and press Ctrl-C.')
+    navigator.clipboard ? navigator.clipboard.writeText(text).then(done, refused) : refused()
   }
 
   async paste() {
     try { this.pasteText(await navigator.clipboard.readText()) }
-    catch { this.setMessage('The browser does not let the page paste: press Ctrl-V here.') }
+    catch { this.setMessage('The browser does not let the page paste: click the body and press Ctrl-V.') }
   }
 
   pasteText(text) {
@@ -521,7 +533,8 @@ export class PoseEditor {
   async readFiles(files) {
     for (const file of [...files].slice(0, 1)) {
       if (file.size > MOST_BYTES) {
-        this.setMessage(`${file.name} has ${Math.round(file.size / 1e6)} MB; files of at most ${MOST_BYTES / 1e6} MB are read.`)
+        const size = Math.round(file.size / 1e6)
+        this.setMessage(`${file.name} has ${size} MB; files of at most ${MOST_BYTES / 1e6} MB are read.`)
         return
       }
       this.setMessage(`Reading ${file.name} …`)
@@ -545,7 +558,6 @@ export class PoseEditor {
   listen() {
     const canvas = this.scene.canvas
     canvas.addEventListener('keydown', e => this.key(e))
-    const outside = e => e.target !== canvas
     this.stops = []
     const onPage = (name, does) => {
       document.addEventListener(name, does)
@@ -561,7 +573,7 @@ export class PoseEditor {
       e.preventDefault()
       this.pasteText(e.clipboardData.getData('text/plain'))
     })
-    this.root.addEventListener('keydown', e => { if (!outside(e)) e.stopPropagation() }) // a notebook has keys of its own
+    this.root.addEventListener('keydown', e => { e.stopPropagation() }) // a notebook has keys of its own
     this.root.addEventListener('dragover', e => {
       if (!this.editable) return
       e.preventDefault()

@@ -2,7 +2,8 @@
 // A limit is a cone: the polygon of bends, in degrees, that a bone may make away from its middle.
 import * as T from './skeleton_data.js'
 import {
-  add, angle, apply, applyTransposed, clip, cross, degrees, dot, norm, radians, scale, sub, transpose, turn, turnBy, unit,
+  add, angle, apply, applyTransposed, clip, cross, degrees, dot, norm, radians, scale, sub, transpose, turn, turnBy,
+  unit,
 } from './vector.js'
 
 const UP = [0, 0, 1]
@@ -102,7 +103,10 @@ function chestInside(axes) {
   return moved ? bentAndTwisted(axes.pelvis, allowed, less) : axes.chest
 }
 
-/** The pose with this chest, by default its own inside the limits; what hangs on the chest comes along, the spine bends evenly. */
+/**
+ * The pose with this chest, by default its own inside the limits.
+ * What hangs on the chest comes along, and the spine bends evenly.
+ */
 export function withChest(pose, lengths, wanted = null) {
   const x = pose.slice()
   const axes = trunkAxes(x)

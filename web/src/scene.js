@@ -1,9 +1,10 @@
-// Bodies in three dimensions: a canvas of cells, one pose in each, turned together; picking, dragging, no other controls.
+// Bodies in three dimensions: a canvas of cells, one pose in each, turned together; picking and dragging.
 // Poses are canonical (Z up, facing -Y); three.js has Y up, so that (x, y, z) is drawn at (x, z, -y).
 import {
-  BufferAttribute, BufferGeometry, Color, CustomBlending, DstColorFactor, DynamicDrawUsage, EqualDepth, FrontSide, BackSide,
-  Group, InstancedBufferAttribute, InstancedBufferGeometry, Mesh, OneFactor, PerspectiveCamera, PlaneGeometry, Points, Raycaster, Scene,
-  ShaderMaterial, Vector2, Vector3, WebGLRenderer, ZeroFactor,
+  BackSide, BufferAttribute, BufferGeometry, Color, CustomBlending, DataTexture, DynamicDrawUsage, EqualDepth,
+  FrontSide, Group, InstancedBufferAttribute, InstancedBufferGeometry, LinearFilter, Mesh, OneFactor,
+  OneMinusSrcAlphaFactor, PerspectiveCamera, PlaneGeometry, Points, Raycaster, RedFormat, Scene, ShaderMaterial,
+  Vector2, Vector3, WebGLRenderer, ZeroFactor,
 } from 'three'
 import {bodyCapsules, lowest, N_PARTS, PART_COLORS} from './body.js'
 import {DRAGGABLE, NAMES, N_JOINTS} from './skeleton.js'
@@ -16,7 +17,8 @@ const FIELD = 26, MARGIN = 1.08            // degrees of the camera, share of a 
 const PAPER = '#f4f4f5', GHOST = '#8fa0b8'
 const TITLE_HEIGHT = 22                    // pixels
 const PICK = {mouse: 14, touch: 26}        // pixels from a joint that still count
-const N_SPOTS = 3, SPOT_REACH = 2.6        // shadow spots a capsule, standard deviations that are drawn
+const N_SPOTS = 3, SPOT_REACH = 3          // shadow spots a capsule, standard deviations that are drawn
+const FLOOR_SIZE = 2.6, SHADOW_TEXELS = 112 // metres of the floor, texels of its shadow along a side
 
 const toThree = ([x, y, z]) => new Vector3(x, z, -y)
 const fromThree = v => [v.x, -v.z, v.y]
@@ -78,6 +80,7 @@ void main() {
 
 const FLOOR_FRAGMENT = `
 varying vec2 vAt;
+uniform sampler2D shadow;
 float line(float x, float every) {
   float d = abs(fract(x / every - .5) - .5) * every, w = fwidth(x);
   return clamp(1.2 - d / max(w, 1e-5), 0., 1.) * clamp(.06 / max(w, 1e-5), 0., 1.);
@@ -90,27 +93,9 @@ void main() {
   float edge = fwidth(vAt.x) + 1e-5;
   float inside = step(0., ahead) * step(ahead, .15) * clamp((half_width - abs(vAt.x)) / edge + .5, 0., 1.);
   color = mix(color, vec3(.47, .52, .6), inside);
-  gl_FragColor = vec4(color, fade);
-}`
-
-const SPOT_VERTEX = `
-attribute vec4 spot;
-attribute vec2 widths, darks;
-varying vec2 vAt, vWidths, vDarks;
-void main() {
-  float size = ${SPOT_REACH.toFixed(1)} * max(widths.x, widths.y);
-  vAt = position.xy * 2. * size;
-  vWidths = widths;
-  vDarks = darks;
-  gl_Position = projectionMatrix * modelViewMatrix * vec4(spot.x + vAt.x, spot.y, spot.z + vAt.y, 1.);
-}`
-
-const SPOT_FRAGMENT = `
-varying vec2 vAt, vWidths, vDarks;
-void main() {
-  float r2 = dot(vAt, vAt);
-  vec2 shade = vDarks * exp(-r2 / (2. * vWidths * vWidths));
-  gl_FragColor = vec4(vec3(exp(-.75 * (shade.x + shade.y))), 1.);
+  float shade = texture2D(shadow, vAt / ${FLOOR_SIZE.toFixed(1)} + .5).r;
+  float light = 1. - shade;
+  gl_FragColor = vec4(color * fade * light, 1. - (1. - fade) * light);
 }`
 
 const HANDLE_VERTEX = `
@@ -150,8 +135,8 @@ function capsuleTemplate(rings, around) {
   }
   return {points: new Float32Array(points), faces}
 }
-const COARSE = capsuleTemplate(7, 24), FINE = capsuleTemplate(14, 44)
-const FEW = 4 // poses up to which capsules are fine
+const COARSE = capsuleTemplate(4, 14), MEDIUM = capsuleTemplate(5, 20), FINE = capsuleTemplate(14, 44)
+const CLOSE = 2.2, FEW = 3 // zoom from which on a body is drawn fine, poses up to which it is drawn less coarse
 
 const dynamic = (array, size) => {
   const attribute = new InstancedBufferAttribute(array, size)
@@ -175,7 +160,9 @@ class Figure {
     geometry.instanceCount = N_PARTS
     const layers = ghost ? [[materials.depth, 1], [materials.ghost, 2]] : [[materials.outline, 0], [materials.body, 0]]
     for (const [material, order] of layers) this.put(geometry, material, order)
-    if (!ghost) this.addShadow(materials.spot)
+    if (ghost) return
+    this.texture = new DataTexture(new Uint8Array(SHADOW_TEXELS ** 2), SHADOW_TEXELS, SHADOW_TEXELS, RedFormat)
+    this.texture.minFilter = this.texture.magFilter = LinearFilter
   }
 
   tints(ghost) {
@@ -196,21 +183,6 @@ class Figure {
     return mesh
   }
 
-  addShadow(material) {
-    this.spots = new Float32Array(4 * N_SPOTS * N_PARTS)
-    this.widths = new Float32Array(2 * N_SPOTS * N_PARTS)
-    this.darks = new Float32Array(2 * N_SPOTS * N_PARTS)
-    const plane = new PlaneGeometry(1, 1)
-    const geometry = this.shadow = new InstancedBufferGeometry()
-    geometry.setAttribute('position', plane.getAttribute('position'))
-    geometry.setIndex([...plane.index.array].reverse())
-    geometry.setAttribute('spot', dynamic(this.spots, 4))
-    geometry.setAttribute('widths', dynamic(this.widths, 2))
-    geometry.setAttribute('darks', dynamic(this.darks, 2))
-    geometry.instanceCount = N_SPOTS * N_PARTS
-    this.put(geometry, material, -1)
-  }
-
   /** Capsules of a pose, and where it stands: an offset in metres, axes of the pose. */
   set(capsules, place) {
     this.capsules = capsules
@@ -224,26 +196,41 @@ class Figure {
     }
     this.geometry.getAttribute('start').needsUpdate = true
     this.geometry.getAttribute('end').needsUpdate = true
-    if (this.shadow) this.setShadow()
+    if (this.texture) {
+      this.texture.image.data.set(this.shadow())
+      this.texture.needsUpdate = true
+    }
   }
 
-  setShadow() {
-    for (let i = 0; i < N_PARTS; i++) {
-      for (let k = 0; k < N_SPOTS; k++) {
-        const t = N_SPOTS === 1 ? .5 : k / (N_SPOTS - 1), at = N_SPOTS * i + k
-        const mix = c => this.starts[4 * i + c] + t * (this.ends[4 * i + c] - this.starts[4 * i + c])
-        const r = mix(3), height = Math.max(mix(1) - r, 0), wide = r + .3 * height
-        this.spots.set([mix(0), .001, mix(2), 0], 4 * at)
-        this.widths.set([wide, .7 * r + .1 * height], 2 * at)
-        this.darks.set([.09 * (r / wide) ** 2 * Math.exp(-height / .8), .6 * Math.exp(-height / .04)], 2 * at)
+  /** Darkness of the floor: soft spots below each capsule, the sharper and darker the nearer it is. */
+  shadow() {
+    const n = SHADOW_TEXELS, sum = new Float32Array(n * n)
+    const add = (x, y, width, dark) => {
+      if (dark < .004) return
+      const at = v => (v / FLOOR_SIZE + .5) * n - .5, w = width / FLOOR_SIZE * n
+      const range = c => [Math.max(Math.ceil(c - SPOT_REACH * w), 0), Math.min(Math.floor(c + SPOT_REACH * w), n - 1)]
+      const cx = at(x), cy = at(y), [x0, x1] = range(cx), [y0, y1] = range(cy)
+      const bell = (i, c) => Math.exp(-((i - c) ** 2) / (2 * w * w))
+      const across = Array.from({length: Math.max(x1 - x0 + 1, 0)}, (_, i) => bell(x0 + i, cx))
+      for (let j = y0; j <= y1; j++) {
+        const row = dark * bell(j, cy)
+        for (let i = x0; i <= x1; i++) sum[n * j + i] += row * across[i - x0]
       }
     }
-    for (const name of ['spot', 'widths', 'darks']) this.shadow.getAttribute(name).needsUpdate = true
+    for (let i = 0; i < N_PARTS; i++) {
+      for (let k = 0; k < N_SPOTS; k++) {
+        const mix = c => this.starts[4 * i + c] + k / (N_SPOTS - 1) * (this.ends[4 * i + c] - this.starts[4 * i + c])
+        const r = mix(3), height = Math.max(mix(1) - r, 0), wide = r + .3 * height
+        add(mix(0), -mix(2), wide, .09 * (r / wide) ** 2 * Math.exp(-height / .8))
+        add(mix(0), -mix(2), .7 * r + .1 * height, .6 * Math.exp(-height / .04))
+      }
+    }
+    return Uint8Array.from(sum, v => 255 * (1 - Math.exp(-.75 * v)))
   }
 
   dispose() {
     this.geometry.dispose()
-    this.shadow?.dispose()
+    this.texture?.dispose()
   }
 }
 
@@ -258,18 +245,14 @@ function makeMaterials() {
     outline: make({...common, fragmentShader: OUTLINE_FRAGMENT, side: BackSide}, .006, .025),
     depth: make({...common, side: FrontSide, colorWrite: false}),
     ghost: make({...common, side: FrontSide, transparent: true, depthWrite: false, depthFunc: EqualDepth}, 0, 0, .38),
-    spot: new ShaderMaterial({
-      vertexShader: SPOT_VERTEX, fragmentShader: SPOT_FRAGMENT, depthWrite: false, depthTest: false,
-      side: 2, blending: CustomBlending, blendSrc: DstColorFactor, blendDst: ZeroFactor, blendSrcAlpha: ZeroFactor,
-      blendDstAlpha: OneFactor,
-    }),
     floor: new ShaderMaterial({
       vertexShader: FLOOR_VERTEX, fragmentShader: FLOOR_FRAGMENT, depthWrite: false, depthTest: false, side: 2,
-      blending: CustomBlending, blendSrcAlpha: ZeroFactor, blendDstAlpha: OneFactor,
+      blending: CustomBlending, blendSrc: OneFactor, blendDst: OneMinusSrcAlphaFactor, blendSrcAlpha: ZeroFactor,
+      blendDstAlpha: OneFactor, uniforms: {shadow: {value: null}},
     }),
     handle: new ShaderMaterial({
-      vertexShader: HANDLE_VERTEX, fragmentShader: HANDLE_FRAGMENT, transparent: true, depthTest: false, depthWrite: false,
-      uniforms: {ratio: {value: 1}},
+      vertexShader: HANDLE_VERTEX, fragmentShader: HANDLE_FRAGMENT, transparent: true, depthTest: false,
+      depthWrite: false, uniforms: {ratio: {value: 1}},
     }),
   }
 }
@@ -331,7 +314,7 @@ export class PoseScene {
     this.view = new PerspectiveCamera(FIELD, 1, .05, 60)
     this.materials = makeMaterials()
     this.materials.handle.uniforms.ratio.value = this.renderer.getPixelRatio()
-    this.floor = new Mesh(new PlaneGeometry(2.6, 2.6), this.materials.floor)
+    this.floor = new Mesh(new PlaneGeometry(FLOOR_SIZE, FLOOR_SIZE), this.materials.floor)
     this.floor.frustumCulled = false
     this.floor.renderOrder = -2
     this.scene.add(this.floor)
@@ -396,7 +379,7 @@ export class PoseScene {
   }
 
   match(figures, n, ghost) {
-    const template = n > FEW ? COARSE : FINE
+    const template = n > FEW ? COARSE : this.camera.zoom > CLOSE ? FINE : MEDIUM
     while (figures.length > n || figures.length && figures[0].template !== template) {
       const figure = figures.pop()
       this.scene.remove(figure.group)
@@ -407,6 +390,14 @@ export class PoseScene {
       this.scene.add(figure.group)
       figures.push(figure)
     }
+  }
+
+  /** Capsules as fine as the zoom asks for. */
+  refine() {
+    const before = this.figures[0]
+    this.match(this.figures, this.n, false)
+    if (this.figures[0] === before) return
+    this.figures.forEach((figure, i) => figure.set(bodyCapsules(this.pose(i)), this.places[i]))
   }
 
   setNames(names) {
@@ -433,6 +424,7 @@ export class PoseScene {
 
   setCamera(camera) {
     Object.assign(this.camera, camera)
+    if (this.n) this.refine()
     this.invalidate()
   }
 
@@ -449,7 +441,8 @@ export class PoseScene {
   orbit(right, up) {
     const {azimuth, elevation} = this.camera
     this.moveCamera({
-      azimuth: ((azimuth + right + 180) % 360 + 360) % 360 - 180, elevation: Math.min(Math.max(elevation + up, -80), 89),
+      azimuth: ((azimuth + right + 180) % 360 + 360) % 360 - 180,
+      elevation: Math.min(Math.max(elevation + up, -80), 89),
     })
   }
 
@@ -568,6 +561,7 @@ export class PoseScene {
       this.renderer.setScissor(x, bottom, width, height)
       this.figures.forEach((figure, k) => { figure.group.visible = k === i })
       this.ghosts.forEach((ghost, k) => { ghost.group.visible = k % this.n === i })
+      this.materials.floor.uniforms.shadow.value = this.figures[i].texture
       this.showHandles(i)
       this.aim(i)
       this.renderer.render(this.scene, this.view)
@@ -589,6 +583,7 @@ export class PoseScene {
 
   showHandles(i) {
     const {position, look, pixels} = this.handles.geometry.attributes
+    const small = Math.min(.6 + this.cell(i).height / 1000, 1)
     for (let j = 0; j < N_JOINTS; j++) {
       const state = this.stateOf(i, j)
       pixels.array[j] = 0
@@ -600,7 +595,7 @@ export class PoseScene {
       const at = toThree(this.jointAt(i, j))
       position.setXYZ(j, at.x, at.y, at.z)
       look.setXYZW(j, color.r, color.g, color.b, square || this.pinned.has(j) && i === this.active ? 1 : 0)
-      pixels.array[j] = size
+      pixels.array[j] = size * small
     }
     position.needsUpdate = look.needsUpdate = pixels.needsUpdate = true
   }

@@ -45,8 +45,8 @@ const TRUNK = [1, 2, 3, 6, 9, 12, 13, 14]
 const FREE_LIMBS = [[9, 1, [18, 20]], [10, 1, [19, 21]], [7, 0, [4, 7, 10]], [8, 0, [5, 8, 11]]]
 const STAYS = .7, PULL = .5, MOST_TURN = .6, DAMPING = .1, LEAST_DAMPING = 1e-7
 const LIMBS = {
-  left_leg: [1, 4, 7, 7, 11], right_leg: [2, 5, 8, 8, 12], left_arm: [16, 18, 20, 9, 13], right_arm: [17, 19, 21, 10, 14],
-  trunk: [3, 12, 15, 1, 4],
+  left_leg: [1, 4, 7, 7, 11], right_leg: [2, 5, 8, 8, 12],
+  left_arm: [16, 18, 20, 9, 13], right_arm: [17, 19, 21, 10, 14], trunk: [3, 12, 15, 1, 4],
 }
 const ELBOW = {left_arm: [.5, .5, -.5], right_arm: [-.5, .5, -.5]}
 const BENT = .25, BEND = .15, TELLS = .02, SHORTER = .01, NEAR = .5
@@ -285,7 +285,8 @@ function stepsInsideLimits(body, goals, n) {
 export function reach(flat, targets, {nSteps = 24, limits = true} = {}) {
   const given = toVectors(flat), root = given[0]
   const x = given.map(p => sub(p, root))
-  const goals = new Map([...targets].filter(([j]) => j > 0).sort(([a], [b]) => a - b).map(([j, p]) => [j, sub(p, root)]))
+  const wanted = [...targets].filter(([j]) => j > 0).sort(([a], [b]) => a - b)
+  const goals = new Map(wanted.map(([j, p]) => [j, sub(p, root)]))
   let body = new Body(x, lengthsOf(x))
   if (goals.size) {
     prepare(body, goals)
@@ -375,8 +376,9 @@ export function setAngle(flat, limb, name, value) {
   const centred = given.map(p => sub(p, root))
   let x = right ? mirrored(centred) : centred
   const lengths = lengthsOf(x)
-  const axes = trunkAxes(x), what = name.replace(/^(left|right)_/, '')
-  const values = Object.fromEntries(limbAngles(toFlat(centred), limb).map(([n, v]) => [n.replace(/^(left|right)_/, ''), v]))
+  const sideless = n => n.replace(/^(left|right)_/, '')
+  const axes = trunkAxes(x), what = sideless(name)
+  const values = Object.fromEntries(limbAngles(toFlat(centred), limb).map(([n, v]) => [sideless(n), v]))
   values[what] = value
   const swingBone = (frame, joints, root, forward, aside, sign) => {
     const now = unit(sub(x[joints[0]], x[root]))

@@ -29,6 +29,10 @@ function render({model, el}) {
     sent = poses
     set({joints: bytes(poses), names})
   }
+  const gone = 'The kernel is gone: the view can be turned, dragged and copied, but nothing reaches Python.'
+  const tell = (content, buffers) => {
+    try { model.send(content, undefined, buffers) } catch { editor.setMessage(gone) }
+  }
   const editor = new PoseEditor(el, {
     editable: model.get('editable'),
     onEdit: (poses, done, names) => {
@@ -40,8 +44,8 @@ function render({model, el}) {
     onPin: joints => set({pinned: joints.map(j => NAMES[j])}),
     onCamera: camera => set({camera}),
     onFrame: frame => set({frame}),
-    onRequest: request => model.send({type: 'request', ...request}),
-    onFile: (name, buffer) => model.send({type: 'file', name}, undefined, [buffer]),
+    onRequest: request => tell({type: 'request', ...request}),
+    onFile: (name, buffer) => tell({type: 'file', name}, [buffer]),
   })
   const poses = () => {
     const found = numbers(model.get('joints'))
@@ -75,11 +79,14 @@ function render({model, el}) {
   }
   const heard = ({type, text}) => { if (type === 'message') editor.setMessage(text) }
   model.on('msg:custom', heard)
+  function lived() { if (this?.comm_live === false) editor.setMessage(gone) }
+  model.on('comm_live_update', lived)
   el.editor = editor
   return () => {
     clearTimeout(timer)
     for (const [name, update] of Object.entries(from)) model.off(`change:${name}`, update)
     model.off('msg:custom', heard)
+    model.off('comm_live_update', lived)
     editor.dispose()
   }
 }
