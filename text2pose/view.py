@@ -95,12 +95,17 @@ class PoseView(anywidget.AnyWidget):
         self,
         joints=(),      # (n, 22, 3) or (22, 3) torch or numpy, metres, canonical
         names=None,     # n str, shown as text
-        **traits,       # editable, ghosts, frames, pinned, camera, height
+        ghosts=(),      # this and frames: as for show
+        frames=(),
+        **traits,       # editable, pinned, joint, camera, fps, height
     ):
         self._callbacks = {}
-        super().__init__(**traits)
+        super().__init__()
         self.on_msg(self._heard)
-        self.show(joints, names)
+        self.show(joints, names, ghosts, frames)
+        for name,value in traits.items():
+            if not self.has_trait(name): raise TypeError(f'PoseView has no trait {name!r}')
+            setattr(self, name, value)
 
     @traitlets.validate('pinned')
     def _check_pinned(self, proposal): return [JOINT_NAMES[joint_idx(name)] for name in proposal['value']]

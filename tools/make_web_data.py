@@ -11,10 +11,10 @@ OUT = Path(__file__).parents[1]/'web/src/skeleton_data.js'
 
 def rounded(
     x, # array, or lists of arrays
-)->list: # numbers with 10 digits
+)->list: # numbers with 15 digits
     "Numbers that are written the same on every machine."
     if isinstance(x, (list,tuple)): return [rounded(v) for v in x]
-    return np.round(np.asarray(x, dtype=np.float64), 10).tolist()
+    return np.round(np.asarray(x, dtype=np.float64), 15).tolist()
 
 def tables(
 )->dict: # name → what skeleton.js and scene.js need
@@ -23,7 +23,8 @@ def tables(
     cones = [[name,start,end,against] for name,(start,end,against) in skeleton._CONES.items()]
     return dict(
         names=data.JOINT_NAMES, parents=data.PARENTS, mirror=data.MIRROR_IDX, tree=data.KINEMATIC_TREE,
-        lengths=rounded(skeleton.reference_bone_lengths()), rest=rounded(skeleton._rest_directions('hanging').numpy()),
+        lengths=rounded(skeleton.reference_bone_lengths()), rest_bones=rounded(editing._REST),
+        rest=rounded(skeleton._rest_directions('hanging').numpy()),
         cones=cones, poles=rounded(skeleton._poles()[...,0].transpose(2,0,1)), corners=rounded(skeleton._corners()),
         edges=rounded(skeleton._edges().T.reshape(len(cones),-1,2)), limit_names=skeleton.LIMIT_NAMES,
         trunk_twist=limits['trunk_twist'], knee_backward=limits['knee_backward'],

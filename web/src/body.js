@@ -79,7 +79,8 @@ const PARTS = TABLE.flatMap(([a, b, ra, rb, color]) =>
 
 export const N_PARTS = PARTS.length
 export const PART_COLORS = PARTS.map(part => COLORS[part.color])
-export const PART_NAMES = PARTS.map(part => part.a)
+/** Metres away from the eye, so that of surfaces that nearly coincide always the same one is seen. */
+export const PART_DEPTHS = PARTS.map(part => ({hips: -.008, chest: .008}[part.color] ?? 0))
 
 /** Capsules of a pose as 8 numbers each: end, radius, end, radius; metres, Z up. */
 export function bodyCapsules(flat) {

@@ -2,8 +2,7 @@
 // A limit is a cone: the polygon of bends, in degrees, that a bone may make away from its middle.
 import * as T from './skeleton_data.js'
 import {
-  add, angle, apply, applyTransposed, clip, cross, degrees, dot, norm, radians, scale, sub, transpose, turn, turnBy,
-  unit,
+  add, apply, applyTransposed, clip, cross, degrees, dot, radians, scale, sub, transpose, turn, turnBy,
 } from './vector.js'
 
 const UP = [0, 0, 1]
@@ -15,6 +14,11 @@ const TRUNK = [1, 2, 3, 6, 9, 12, 13, 14]
 const ABOVE = [9, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21]
 const RIGHT_LIMBS = [5, 8, 11, 17, 19, 21]
 const LEGS = [[1, 4, 7, 10], [2, 5, 8, 11]]
+
+// as in 02_skeleton: the tiny term keeps what has no length defined
+const norm = v => Math.sqrt(dot(v, v) + 1e-16)
+const unit = v => scale(v, 1 / norm(v))
+const angle = (a, b) => degrees(norm(cross(a, b)), dot(a, b))
 
 const flip = v => [-v[0], v[1], v[2]]
 export const mirrored = x => T.mirror.map(j => flip(x[j]))
@@ -71,7 +75,7 @@ function edgeAt(side, cone) {
 
 /** Direction inside a cone for a bone of a length that starts at the origin and aims at v. */
 function intoCone(v, length, cone, noSide = NO_SIDE) {
-  const distance = Math.max(norm(v), 1e-8)
+  const distance = norm(v)
   const d = scale(v, 1 / distance)
   const {side, bend} = bendOf(d, cone)
   const edge = edgeAt(side, cone)

@@ -6,14 +6,14 @@ import {
   OneMinusSrcAlphaFactor, PerspectiveCamera, PlaneGeometry, Points, Raycaster, RedFormat, Scene, ShaderMaterial,
   Vector2, Vector3, WebGLRenderer, ZeroFactor,
 } from 'three'
-import {bodyCapsules, lowest, N_PARTS, PART_COLORS} from './body.js'
+import {bodyCapsules, lowest, N_PARTS, PART_COLORS, PART_DEPTHS} from './body.js'
 import {DRAGGABLE, NAMES, N_JOINTS} from './skeleton.js'
 
 export const VIEWS = {
   front: [0, 8], side: [90, 6], behind: [180, 8], top: [0, 80], 'three-quarter': [35, 12],
 }
 const FLAT = 3 * N_JOINTS
-const FIELD = 26, MARGIN = 1.08            // degrees of the camera, share of a cell left free
+const FIELD = 26, MARGIN = 1.1             // degrees of the camera, space around the bodies
 const PAPER = '#f4f4f5', GHOST = '#8fa0b8'
 const TITLE_HEIGHT = 22                    // pixels
 const PICK = {mouse: 14, touch: 26}        // pixels from a joint that still count
@@ -25,7 +25,7 @@ const fromThree = v => [v.x, -v.z, v.y]
 
 const CAPSULE_VERTEX = `
 attribute vec4 start, end;
-attribute vec3 tint;
+attribute vec4 tint;
 uniform float grow, behind;
 varying vec3 vNormal, vView, vTint;
 varying float vHeight;
@@ -41,11 +41,11 @@ void main() {
   vec3 p = position.z < .5 ? start.xyz + ra * n : end.xyz + rb * n;
   vec4 world = modelMatrix * vec4(p, 1.);
   vec4 view = viewMatrix * world;
-  view.xyz *= 1. + behind / length(view.xyz);
+  view.xyz *= 1. + (behind + tint.w) / length(view.xyz);
   vHeight = world.y;
   vNormal = normalMatrix * n;
   vView = view.xyz;
-  vTint = tint;
+  vTint = tint.rgb;
   gl_Position = projectionMatrix * view;
 }`
 
@@ -86,7 +86,7 @@ float line(float x, float every) {
   return clamp(1.2 - d / max(w, 1e-5), 0., 1.) * clamp(.06 / max(w, 1e-5), 0., 1.);
 }
 void main() {
-  float r = length(vAt), fade = 1. - smoothstep(.75, 1.2, r);
+  float r = length(vAt), fade = 1. - smoothstep(.55, 1.05, r);
   float grid = max(line(vAt.x, .25), line(vAt.y, .25));
   vec3 color = mix(vec3(.905, .908, .915), vec3(.78, .79, .81), .75 * grid);
   float ahead = -vAt.y - .56, half_width = .085 * (1. - ahead / .15);
@@ -156,7 +156,7 @@ class Figure {
     geometry.setIndex(template.faces)
     geometry.setAttribute('start', dynamic(this.starts, 4))
     geometry.setAttribute('end', dynamic(this.ends, 4))
-    geometry.setAttribute('tint', new InstancedBufferAttribute(this.tints(ghost), 3))
+    geometry.setAttribute('tint', new InstancedBufferAttribute(this.tints(ghost), 4))
     geometry.instanceCount = N_PARTS
     const layers = ghost ? [[materials.depth, 1], [materials.ghost, 2]] : [[materials.outline, 0], [materials.body, 0]]
     for (const [material, order] of layers) this.put(geometry, material, order)
@@ -166,11 +166,11 @@ class Figure {
   }
 
   tints(ghost) {
-    const out = new Float32Array(3 * N_PARTS), pale = new Color().setStyle(GHOST, '')
+    const out = new Float32Array(4 * N_PARTS), pale = new Color().setStyle(GHOST, '')
     PART_COLORS.forEach((style, i) => {
       const color = new Color().setStyle(style, '')
       if (ghost) color.lerp(pale, .65)
-      out.set([color.r, color.g, color.b], 3 * i)
+      out.set([color.r, color.g, color.b, PART_DEPTHS[i]], 4 * i)
     })
     return out
   }
@@ -526,6 +526,7 @@ export class PoseScene {
     const half = Math.tan(FIELD / 2 * Math.PI / 180)
     const distance = MARGIN * this.radius / Math.sin(Math.atan(half * Math.min(1, aspect * 1.25))) / zoom
     const target = toThree(this.middles?.[i] ?? [0, 0, .9])
+    target.y -= .05 * this.radius // room for the floor and the title
     target.addScaledVector(right, pan[0]).addScaledVector(up, pan[1])
     this.view.aspect = aspect
     this.view.up.copy(up)

@@ -85,8 +85,8 @@ class Body {
   }
 
   grow() {
-    for (const b of PELVIS_BONES) this.bones[b] = apply(this.pelvis, T.rest[b + 1])
-    for (const b of CHEST_BONES) this.bones[b] = apply(this.chest, T.rest[b + 1])
+    for (const b of PELVIS_BONES) this.bones[b] = apply(this.pelvis, T.rest_bones[b])
+    for (const b of CHEST_BONES) this.bones[b] = apply(this.chest, T.rest_bones[b])
     SPINE_BONES.forEach((b, i) => { this.bones[b] = apply(this.even[i], this.spine[i]) })
     this.x = [[0, 0, 0]]
     this.bones.forEach((bone, b) => { this.x.push(add(this.x[PARENTS[b + 1]], scale(bone, this.lengths[b]))) })
