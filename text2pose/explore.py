@@ -28,7 +28,7 @@ from .view import PoseView, _png_of, _sentence
 from .diffusion import alphas_cumprod
 from .cfg import GUIDANCE_INTERVAL, GUIDANCE_METHODS, GUIDANCE_SCALE, StoreAttention, Text2PosePipeline
 
-# %% ../nbs/06a_explore.ipynb #5ea3b34b
+# %% ../nbs/06a_explore.ipynb #2f805472
 _STYLE = '''<style>
 .t2x-columns{display:flex; flex-flow:row wrap; gap:16px; align-items:flex-start; overflow:visible}
 .t2x-columns>.t2x-controls{flex:1 1 280px; max-width:420px; min-width:0; overflow:visible}
@@ -82,7 +82,7 @@ def _choice(options, label): return _control(W.Dropdown, next(iter(options)), la
 def _seed(): return _control(W.BoundedIntText, 0, 'seed', min=0, max=2**31-1)
 def _prompt(value): return _text(value, 'prompt', 'what the pose should show')
 
-# %% ../nbs/06a_explore.ipynb #ddbc0fb2
+# %% ../nbs/06a_explore.ipynb #7bd76025
 def exported(
     joints:np.ndarray, # (n, 22, 3) metres
     format:str,        # one of FORMATS
@@ -146,7 +146,7 @@ class Downloads(anywidget.AnyWidget):
         except Exception as e: self.send(dict(error=_sentence(e)))
         else: self.send(dict(name=name), [data])
 
-# %% ../nbs/06a_explore.ipynb #5530a875
+# %% ../nbs/06a_explore.ipynb #27abd7cd
 class Explorer(W.VBox):
     "Controls, a view of poses, downloads and a sentence: what every explorer is made of."
     editable = False  # whether joints can be dragged, and the rest made anew
@@ -267,7 +267,7 @@ class Explorer(W.VBox):
         "The poses as a picture that needs no kernel."
         return self.view.figure()
 
-# %% ../nbs/06a_explore.ipynb #679d1d61
+# %% ../nbs/06a_explore.ipynb #3cf175ff
 _GHOSTS = ('none','nearest exemplar','before enforcement')
 
 def _settings(value, names=('steps','start','end','part','exemplars','negative','enforce')):
@@ -331,7 +331,7 @@ class PromptExplorer(Explorer):
         library = self.pipe.memory.library
         return library.joints[[library.names.index(pairs[0][0]) for pairs in out.exemplars]]
 
-# %% ../nbs/06a_explore.ipynb #0c3dd5fa
+# %% ../nbs/06a_explore.ipynb #3c70fda3
 class DenoisingExplorer(Explorer):
     "The estimates of a run, step by step."
 
@@ -367,7 +367,7 @@ class DenoisingExplorer(Explorer):
         return (f'step {step} of {len(self.rows)}, timestep {timestep}: noise {noise:.2f}, plausibility {score:.2f}, '
                 f'{away:.1f} cm from the end')
 
-# %% ../nbs/06a_explore.ipynb #0bab3d84
+# %% ../nbs/06a_explore.ipynb #9d38522d
 class AttentionExplorer(Explorer):
     "Click a word to see its joints, or a joint to see its words."
 
@@ -423,7 +423,7 @@ class AttentionExplorer(Explorer):
         rows = [(self.words_of[k], float(share[k]), (float(share[k]/share.max()),)) for k in np.argsort(-share)]
         self.report.value = _table([f'words that the {self.view.joint.replace("_"," ")} looks at','share',''], rows)
 
-# %% ../nbs/06a_explore.ipynb #da21145a
+# %% ../nbs/06a_explore.ipynb #952d4583
 _MOST_SCALES = 10
 
 def read_scales(
@@ -465,7 +465,7 @@ class GuidanceExplorer(Explorer):
         self.report.value = _table(['scale','plausibility','fits the words','cm from the first'], rows)
         return f'"{words}", seed {self.value("seed")}, {self.value("method")}: {_milliseconds(self.seconds)}'
 
-# %% ../nbs/06a_explore.ipynb #1b4a4b78
+# %% ../nbs/06a_explore.ipynb #8bf6fe72
 _COLORS = ('#1f6fc9','#c8323f','#2e9e5b','#e08a1e','#7a4fc4','#12a5a5','#b5508f','#6b7280','#8a6d1a','#5b8c1f','#d1495b',
            '#00798c','#edae49','#66a182','#8d6a9f','#3a5a80')
 
@@ -535,7 +535,7 @@ def flat_map(
     low,high = flat.min(0),flat.max(0)
     return (flat-low)/np.maximum(high-low, 1e-9)
 
-# %% ../nbs/06a_explore.ipynb #2eaa2348
+# %% ../nbs/06a_explore.ipynb #4f2e325c
 _MOST_MAPPED = 3000  # poses on a map
 
 class ClusterExplorer(Explorer):
@@ -620,7 +620,7 @@ class ClusterExplorer(Explorer):
     def _mark(self):
         if self.view.selected<len(self.rows): self.map.chosen = self.rows[self.view.selected]
 
-# %% ../nbs/06a_explore.ipynb #2add44b9
+# %% ../nbs/06a_explore.ipynb #3df5429c
 class AtlasExplorer(Explorer):
     "Search the library, and use a pose of it as exemplar."
     editable = True
@@ -667,7 +667,7 @@ class AtlasExplorer(Explorer):
         away = 100*np.linalg.norm(out.joints-exemplar, axis=-1).mean()
         return f'"{self.words()}" with {name_words(library.names[i])}: {away:.0f} cm from it on average'
 
-# %% ../nbs/06a_explore.ipynb #e4c7a522
+# %% ../nbs/06a_explore.ipynb #4986d593
 class EditExplorer(Explorer):
     "Shape a pose, and be told what it shows and what is wrong with it."
     editable = True
@@ -696,7 +696,7 @@ class EditExplorer(Explorer):
         self.report.value = _table(['what is implausible','where','score'], faults[:6]) if faults else ''
         self.say(f'{summary.text} Plausibility {score:.2f}.')
 
-# %% ../nbs/06a_explore.ipynb #e9adcdcf
+# %% ../nbs/06a_explore.ipynb #a8699d0f
 _DRAWN_WITHIN = 1.2  # metres; poses that reach farther are drawn smaller
 
 def ablation_file()->Path: # which may be missing
@@ -749,7 +749,7 @@ class AblationExplorer(Explorer):
             rows.append((f'{run["arm"]}, seed {run["seed"]}', *losses, *measures))
         return _table(['run','diffusion','anatomy','total','farthest, m','spine bend, °','plausibility','followed'], rows)
 
-# %% ../nbs/06a_explore.ipynb #898e1914
+# %% ../nbs/06a_explore.ipynb #e1aa5867
 _ON_A_PAGE,_MOST_FILES = 8,50
 
 @dataclass
@@ -857,7 +857,7 @@ class ResultsExplorer(Explorer):
         rows = [(name, float(v)) for name,v in self.results.numbers.items() if all(w in name.lower() for w in words)]
         return _table(['measure','number'], rows) if rows else ''
 
-# %% ../nbs/06a_explore.ipynb #394af1c5
+# %% ../nbs/06a_explore.ipynb #ce1bcf5e
 class KernelWatch(anywidget.AnyWidget):
     "Says so when no kernel answers any more."
     _esm = '''
