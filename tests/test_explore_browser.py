@@ -97,7 +97,7 @@ class Page:
     def ask(self, words):
         "Type a prompt and press the button."
         self.field('prompt').fill(words)
-        self.panel.get_by_role('button', name='Generate').click()
+        self.panel.get_by_role('button', name='Generate', exact=True).click()
         self.until(lambda: words[:30] in self.said)
 
 def _moved(a, b): return a.shape!=b.shape or (np.abs(a-b).max(-1)>8).mean()>.01
@@ -174,7 +174,7 @@ def test_drag_pin_and_regenerate(page):
     dragged = page.joints()
     np.testing.assert_allclose(bone_lengths(dragged), bone_lengths(before), atol=1e-3)
     np.testing.assert_array_equal(dragged[1:], before[1:])
-    page.panel.get_by_role('button', name='Pin').click()
+    page.panel.get_by_role('button', name='Pin', exact=True).click()
     page.panel.get_by_role('button', name='Regenerate the rest').click()
     page.until(lambda: np.abs(page.joints()[0]-dragged[0]).max()>.03)
     after = page.joints()
