@@ -1,14 +1,14 @@
 "PoseView in a real browser: a stand-in for a notebook on one side, the real widget of Python on the other."
-import base64, io, json
+import base64, importlib.util, io, json, socket, subprocess, sys, time
 
 import numpy as np, pytest
 
 from browser import FLAGS, WEB, missing, program
-from text2pose.data import JOINT_NAMES, bone_lengths, joint_idx
+from text2pose.data import bone_lengths, joint_idx
 from text2pose.library import atlas_library
 from text2pose.skeleton import limit_violations
 from text2pose.view import PoseView
-from tree import ROOT
+from tree import ROOT, offline_env
 
 ASSETS = ROOT/'text2pose/assets/web'
 TYPES = dict(html='text/html', js='text/javascript', css='text/css')
@@ -461,6 +461,47 @@ def test_stopped_view_leaves_nothing(host):
     h.view.joints = WARRIOR
     h.to_page()
 
-def test_all_joints_have_a_name():
-    source = (ROOT/'web/src/skeleton_data.js').read_text(encoding='utf-8')
-    assert json.dumps(JOINT_NAMES) in source
+LIVE = '''
+import ipywidgets as W
+from text2pose.data import own_poses
+from text2pose.view import PoseView
+view,label = PoseView(own_poses()[0]['joints'], ['mine'], editable=True),W.Label('not moved')
+def moved(change): label.value = 'moved by %.2f' % abs(change['new'][0,20]-change['old'][0,20]).max()
+view.observe(moved, 'joints')
+W.VBox([view, label])
+'''
+
+def test_live_in_voila(browser, tmp_path):
+    "The real thing: a kernel, Voila's page, a drag that Python hears of."
+    import nbformat
+    if importlib.util.find_spec('voila') is None: missing('voila is not installed')
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(LIVE)]), tmp_path/'live.ipynb')
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        port = s.getsockname()[1]
+    command = [sys.executable, '-m', 'voila', 'live.ipynb', f'--port={port}', '--no-browser', '--Voila.ip=127.0.0.1']
+    with (tmp_path/'log').open('wb') as log:
+        env = offline_env(PYTHONPATH=str(ROOT))
+        server = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=log, stderr=subprocess.STDOUT)
+    page = browser.new_page(viewport=dict(width=800, height=800))
+    try:
+        page.route('**/*', lambda r: r.continue_() if r.request.url.startswith((f'http://127.0.0.1:{port}','data:','blob:')) else r.abort())
+        for _ in range(300):
+            if server.poll() is not None: pytest.fail((tmp_path/'log').read_text(errors='replace'))
+            try: socket.create_connection(('127.0.0.1', port), timeout=2).close()
+            except OSError: time.sleep(.2)
+            else: break
+        page.goto(f'http://127.0.0.1:{port}', timeout=240_000, wait_until='domcontentloaded')
+        page.locator('.t2p-canvas').wait_for(timeout=240_000)
+        page.get_by_text('mine').wait_for()
+        x,y = page.evaluate('''() => { const e = document.querySelector('.t2p-view').parentElement.editor
+            const s = e.scene.toScreen(0, 20), b = e.scene.canvas.getBoundingClientRect(); return [s.x+b.left, s.y+b.top] }''')
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x+60, y-80, steps=4)
+        page.mouse.up()
+        page.get_by_text('moved by 0.').wait_for(timeout=60_000)
+    finally:
+        page.close()
+        server.terminate()
+        server.wait(30)
