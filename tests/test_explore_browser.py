@@ -68,8 +68,8 @@ class Page:
 
     def _editor(self, expression):
         "Ask the view of the panel."
-        found = 'el => { let e = el.closest(".t2p-view"); while (!e.editor) e = e.parentElement; const editor = e.editor; '
-        return self.panel.locator('canvas').evaluate(found+f'return {expression} }}')
+        found = 'let e = el.closest(".t2p-view"); while (!e.editor) e = e.parentElement; const editor = e.editor'
+        return self.panel.locator('canvas').evaluate(f'el => {{ {found}; return {expression} }}')
 
     def joints(self):
         "The poses that the view has, (n, 22, 3)."
@@ -262,6 +262,8 @@ def _read(path):
 
 def test_port_in_use(server):
     port = server[0].split(':')[-1].strip('/')
-    r = subprocess.run(START+['--port', port], capture_output=True, text=True, env=offline_env(PYTHONPATH=str(ROOT)), timeout=SECONDS)
+    env = offline_env(PYTHONPATH=str(ROOT))
+    r = subprocess.run(START+['--port', port], capture_output=True, text=True, env=env, timeout=SECONDS)
     assert r.returncode==1 and r.stdout==''
-    assert r.stderr.strip()==f'text2pose: port {port} cannot be used (Address already in use); choose another one with --port'
+    assert r.stderr.strip()==(f'text2pose: port {port} cannot be used (Address already in use); '
+                              'choose another one with --port')

@@ -9,7 +9,7 @@ __all__ = ['exported', 'Downloads', 'Explorer', 'PromptExplorer', 'DenoisingExpl
            'ExplorerPage', 'explorer_page']
 
 # %% ../nbs/06a_explore.ipynb #ed7f7a1d
-import asyncio, functools, html, tempfile, time, zipfile
+import asyncio, base64, functools, html, tempfile, time, zipfile
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -28,11 +28,15 @@ from .view import PoseView, _png_of, _sentence
 from .diffusion import alphas_cumprod
 from .cfg import GUIDANCE_INTERVAL, GUIDANCE_METHODS, GUIDANCE_SCALE, StoreAttention, Text2PosePipeline
 
-# %% ../nbs/06a_explore.ipynb #2f805472
+# %% ../nbs/06a_explore.ipynb #51bd8e25
 _STYLE = '''<style>
-.t2x-columns{display:flex; flex-flow:row wrap; gap:16px; align-items:flex-start; overflow:visible}
-.t2x-columns>.t2x-controls{flex:1 1 280px; max-width:420px; min-width:0; overflow:visible}
-.t2x-columns>.t2x-shown{flex:3 1 480px; min-width:0; overflow:visible}
+.t2x-columns{display:grid; overflow:visible; gap:8px 16px;
+  grid-template:"controls shown" auto "report shown" 1fr / minmax(260px, 380px) minmax(0, 1fr)}
+.t2x-controls{grid-area:controls; overflow:visible}
+.t2x-shown{grid-area:shown; overflow:visible}
+.t2x-under{grid-area:report; overflow:visible}
+.t2x-wide{grid-template:"controls shown" auto "report report" auto / minmax(260px, 380px) minmax(0, 1fr)}
+.t2x-hint{color:#555; line-height:1.35; font-size:13px}
 .t2x-controls .widget-label{font-size:13px}
 .t2x-said{padding:6px 10px; border-left:3px solid #1f6fc9; background:#f3f6fa; line-height:1.4; overflow-wrap:anywhere}
 .t2x-said.t2x-wrong{border-color:#c8323f; background:#fdf1f1}
@@ -46,7 +50,7 @@ _STYLE = '''<style>
 .t2x-report{max-height:360px; overflow:auto}
 .t2x-page .lm-TabBar-content{flex-wrap:wrap}
 .t2x-page .lm-TabBar-tab{flex:0 1 auto!important; min-width:0!important}
-@media (max-width:700px){.t2x-columns>.t2x-controls,.t2x-columns>.t2x-shown{flex:1 1 100%; max-width:100%}}
+@media (max-width:700px){.t2x-columns{grid-template:"controls" auto "shown" auto "report" auto / minmax(0, 1fr)}}
 </style>'''
 _MOST_SAID = 400  # characters of a sentence
 
@@ -82,7 +86,7 @@ def _choice(options, label): return _control(W.Dropdown, next(iter(options)), la
 def _seed(): return _control(W.BoundedIntText, 0, 'seed', min=0, max=2**31-1)
 def _prompt(value): return _text(value, 'prompt', 'what the pose should show')
 
-# %% ../nbs/06a_explore.ipynb #7bd76025
+# %% ../nbs/06a_explore.ipynb #6d20acc9
 def exported(
     joints:np.ndarray, # (n, 22, 3) metres
     format:str,        # one of FORMATS
@@ -146,10 +150,12 @@ class Downloads(anywidget.AnyWidget):
         except Exception as e: self.send(dict(error=_sentence(e)))
         else: self.send(dict(name=name), [data])
 
-# %% ../nbs/06a_explore.ipynb #27abd7cd
+# %% ../nbs/06a_explore.ipynb #ca7077e8
 class Explorer(W.VBox):
     "Controls, a view of poses, downloads and a sentence: what every explorer is made of."
-    editable = False  # whether joints can be dragged, and the rest made anew
+    hint = ''             # what to do here
+    editable = False      # whether joints can be dragged, and the rest made anew
+    has_wide_report = False  # whether the table needs the whole width
 
     def __init__(self,
         pipe,          # Text2PosePipeline, or anything called like it
@@ -170,13 +176,14 @@ class Explorer(W.VBox):
 
     def _arranged(self):
         "The rows of the panel."
-        controls = W.VBox([*self.controls.values(), self.status, self.report])
-        shown = W.VBox([self.view, self.downloads, *self.below()])
-        controls.add_class('t2x-controls')
-        shown.add_class('t2x-shown')
-        both = W.Box([controls, shown])
-        both.add_class('t2x-columns')
-        return [W.HTML(_STYLE), both]
+        hint = W.HTML(f'<div class="t2x-hint">{html.escape(self.hint)}</div>')
+        parts = dict(controls=W.VBox([hint, *self.controls.values(), self.status]),
+                     shown=W.VBox([self.view, self.downloads, *self.below()]), under=W.VBox([self.report]))
+        for name,part in parts.items(): part.add_class(f't2x-{name}')
+        grid = W.Box(list(parts.values()))
+        grid.add_class('t2x-columns')
+        if self.has_wide_report: grid.add_class('t2x-wide')
+        return [W.HTML(_STYLE), grid]
 
     def _listen(self, control):
         if isinstance(control, W.Button): control.on_click(lambda _: self.attempt(self.update))
@@ -267,7 +274,13 @@ class Explorer(W.VBox):
         "The poses as a picture that needs no kernel."
         return self.view.figure()
 
-# %% ../nbs/06a_explore.ipynb #3cf175ff
+    def _repr_mimebundle_(self, **kwargs):
+        "The widget, and a picture for where no kernel lives."
+        found = super()._repr_mimebundle_(**kwargs)
+        if not len(self.view.joints) or not isinstance(found, dict): return found
+        return found | {'image/png':base64.b64encode(_png_of(self.figure())).decode()}
+
+# %% ../nbs/06a_explore.ipynb #32cf394a
 _GHOSTS = ('none','nearest exemplar','before enforcement')
 
 def _settings(value, names=('steps','start','end','part','exemplars','negative','enforce')):
@@ -290,6 +303,7 @@ def _milliseconds(seconds): return f'{1000*seconds:.0f} ms'
 
 class PromptExplorer(Explorer):
     "Type words, see poses; drag them, make the rest anew, take them away."
+    hint = 'Type what the poses should show. Drag a dot to move a joint; pin joints, and make the rest anew.'
     editable = True
 
     def make_controls(self):
@@ -331,9 +345,10 @@ class PromptExplorer(Explorer):
         library = self.pipe.memory.library
         return library.joints[[library.names.index(pairs[0][0]) for pairs in out.exemplars]]
 
-# %% ../nbs/06a_explore.ipynb #3c70fda3
+# %% ../nbs/06a_explore.ipynb #5b58b3bc
 class DenoisingExplorer(Explorer):
     "The estimates of a run, step by step."
+    hint = 'How poses come out of noise: press play below the bodies, or move the slider there.'
 
     def make_controls(self):
         self.view.observe(lambda _: self.attempt(self._tell_step), 'frame')
@@ -367,9 +382,10 @@ class DenoisingExplorer(Explorer):
         return (f'step {step} of {len(self.rows)}, timestep {timestep}: noise {noise:.2f}, plausibility {score:.2f}, '
                 f'{away:.1f} cm from the end')
 
-# %% ../nbs/06a_explore.ipynb #9d38522d
+# %% ../nbs/06a_explore.ipynb #7e351c8a
 class AttentionExplorer(Explorer):
     "Click a word to see its joints, or a joint to see its words."
+    hint = 'Click a word to see which joints look at it, or a joint of the body to see its words.'
 
     def make_controls(self):
         unet = self.pipe.model.unet
@@ -423,7 +439,7 @@ class AttentionExplorer(Explorer):
         rows = [(self.words_of[k], float(share[k]), (float(share[k]/share.max()),)) for k in np.argsort(-share)]
         self.report.value = _table([f'words that the {self.view.joint.replace("_"," ")} looks at','share',''], rows)
 
-# %% ../nbs/06a_explore.ipynb #952d4583
+# %% ../nbs/06a_explore.ipynb #196208df
 _MOST_SCALES = 10
 
 def read_scales(
@@ -441,6 +457,7 @@ def read_scales(
 
 class GuidanceExplorer(Explorer):
     "Scales of guidance side by side, from the same noise."
+    hint = 'One noise, several scales of guidance: numbers, or ramps such as 2:7.'
 
     def make_controls(self):
         recommended = self.pipe.model.config['num_inference_steps']
@@ -465,7 +482,7 @@ class GuidanceExplorer(Explorer):
         self.report.value = _table(['scale','plausibility','fits the words','cm from the first'], rows)
         return f'"{words}", seed {self.value("seed")}, {self.value("method")}: {_milliseconds(self.seconds)}'
 
-# %% ../nbs/06a_explore.ipynb #8bf6fe72
+# %% ../nbs/06a_explore.ipynb #f103010d
 _COLORS = ('#1f6fc9','#c8323f','#2e9e5b','#e08a1e','#7a4fc4','#12a5a5','#b5508f','#6b7280','#8a6d1a','#5b8c1f','#d1495b',
            '#00798c','#edae49','#66a182','#8d6a9f','#3a5a80')
 
@@ -475,7 +492,7 @@ class PoseMap(anywidget.AnyWidget):
     const NS = 'http://www.w3.org/2000/svg'
     function render({model, el}) {
       const svg = document.createElementNS(NS, 'svg')
-      svg.setAttribute('viewBox', '0 0 400 300')
+      svg.setAttribute('viewBox', '0 0 400 220')
       svg.setAttribute('role', 'img')
       svg.setAttribute('aria-label', 'map of poses')
       svg.style.cssText = 'width:100%; background:#f7f7f8; border-radius:6px'
@@ -486,7 +503,7 @@ class PoseMap(anywidget.AnyWidget):
         const colors = model.get('colors')
         svg.replaceChildren(...points.map(([x, y], i) => {
           const dot = document.createElementNS(NS, 'circle')
-          const at = {cx: 10 + 380 * x, cy: 290 - 280 * y, r: 3, fill: colors[groups[i] % colors.length], 'data-point': i}
+          const at = {cx: 10 + 380 * x, cy: 210 - 200 * y, r: 2.2, fill: colors[groups[i] % colors.length], 'data-point': i}
           for (const [k, v] of Object.entries(at)) dot.setAttribute(k, v)
           dot.style.cssText = 'cursor:pointer; opacity:.7'
           const title = document.createElementNS(NS, 'title')
@@ -502,7 +519,7 @@ class PoseMap(anywidget.AnyWidget):
         if (!chosen) return
         for (const k of ['cx', 'cy']) mark.setAttribute(k, chosen.getAttribute(k))
       }
-      for (const [k, v] of Object.entries({r: 7, fill: 'none', stroke: '#111', 'stroke-width': 2})) mark.setAttribute(k, v)
+      for (const [k, v] of Object.entries({r: 5, fill: 'none', stroke: '#111', 'stroke-width': 2})) mark.setAttribute(k, v)
       svg.addEventListener('click', e => {
         const point = e.target.closest('[data-point]')?.dataset.point
         if (point === undefined) return
@@ -535,11 +552,12 @@ def flat_map(
     low,high = flat.min(0),flat.max(0)
     return (flat-low)/np.maximum(high-low, 1e-9)
 
-# %% ../nbs/06a_explore.ipynb #4f2e325c
+# %% ../nbs/06a_explore.ipynb #50dec5bb
 _MOST_MAPPED = 3000  # poses on a map
 
 class ClusterExplorer(Explorer):
     "Poses as points of a map, and points as poses."
+    hint = 'A point of the map is a pose: click it. Select a body, and its point is marked.'
 
     def __init__(self,
         pipe,
@@ -568,10 +586,10 @@ class ClusterExplorer(Explorer):
         return f'cluster {k}: {share:.1%} of {len(self.joints):,} poses; typical words: {", ".join(self.typical[k]) or "none"}'
 
     def _fit(self, table, k, seed):
-        joints,names = self._poses(table, seed)
+        joints,names,captions = self._poses(table, seed)
         clusters = fit_clusters(joints, k, seed, n_init=2)
         labels = clusters.assign(joints)
-        words = typical_words(names, labels, 5, k)
+        words = typical_words(captions, labels, 5, k)
         flat = flat_map(joints)
         self.joints,self.names,self.clusters,self.labels,self.typical = joints,names,clusters,labels,words
         self._fitted = [table,k,seed]
@@ -587,13 +605,14 @@ class ClusterExplorer(Explorer):
             [(str(i), float(s), (float(s/shares.max()),), ', '.join(w)) for i,(s,w) in enumerate(zip(shares, words))])
 
     def _poses(self, table, seed):
-        "Poses and what they are called, at most _MOST_MAPPED."
+        "Poses, what they are called and what is said of them, at most _MOST_MAPPED."
         if not table.strip():
             library = atlas_library()
-            return library.joints, [name_words(name) for name in library.names]
+            return library.joints, [name_words(n) for n in library.names], [', '.join(p) for p in library.phrases]
         rows = read_pose_table(table.strip())
         rows = rows.take(np.sort(np.random.default_rng(seed).permutation(len(rows))[:_MOST_MAPPED]))
-        return table_joints(rows), [c or '' for c in rows['caption'].to_pylist()]
+        captions = [c or '' for c in rows['caption'].to_pylist()]
+        return table_joints(rows), captions, captions
 
     def examples(self,
         k:int, # number of a cluster
@@ -620,9 +639,10 @@ class ClusterExplorer(Explorer):
     def _mark(self):
         if self.view.selected<len(self.rows): self.map.chosen = self.rows[self.view.selected]
 
-# %% ../nbs/06a_explore.ipynb #3df5429c
+# %% ../nbs/06a_explore.ipynb #7b53151f
 class AtlasExplorer(Explorer):
     "Search the library, and use a pose of it as exemplar."
+    hint = 'Search by words or names; select a body, and generate for the prompt with this pose as the only exemplar.'
     editable = True
 
     def make_controls(self):
@@ -667,9 +687,10 @@ class AtlasExplorer(Explorer):
         away = 100*np.linalg.norm(out.joints-exemplar, axis=-1).mean()
         return f'"{self.words()}" with {name_words(library.names[i])}: {away:.0f} cm from it on average'
 
-# %% ../nbs/06a_explore.ipynb #4986d593
+# %% ../nbs/06a_explore.ipynb #d20f1a06
 class EditExplorer(Explorer):
     "Shape a pose, and be told what it shows and what is wrong with it."
+    hint = 'Drag dots, pin joints, move the sliders of a joint, ask for a change in words, or drop a file of poses.'
     editable = True
 
     def make_controls(self):
@@ -696,7 +717,7 @@ class EditExplorer(Explorer):
         self.report.value = _table(['what is implausible','where','score'], faults[:6]) if faults else ''
         self.say(f'{summary.text} Plausibility {score:.2f}.')
 
-# %% ../nbs/06a_explore.ipynb #a8699d0f
+# %% ../nbs/06a_explore.ipynb #e2229e0a
 _DRAWN_WITHIN = 1.2  # metres; poses that reach farther are drawn smaller
 
 def ablation_file()->Path: # which may be missing
@@ -705,6 +726,8 @@ def ablation_file()->Path: # which may be missing
 
 class AblationExplorer(Explorer):
     "The phases of training side by side, from the same noise."
+    hint = 'What schedule, anatomy loss and words are good for: stored results of the ablation.'
+    has_wide_report = True
 
     def __init__(self,
         pipe=None,  # not used
@@ -719,7 +742,7 @@ class AblationExplorer(Explorer):
 
     def make_controls(self):
         prompts = self.results['strip_prompts']
-        return dict(prompt=_choice(prompts, 'prompt'), numbers=_choice(['with poses','all'], 'runs in the table'))
+        return dict(prompt=_choice(prompts, 'prompt'), numbers=_choice(['runs with poses','all runs'], 'table'))
 
     def update(self):
         i = self.results['strip_prompts'].index(self.value('prompt'))
@@ -728,7 +751,7 @@ class AblationExplorer(Explorer):
             for kind,poses in run.get('poses', {}).items():
                 x,smaller = self._drawn(np.float32(poses[i]))
                 joints.append(x)
-                names.append(f'{run["arm"]}, {kind}'+(f', 1 : {smaller:.0f}' if smaller>1 else ''))
+                names.append(run['arm']+('' if kind=='without words' else f', {kind}')+(f', 1 : {smaller:.0f}' if smaller>1.05 else ''))
         self.view.show(np.stack(joints), names)
         self.report.value = self._table()
         return (f'"{self.value("prompt")}", {self.results["steps"]} steps of training, one noise for all; '
@@ -742,14 +765,14 @@ class AblationExplorer(Explorer):
     def _table(self):
         rows = []
         for run in self.results['runs']:
-            if self.value('numbers')=='with poses' and not run.get('poses'): continue
+            if self.value('numbers')=='runs with poses' and not run.get('poses'): continue
             drawn = run['sampled'].get('guided') or run['sampled']['without words']
             losses = [float(run['val'][k]) for k in ('diffusion','anatomy','total')]
             measures = [float(drawn[k]) for k in ('farthest','spine_bend','plausibility','followed')]
             rows.append((f'{run["arm"]}, seed {run["seed"]}', *losses, *measures))
         return _table(['run','diffusion','anatomy','total','farthest, m','spine bend, °','plausibility','followed'], rows)
 
-# %% ../nbs/06a_explore.ipynb #e1aa5867
+# %% ../nbs/06a_explore.ipynb #ff4d1bac
 _ON_A_PAGE,_MOST_FILES = 8,50
 
 @dataclass
@@ -801,6 +824,7 @@ def _poses_of(file):
 
 class ResultsExplorer(Explorer):
     "Poses of files, sorted and filtered."
+    hint = 'What generate wrote, or the numbers of an evaluation: filtered, sorted, page by page.'
 
     def __init__(self,
         pipe=None, # not used
@@ -857,7 +881,7 @@ class ResultsExplorer(Explorer):
         rows = [(name, float(v)) for name,v in self.results.numbers.items() if all(w in name.lower() for w in words)]
         return _table(['measure','number'], rows) if rows else ''
 
-# %% ../nbs/06a_explore.ipynb #ce1bcf5e
+# %% ../nbs/06a_explore.ipynb #8d911962
 class KernelWatch(anywidget.AnyWidget):
     "Says so when no kernel answers any more."
     _esm = '''
