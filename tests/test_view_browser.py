@@ -16,6 +16,11 @@ LIBRARY = atlas_library()
 POSES = dict(zip(LIBRARY.names, LIBRARY.joints))
 STANDING,WARRIOR,SITTING = (POSES[n] for n in ('standing','warrior_two','sitting_chin_on_hands'))
 
+PLACE = '''(editor, pose, joint) => {
+    const at = editor.scene.toScreen(pose, joint), box = editor.scene.canvas.getBoundingClientRect()
+    return [at.x+box.left, at.y+box.top]
+}'''
+
 def _encode(value):
     if isinstance(value, (bytes, bytearray, memoryview)): return {'$bytes':base64.b64encode(value).decode()}
     return value
@@ -75,9 +80,7 @@ class Host:
 
     def at(self, joint, pose=0):
         "Where a joint is on the page, pixels."
-        found = self.page.evaluate('([i,j]) => { const s = editor.scene.toScreen(i, j), '
-            'b = editor.scene.canvas.getBoundingClientRect(); return [s.x+b.left, s.y+b.top] }', [pose, joint_idx(joint)])
-        return np.array(found)
+        return np.array(self.page.evaluate(f'i => ({PLACE})(editor, i, {joint_idx(joint)})', pose))
 
     def drag(self, joint, right, down, pose=0, steps=5):
         "Drag a joint by pixels."
@@ -302,11 +305,14 @@ def test_names_are_text(host):
     assert h.page.locator('img').count()==0
     assert h.page.evaluate('window.hit === undefined')
 
+DROP = '''([name, body]) => {
+    const data = new DataTransfer()
+    data.items.add(new File([typeof body === 'number' ? new ArrayBuffer(body) : body], name))
+    document.querySelector('.t2p-view').dispatchEvent(new DragEvent('drop', {dataTransfer: data, cancelable: true}))
+}'''
+
 def _drop(h, name, body):
-    h.page.evaluate('''([name, text]) => { const data = new DataTransfer()
-        data.items.add(new File([text], name))
-        document.querySelector('.t2p-view').dispatchEvent(new DragEvent('drop', {dataTransfer: data, cancelable: true, bubbles: true}))
-    }''', [name, body])
+    h.page.evaluate(DROP, [name, body])
     h.page.wait_for_timeout(150)
     h.to_python()
     return h.page.get_by_role('status').inner_text()
@@ -321,11 +327,7 @@ def test_files_are_dropped(host):
     for name,body in (('x.txt','hello'), ('x.json','{'), ('x.bvh','HIERARCHY'), ('x.json','{"people": []}')):
         assert len(_drop(h, name, body))>10
         assert h.view.joints is kept
-    h.page.evaluate('''() => { const data = new DataTransfer()
-        data.items.add(new File([new ArrayBuffer(21e6)], 'big.json'))
-        document.querySelector('.t2p-view').dispatchEvent(new DragEvent('drop', {dataTransfer: data, cancelable: true})) }''')
-    assert h.page.get_by_role('status').inner_text()=='big.json has 21 MB; files of at most 20 MB are read.'
-    assert h.to_python()==[]
+    assert _drop(h, 'big.json', 21_000_000)=='big.json has 21 MB; files of at most 20 MB are read.'
 
 def test_requests(host):
     h = host(editable=True, pinned=['left_wrist'])
@@ -428,8 +430,7 @@ def test_resize(host):
     before = h.page.locator('canvas').bounding_box()['width']
     h.page.set_viewport_size(dict(width=500, height=760))
     h.page.wait_for_timeout(200)
-    assert h.page.evaluate('editor.scene.canvas.width')<=500<before
-    assert h.page.evaluate('editor.scene.size.width')<=500
+    assert h.page.evaluate('editor.scene.size.width')<=500<before
     assert h.picture().std()>5
 
 def test_touch(host):
@@ -485,7 +486,8 @@ def test_live_in_voila(browser, tmp_path):
         server = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=log, stderr=subprocess.STDOUT)
     page = browser.new_page(viewport=dict(width=800, height=800))
     try:
-        page.route('**/*', lambda r: r.continue_() if r.request.url.startswith((f'http://127.0.0.1:{port}','data:','blob:')) else r.abort())
+        local = (f'http://127.0.0.1:{port}','data:','blob:')
+        page.route('**/*', lambda r: r.continue_() if r.request.url.startswith(local) else r.abort())
         for _ in range(300):
             if server.poll() is not None: pytest.fail((tmp_path/'log').read_text(errors='replace'))
             try: socket.create_connection(('127.0.0.1', port), timeout=2).close()
@@ -494,8 +496,7 @@ def test_live_in_voila(browser, tmp_path):
         page.goto(f'http://127.0.0.1:{port}', timeout=240_000, wait_until='domcontentloaded')
         page.locator('.t2p-canvas').wait_for(timeout=240_000)
         page.get_by_text('mine').wait_for()
-        x,y = page.evaluate('''() => { const e = document.querySelector('.t2p-view').parentElement.editor
-            const s = e.scene.toScreen(0, 20), b = e.scene.canvas.getBoundingClientRect(); return [s.x+b.left, s.y+b.top] }''')
+        x,y = page.evaluate(f"() => ({PLACE})(document.querySelector('.t2p-view').parentElement.editor, 0, 20)")
         page.mouse.move(x, y)
         page.mouse.down()
         page.mouse.move(x+60, y-80, steps=4)

@@ -2072,6 +2072,7 @@ d = { 'settings': { 'branch': 'main',
                                 'text2pose.view._png_of': ('view.html#_png_of', 'text2pose/view.py'),
                                 'text2pose.view._sentence': ('view.html#_sentence', 'text2pose/view.py'),
                                 'text2pose.view._to_bytes': ('view.html#_to_bytes', 'text2pose/view.py'),
+                                'text2pose.view._trunk_length': ('view.html#_trunk_length', 'text2pose/view.py'),
                                 'text2pose.view._turned_rest': ('view.html#_turned_rest', 'text2pose/view.py'),
                                 'text2pose.view.pose_from_openpose': ('view.html#pose_from_openpose', 'text2pose/view.py'),
                                 'text2pose.view.read_dropped': ('view.html#read_dropped', 'text2pose/view.py')}}}

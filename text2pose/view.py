@@ -32,7 +32,8 @@ def _checked_poses(value, what, ndim=3):
     x = check_array(x, (None,)*(ndim-2)+(N_JOINTS,3), what).astype(np.float32)
     if x.size and np.abs(x).max()>MOST_METRES:
         raise ValueError(f'{what} must be metres; the largest number is {np.abs(x).max():.3g}')
-    if ndim==3 and len(x)>MOST_POSES: raise ValueError(f'{what} holds {len(x)} poses; a view shows at most {MOST_POSES}')
+    if ndim==3 and len(x)>MOST_POSES:
+        raise ValueError(f'{what} holds {len(x)} poses; a view shows at most {MOST_POSES}')
     return x
 
 def _to_bytes(x, widget): return x.tobytes()
@@ -40,7 +41,7 @@ def _to_bytes(x, widget): return x.tobytes()
 def _from_bytes(data, widget): return np.frombuffer(data, np.float32).reshape(-1,N_JOINTS,3).copy()
 
 class Poses(traitlets.TraitType):
-    "Trait of an array of poses, (n, 22, 3) metres, or of steps of them, (steps, n, 22, 3); travels as bytes of float32."
+    "Trait of poses, (n, 22, 3) metres, or of steps of them, (steps, n, 22, 3); travels as bytes of float32."
     info_text = 'an array of poses'
     def __init__(self, ndim=3):
         super().__init__(np.zeros((0,)*(ndim-2)+(N_JOINTS,3), np.float32))
@@ -222,6 +223,7 @@ _COCO18 = ('nose neck right_shoulder right_elbow right_wrist left_shoulder left_
            'right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear').split()
 _BODY25 = [*_COCO18[:8], 'mid_hip', *_COCO18[8:], *(f'toe_{i}' for i in range(6))]
 _LIFTED = [f'{side}_{joint}' for side in ('left','right') for joint in ('elbow','wrist','knee','ankle')]  # outwards
+_UPPER,_UPRIGHT = [3,6,9,*range(12,22)],.95  # joints that lean; share of its length from which on a trunk is upright
 _SIGNS = 1-2*((np.arange(256)[:,None]>>np.arange(8))&1)  # all signs of their eight bones, (256, 8)
 
 def _flat_points(keypoints):
@@ -240,15 +242,23 @@ def _at_rest():
 
 def _middle(at, joint): return (at[f'left_{joint}']+at[f'right_{joint}'])/2
 
+def _trunk_length(x): return np.linalg.norm(x[[16,17]].mean(0)-x[[1,2]].mean(0))
+
 def _turned_rest(at, scale):
     "The body at rest (22, 3), turned as the shoulders and hips of the picture are."
     x = _at_rest()
     up = _middle(at, 'shoulder')-_middle(at, 'hip')
     roll = np.arctan2(up[0], up[1])
     across = np.array([np.cos(roll), -np.sin(roll)])  # in the picture, to the right of the trunk
-    widths = [(at[f'left_{j}']-at[f'right_{j}'])@across*scale/(2*x[joint_idx(f'left_{j}'),0]) for j in ('shoulder','hip')]
-    yaw = np.arccos(np.clip(np.mean(widths), -1, 1))
+    def width(joint):
+        "Of the body in the picture, as a share of what it is from the front."
+        return (at[f'left_{joint}']-at[f'right_{joint}'])@across*scale/(2*x[joint_idx(f'left_{joint}'),0])
+    yaw = np.arccos(np.clip((width('shoulder')+width('hip'))/2, -1, 1))
     if 'nose' in at and (at['nose']-_middle(at, 'shoulder'))@across<0: yaw = -yaw
+    seen = np.clip(np.linalg.norm(up)*scale/_trunk_length(x), 0, 1)
+    lean = np.arccos(seen) if seen<_UPRIGHT else 0.
+    c,s = np.cos(lean),np.sin(lean)
+    x[_UPPER] = x[_UPPER]@np.array([[1,0,0], [0,c,s], [0,-s,c]])
     x = rotate_z(x[None], np.array([yaw]))[0]
     c,s = np.cos(roll),np.sin(roll)
     return x@np.array([[c,0,-s], [0,1,0], [s,0,c]])
@@ -274,12 +284,11 @@ def pose_from_openpose(
 )->np.ndarray: # (22, 3) float32, canonical, reference body
     "A pose that looks like these points from where the camera was, as near as bones and joint limits allow."
     at,lengths = _flat_points(keypoints),reference_bone_lengths().astype(np.float64)
-    rest = _at_rest()
-    trunk = np.linalg.norm(rest[[16,17]].mean(0)-rest[[1,2]].mean(0))
-    sizes = [(trunk, np.linalg.norm(_middle(at, 'shoulder')-_middle(at, 'hip')))]
+    sizes = [(_trunk_length(_at_rest()), np.linalg.norm(_middle(at, 'shoulder')-_middle(at, 'hip')))]
     for name in _LIFTED:
         parent = JOINT_NAMES[PARENTS[joint_idx(name)]]
-        if name in at and parent in at: sizes.append((lengths[joint_idx(name)-1], np.linalg.norm(at[name]-at[parent])))
+        if name not in at or parent not in at: continue
+        sizes.append((lengths[joint_idx(name)-1], np.linalg.norm(at[name]-at[parent])))
     scale = min(real/max(pixels, 1e-6) for real,pixels in sizes)  # metres a pixel
     x = _lifted(_turned_rest(at, scale), at, scale, lengths)
     broken = np.stack(list(limit_violations(x).values())).sum(0)

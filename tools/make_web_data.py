@@ -1,4 +1,4 @@
-"""Write web/src/skeleton_data.js: names, parents, bone lengths, joint limits and the drawn body, for the JavaScript of the view."""
+"""Write web/src/skeleton_data.js: names, bone lengths, joint limits and the drawn body, as the view's JavaScript wants."""
 import json
 from pathlib import Path
 

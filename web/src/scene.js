@@ -16,6 +16,7 @@ const FLAT = 3 * N_JOINTS
 const FIELD = 26, MARGIN = 1.1             // degrees of the camera, space around the bodies
 const PAPER = '#f4f4f5', GHOST = '#8fa0b8'
 const TITLE_HEIGHT = 22                    // pixels
+const REST = 300                           // milliseconds without a change, until a slow picture is drawn again, finely
 const PICK = {mouse: 14, touch: 26}        // pixels from a joint that still count
 const N_SPOTS = 3, SPOT_REACH = 3          // shadow spots a capsule, standard deviations that are drawn
 const FLOOR_SIZE = 2.6, SHADOW_TEXELS = 112 // metres of the floor, texels of its shadow along a side
@@ -117,6 +118,18 @@ void main() {
   if (d > 1.) discard;
   gl_FragColor = vec4(d > .62 ? vec3(1.) : vLook.rgb, d > .62 ? .95 : .9);
 }`
+
+let software
+/** Whether the processor draws, for want of a graphics card. */
+function drawsInSoftware() {
+  if (software !== undefined) return software
+  const gl = document.createElement('canvas').getContext('webgl2')
+  const info = gl?.getExtension('WEBGL_debug_renderer_info')
+  const name = gl ? gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER) : ''
+  gl?.getExtension('WEBGL_lose_context')?.loseContext()
+  software = /swiftshader|llvmpipe|software|basic render/i.test(name)
+  return software
+}
 
 /** Rings of a capsule; position holds share of a cap, longitude, and which end. */
 function capsuleTemplate(rings, around) {
@@ -306,14 +319,15 @@ export class PoseScene {
   }
 
   buildScene() {
-    this.renderer = new WebGLRenderer({canvas: this.canvas, antialias: true, preserveDrawingBuffer: true})
-    this.renderer.setPixelRatio(Math.min(window.devicePixelRatio || 1, 2))
+    const slow = drawsInSoftware()
+    this.renderer = new WebGLRenderer({canvas: this.canvas, antialias: !slow, preserveDrawingBuffer: true})
+    const ratio = Math.min(window.devicePixelRatio || 1, 2)
+    this.ratios = slow ? {moving: 1, still: 2} : {moving: ratio, still: ratio}
     this.renderer.setClearColor(new Color(PAPER), 1)
     this.renderer.autoClear = false
     this.scene = new Scene()
     this.view = new PerspectiveCamera(FIELD, 1, .05, 60)
     this.materials = makeMaterials()
-    this.materials.handle.uniforms.ratio.value = this.renderer.getPixelRatio()
     this.floor = new Mesh(new PlaneGeometry(FLOOR_SIZE, FLOOR_SIZE), this.materials.floor)
     this.floor.frustumCulled = false
     this.floor.renderOrder = -2
@@ -544,12 +558,18 @@ export class PoseScene {
     if (this.asked || this.gone) return
     this.asked = requestAnimationFrame(() => {
       this.asked = null
-      this.draw()
+      this.draw(false)
+      clearTimeout(this.rest)
+      if (this.ratios.still !== this.ratios.moving) this.rest = setTimeout(() => this.draw(), REST)
     })
   }
 
-  draw() {
+  /** fine: as well as can be, else as fast. */
+  draw(fine = true) {
     if (this.gone || !this.size.width || !this.size.height) return
+    const ratio = fine ? this.ratios.still : this.ratios.moving
+    if (ratio !== this.renderer.getPixelRatio()) this.renderer.setPixelRatio(ratio)
+    this.materials.handle.uniforms.ratio.value = ratio
     this.columns = this.layout()
     this.renderer.setScissorTest(false)
     this.renderer.setViewport(0, 0, this.size.width, this.size.height)
@@ -567,7 +587,6 @@ export class PoseScene {
       this.aim(i)
       this.renderer.render(this.scene, this.view)
     }
-    this.frames = (this.frames ?? 0) + 1
   }
 
   jointAt(i, j) {
@@ -794,6 +813,7 @@ export class PoseScene {
   dispose() {
     this.gone = true
     if (this.asked) cancelAnimationFrame(this.asked)
+    clearTimeout(this.rest)
     this.observer.disconnect()
     for (const stop of this.stop) stop()
     this.match(this.figures, 0, false)
