@@ -102,7 +102,7 @@ def measure(playwright, log):
     return results
 
 def draw(playwright, log):
-    "Screenshots of panels, with few colours."
+    "Screenshots of panels, in 256 colours."
     from PIL import Image
     with _server(log) as (url,_):
         browser = playwright.chromium.launch(executable_path=program('chromium','chromium-browser'), args=FLAGS.split())
@@ -113,7 +113,7 @@ def draw(playwright, log):
             page.page.wait_for_timeout(3000)
             path = ROOT/f'figures/explore_{name.lower()}.png'
             page.page.screenshot(path=path)
-            Image.open(path).convert('RGB').quantize(128).save(path, optimize=True)
+            Image.open(path).convert('RGB').quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
             print(path, path.stat().st_size)
         browser.close()
 
@@ -126,4 +126,5 @@ if __name__=='__main__':
         else:
             results = measure(playwright, Path(tmp)/'log.txt')
             print(json.dumps(results, indent=1))
-            with atomic_path(ROOT/'benchmarks/explore.json') as path: path.write_text(json.dumps(results, indent=1)+'\n')
+            with atomic_path(ROOT/'benchmarks/explore.json') as path:
+                path.write_text(json.dumps(results, indent=1)+'\n')

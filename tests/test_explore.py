@@ -137,6 +137,7 @@ def test_no_voila_is_a_sentence(monkeypatch, tmp_path):
 
 def test_no_widget_is_stored():
     "A stored widget shows nothing without its kernel, and has another number every time."
-    cells = json.loads((ROOT/CHAPTER).read_text(encoding='utf-8'))['cells']
-    kinds = {kind for c in cells for o in c.get('outputs', ()) for kind in o.get('data', {})}
+    notebook = json.loads((ROOT/CHAPTER).read_text(encoding='utf-8'))
+    assert 'widgets' not in notebook['metadata'], 'execute with store_widget_state=False'
+    kinds = {kind for c in notebook['cells'] for o in c.get('outputs', ()) for kind in o.get('data', {})}
     assert not [k for k in kinds if 'widget' in k], 'clear the output of the cell that displays the panel'

@@ -1381,7 +1381,7 @@ def info(weights:str|None = _WEIGHTS):
         from text2pose.cfg import Text2PosePipeline
         for line in _info_lines(Text2PosePipeline.from_pretrained(weights), weights): typer.echo(line)
 
-# %% ../nbs/06b_cli.ipynb #9227e8b7
+# %% ../nbs/06b_cli.ipynb #9f5154c9
 _PAGE_TEMPLATE = '''{%- extends 'voila/templates/lab/index.html.j2' -%}
 {%- block notebook_css -%}{{ super() | replace('href="https://', 'data-left-out="https://') }}{%- endblock -%}
 '''

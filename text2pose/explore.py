@@ -17,7 +17,7 @@ import anywidget
 import ipywidgets as W
 import numpy as np
 import traitlets
-from .core import read_json
+from .core import asset, read_json
 from .data import JOINT_NAMES, joint_idx, read_pose_table, table_joints
 from .clustering import cluster_examples, fit_clusters, same_body, typical_words
 from .skeleton import plausibility, plausibility_report
@@ -28,7 +28,7 @@ from .view import PoseView, _png_of, _sentence
 from .diffusion import alphas_cumprod
 from .cfg import GUIDANCE_INTERVAL, GUIDANCE_METHODS, GUIDANCE_SCALE, StoreAttention, Text2PosePipeline
 
-# %% ../nbs/06a_explore.ipynb #918b9546
+# %% ../nbs/06a_explore.ipynb #a3b76db7
 _STYLE = '''<style>
 .t2x-columns{display:grid; overflow:visible; gap:8px 16px;
   grid-template:"controls shown" auto "report shown" 1fr / minmax(260px, 380px) minmax(0, 1fr)}
@@ -87,7 +87,7 @@ def _choice(options, label): return _control(W.Dropdown, next(iter(options)), la
 def _seed(): return _control(W.BoundedIntText, 0, 'seed', min=0, max=2**31-1)
 def _prompt(value): return _text(value, 'prompt', 'what the pose should show')
 
-# %% ../nbs/06a_explore.ipynb #fed7afdc
+# %% ../nbs/06a_explore.ipynb #db96bab9
 def exported(
     joints:np.ndarray, # (n, 22, 3) metres
     format:str,        # one of FORMATS
@@ -151,7 +151,7 @@ class Downloads(anywidget.AnyWidget):
         except Exception as e: self.send(dict(error=_sentence(e)))
         else: self.send(dict(name=name), [data])
 
-# %% ../nbs/06a_explore.ipynb #74b79207
+# %% ../nbs/06a_explore.ipynb #aba66d53
 class Explorer(W.VBox):
     "Controls, a view of poses, downloads and a sentence: what every explorer is made of."
     hint = ''             # what to do here
@@ -280,9 +280,10 @@ class Explorer(W.VBox):
         "The widget, and a picture for where no kernel lives."
         found = super()._repr_mimebundle_(**kwargs)
         if not len(self.view.joints) or not isinstance(found, dict): return found
-        return found | {'image/png':base64.b64encode(_png_of(self.figure())).decode()}
+        picture = base64.b64encode(_png_of(self.figure())).decode()
+        return found | {'text/plain':f'{type(self).__name__}: {self.sentence}', 'image/png':picture}
 
-# %% ../nbs/06a_explore.ipynb #1b84bd0b
+# %% ../nbs/06a_explore.ipynb #89189369
 _GHOSTS = ('none','nearest exemplar','before enforcement')
 
 def _settings(value, names=('steps','start','end','part','exemplars','negative','enforce')):
@@ -347,7 +348,7 @@ class PromptExplorer(Explorer):
         library = self.pipe.memory.library
         return library.joints[[library.names.index(pairs[0][0]) for pairs in out.exemplars]]
 
-# %% ../nbs/06a_explore.ipynb #ad4e566f
+# %% ../nbs/06a_explore.ipynb #e0ae8c20
 class DenoisingExplorer(Explorer):
     "The estimates of a run, step by step."
     hint = 'How poses come out of noise: press play below the bodies, or move the slider there.'
@@ -384,7 +385,7 @@ class DenoisingExplorer(Explorer):
         return (f'step {step} of {len(self.rows)}, timestep {timestep}: noise {noise:.2f}, plausibility {score:.2f}, '
                 f'{away:.1f} cm from the end')
 
-# %% ../nbs/06a_explore.ipynb #9f3de7ab
+# %% ../nbs/06a_explore.ipynb #8243c7b6
 class AttentionExplorer(Explorer):
     "Click a word to see its joints, or a joint to see its words."
     hint = 'Click a word to see which joints look at it, or a joint of the body to see its words.'
@@ -443,7 +444,7 @@ class AttentionExplorer(Explorer):
         rows = [(self.words_of[k], float(share[k]), (float(share[k]/share.max()),)) for k in np.argsort(-share)]
         self.report.value = _table([f'words that the {self.view.joint.replace("_"," ")} looks at','share',''], rows)
 
-# %% ../nbs/06a_explore.ipynb #543ee39b
+# %% ../nbs/06a_explore.ipynb #0e2f3393
 _MOST_SCALES = 10
 
 def read_scales(
@@ -488,7 +489,7 @@ class GuidanceExplorer(Explorer):
         self.report.value = _table(['scale','plausibility','fits the words','cm from the first'], rows)
         return f'"{words}", seed {self.value("seed")}, {self.value("method")}: {_milliseconds(self.seconds)}'
 
-# %% ../nbs/06a_explore.ipynb #4edab222
+# %% ../nbs/06a_explore.ipynb #0f05d2c7
 _COLORS = ('#1f6fc9','#c8323f','#2e9e5b','#e08a1e','#7a4fc4','#12a5a5','#b5508f','#6b7280','#8a6d1a','#5b8c1f',
            '#d1495b','#00798c','#edae49','#66a182','#8d6a9f','#3a5a80')
 
@@ -560,7 +561,7 @@ def flat_map(
     low,high = flat.min(0),flat.max(0)
     return (flat-low)/np.maximum(high-low, 1e-9)
 
-# %% ../nbs/06a_explore.ipynb #c945dfdc
+# %% ../nbs/06a_explore.ipynb #bc571a1a
 _MOST_MAPPED = 3000  # poses on a map
 
 class ClusterExplorer(Explorer):
@@ -649,7 +650,7 @@ class ClusterExplorer(Explorer):
     def _mark(self):
         if self.view.selected<len(self.rows): self.map.chosen = self.rows[self.view.selected]
 
-# %% ../nbs/06a_explore.ipynb #215e697f
+# %% ../nbs/06a_explore.ipynb #df642f02
 class AtlasExplorer(Explorer):
     "Search the library, and use a pose of it as exemplar."
     hint = 'Search by words or names; select a body, and generate for the prompt with this pose as the only exemplar.'
@@ -699,7 +700,7 @@ class AtlasExplorer(Explorer):
         away = 100*np.linalg.norm(out.joints-exemplar, axis=-1).mean()
         return f'"{self.words()}" with {name_words(library.names[i])}: {away:.0f} cm from it on average'
 
-# %% ../nbs/06a_explore.ipynb #cca9741d
+# %% ../nbs/06a_explore.ipynb #bc2618c6
 class EditExplorer(Explorer):
     "Shape a pose, and be told what it shows and what is wrong with it."
     hint = 'Drag dots, pin joints, move the sliders of a joint, ask for a change in words, or drop a file of poses.'
@@ -731,12 +732,12 @@ class EditExplorer(Explorer):
         self.report.value = _table(['what is implausible','where','score'], faults[:6]) if faults else ''
         self.say(f'{summary.text} Plausibility {score:.2f}.')
 
-# %% ../nbs/06a_explore.ipynb #17bd55ac
+# %% ../nbs/06a_explore.ipynb #213de29c
 _DRAWN_WITHIN = 1.2  # metres; poses that reach farther are drawn smaller
 
 def ablation_file()->Path: # which may be missing
     "The committed results of the ablation, in the repository."
-    return Path(__file__).resolve().parents[1]/'benchmarks/ablation.json'
+    return asset('weights').resolve().parents[2]/'benchmarks/ablation.json'
 
 class AblationExplorer(Explorer):
     "The phases of training side by side, from the same noise."
@@ -788,7 +789,7 @@ class AblationExplorer(Explorer):
         measures = ['diffusion','anatomy','total','farthest, m','spine bend, °','plausibility','followed']
         return _table(['run',*measures], rows)
 
-# %% ../nbs/06a_explore.ipynb #54cff34a
+# %% ../nbs/06a_explore.ipynb #48641d45
 _ON_A_PAGE,_MOST_FILES = 8,50
 
 @dataclass
@@ -899,7 +900,7 @@ class ResultsExplorer(Explorer):
         rows = [(name, float(v)) for name,v in self.results.numbers.items() if all(w in name.lower() for w in words)]
         return _table(['measure','number'], rows) if rows else ''
 
-# %% ../nbs/06a_explore.ipynb #8c1613e1
+# %% ../nbs/06a_explore.ipynb #80adc2f2
 class KernelWatch(anywidget.AnyWidget):
     "Says so when no kernel answers any more."
     _esm = '''
