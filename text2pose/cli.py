@@ -1445,6 +1445,8 @@ def explore(
             if path is not None and not path.exists(): raise FileNotFoundError(f'{path} is missing')
         there = {name:None if path is None else str(path.resolve())
                  for name,path in dict(results=results, table=data, library=library).items()}
+        # jsonschema makes 38 grammars of IRIs, which nothing here has: most of the time until Voila is there
+        sys.modules.setdefault('rfc3987_syntax', None)
         with tempfile.TemporaryDirectory() as tmp:
             server = _page_server(Path(tmp), port, preheat, weights=weights, fast=fast, **there)
             from tornado.ioloop import IOLoop
