@@ -313,7 +313,8 @@ DROP = '''([name, body]) => {
 
 def _drop(h, name, body):
     h.page.evaluate(DROP, [name, body])
-    h.page.wait_for_timeout(150)
+    read = 'sent.length || document.querySelector(".t2p-status").textContent.includes("at most")'
+    h.page.wait_for_function(read)
     h.to_python()
     return h.page.get_by_role('status').inner_text()
 

@@ -114,6 +114,18 @@ class PoseView(anywidget.AnyWidget):
     @traitlets.validate('joint')
     def _check_joint(self, proposal): return proposal['value'] and JOINT_NAMES[joint_idx(proposal['value'])]
 
+    @traitlets.validate('camera')
+    def _check_camera(self, proposal):
+        camera = proposal['value']
+        for name,value in camera.items():
+            size = {'azimuth':(), 'elevation':(), 'zoom':(), 'pan':(2,)}.get(name)
+            if size is None: raise ValueError(f'a camera has azimuth, elevation, zoom and pan, not {name!r}')
+            try: fits = np.shape(value)==size and np.isfinite(np.asarray(value, float)).all()
+            except (TypeError, ValueError): fits = False
+            expected = 'two numbers' if size else 'a number'
+            if not fits: raise ValueError(f'{name} of the camera must be {expected}, got {value!r}')
+        return camera
+
     @traitlets.validate('frames')
     def _check_frames(self, proposal):
         frames = proposal['value']
@@ -233,7 +245,8 @@ def _flat_points(keypoints):
     if names is None: raise ValueError(f'OpenPose has 18 or 25 points a person, found {len(points)}')
     found = {n:p[:2]*[1,-1] for n,p in zip(names, points) if p[2]>0 and np.isfinite(p).all()}
     for name in ('left_shoulder','right_shoulder','left_hip','right_hip'):
-        if name not in found: raise ValueError(f'OpenPose did not find the {name.replace("_"," ")}: no body can be made')
+        if name in found: continue
+        raise ValueError(f'OpenPose did not find the {name.replace("_"," ")}: no body can be made')
     return found
 
 def _at_rest():

@@ -1,4 +1,4 @@
-"""Write web/src/skeleton_data.js: names, bone lengths, joint limits and the drawn body, as the view's JavaScript wants."""
+"""Write web/src/skeleton_data.js: names, bone lengths, joint limits and the drawn body, for the view's JavaScript."""
 import json
 from pathlib import Path
 

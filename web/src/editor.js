@@ -301,7 +301,7 @@ export class PoseEditor {
   setMessage(text) { this.status.textContent = text }
 
   select(pose, joint, tell = true) {
-    this.active = pose ?? this.active
+    this.active = Math.max(Math.min(pose ?? this.active, this.n - 1), 0)
     this.joint = joint ?? null
     this.scene.setSelection(this.active, this.joint)
     this.writePanel()

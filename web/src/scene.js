@@ -519,6 +519,7 @@ export class PoseScene {
   writeTitles() {
     this.columns = this.layout()
     this.titles.replaceChildren()
+    this.canvas.setAttribute('aria-label', `${this.n} poses in three dimensions: ${this.names.join(', ')}`)
     for (let i = 0; i < this.n; i++) {
       const {x, y, width, height} = this.cell(i)
       const title = document.createElement('div')
