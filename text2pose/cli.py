@@ -1390,7 +1390,9 @@ _NO_VOILA = 'the page needs Voila: pip install voila ipykernel'
 def _page_notebook(**settings):
     "A notebook of one cell that shows the page, as JSON."
     given = ', '.join(f'{name}={value!r}' for name,value in settings.items())
-    source = f'from text2pose.explore import explorer_page\nexplorer_page({given})'
+    lines = ['import os', 'from text2pose.explore import explorer_page', f'os.chdir({os.getcwd()!r})',
+             f'explorer_page({given})']
+    source = '\n'.join(lines)
     cell = dict(cell_type='code', id='page', execution_count=None, metadata={}, outputs=[], source=source)
     kernel = dict(display_name='Python 3', language='python', name='python3')
     about = dict(kernelspec=kernel, title='text2pose')
@@ -1433,7 +1435,7 @@ def explore(
     weights:str|None = _WEIGHTS,
     fast:bool = _option(False, '--fast', help='Let ONNX Runtime take the steps: pip install "text2pose[fast]".'),
     preheat:bool = _option(True, '--preheat/--no-preheat',
-        help='Start a kernel in advance: the next browser waits less, and about 1 GB of memory is used.'),
+        help='Start a kernel in advance: the next browser waits less, and it holds about half a gigabyte of memory.'),
 ):
     "Serve a page to play with: prompts, denoising, attention, guidance, clusters, atlas, editing, results."
     with _usage_errors():
@@ -1443,7 +1445,7 @@ def explore(
         _check_port(port)
         for path in (results,data,library):
             if path is not None and not path.exists(): raise FileNotFoundError(f'{path} is missing')
-        there = {name:None if path is None else str(path.resolve())
+        there = {name:None if path is None else str(path)
                  for name,path in dict(results=results, table=data, library=library).items()}
         # jsonschema makes 38 grammars of IRIs, which nothing here has: most of the time until Voila is there
         sys.modules.setdefault('rfc3987_syntax', None)
