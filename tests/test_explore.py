@@ -1,106 +1,143 @@
-"Voila makes a page of the chapter: it shows the panel, and a slider that moves changes the picture."
-import importlib.util, io, json, socket, subprocess, sys, time
-from contextlib import contextmanager
+"The explorers without a browser: their controls are driven in Python."
+import asyncio, json, sys
 
 import numpy as np, pytest
 
-from browser import FLAGS, missing, program
-from tree import ROOT, copy_tree, offline_env
+from text2pose import Text2PosePipeline, cli, explore
+from text2pose.core import available
+from text2pose.data import own_poses
+from text2pose.export import export
+from tree import ROOT
 
 CHAPTER = 'nbs/06a_explore.ipynb'
-START_SECONDS = 240 # for the page to run the chapter, on a busy machine
+STANDING = own_poses()[0]['joints']
+NASTY = '<script>alert("1")</script>'
 
-def _free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
-
-def _listens(port):
-    try: socket.create_connection(('127.0.0.1', port), timeout=2).close()
-    except OSError: return False
-    return True
-
-@contextmanager
-def _voila(folder):
-    "Serve the chapter in a copy of the project, since its last cell exports; the address."
-    port,log = _free_port(),folder/'voila.log'
-    options = [f'--port={port}', '--no-browser', '--Voila.ip=127.0.0.1']
-    with log.open('wb') as f:
-        server = subprocess.Popen([sys.executable, '-m', 'voila', CHAPTER, *options], cwd=folder,
-            env=offline_env(PYTHONPATH=str(folder)), stdout=f, stderr=subprocess.STDOUT)
-    try:
-        deadline = time.monotonic()+60
-        while server.poll() is None and not _listens(port) and time.monotonic()<deadline: time.sleep(.2)
-        assert _listens(port), log.read_text(errors='replace')
-        yield f'http://127.0.0.1:{port}'
-    finally:
-        server.terminate()
-        server.wait(30)
-
-def _only_local(route):
-    "Let the page load nothing from elsewhere."
-    if route.request.url.startswith(('http://127.0.0.1','data:','blob:')): route.continue_()
-    else: route.abort()
+def _texts(panel):
+    "Everything of a panel that is shown as HTML."
+    return panel.status.value+panel.report.value
 
 @pytest.fixture(scope='module')
-def page(tmp_path_factory):
-    "The chapter in a browser, when the panel has its picture."
-    for package in ('voila','playwright'):
-        if importlib.util.find_spec(package) is None: missing(f'{package} is not installed')
-    chromium = program('chromium','chromium-browser','google-chrome')
-    from playwright.sync_api import sync_playwright
-    with _voila(copy_tree(tmp_path_factory.mktemp('voila')/'tree')) as url, sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=chromium, args=FLAGS.split())
-        try:
-            page = browser.new_page(viewport=dict(width=1200, height=1600))
-            page.route('**/*', _only_local)
-            page.goto(url, timeout=START_SECONDS*1000, wait_until='domcontentloaded')
-            page.locator('.widget-image').wait_for(timeout=START_SECONDS*1000)
-            yield page
-        finally: browser.close()
+def page():
+    if not available('minilm'): pytest.skip('minilm is not installed')
+    return explore.ExplorerPage(Text2PosePipeline.from_pretrained())
 
-def _picture(page):
-    from PIL import Image
-    picture = page.locator('.widget-image')
-    picture.scroll_into_view_if_needed()
-    return np.asarray(Image.open(io.BytesIO(picture.screenshot())).convert('RGB'))
+def _panel(page, name):
+    page.tabs.selected_index = list(page.makers).index(name)
+    return page.panels[name]
 
-def _until(page, condition, seconds=90):
-    "Wait until the page is as it should be; whether it is."
-    for _ in range(5*seconds):
-        if condition(): return True
-        page.wait_for_timeout(200)
-    return False
+@pytest.mark.parametrize('name', 'Prompt Denoising Attention Guidance Clusters Atlas Edit Ablation Results'.split())
+def test_panel_opens_and_survives_nonsense(page, name):
+    "Nothing is wrong at first; nonsense in any text is one sentence, and the poses stay."
+    panel = _panel(page, name)
+    assert not panel.status.value or 't2x-wrong' not in panel.status.value, panel.sentence
+    assert len(panel.view.joints) or name=='Results'
+    for key,control in panel.controls.items():
+        if not isinstance(control, explore.W.Text) or key in ('words','negative'): continue
+        if (name,key)==('Edit','prompt'): continue  # is read when a button of the view is pressed
+        before,text = panel.view.joints,control.value
+        for nonsense in ('走る','word '*10_000,'\0'):
+            control.value = nonsense
+            if (name,key)==('Atlas','prompt'): panel.use.click()
+            assert 't2x-wrong' in panel.status.value, (key, panel.sentence)
+            assert len(panel.sentence)<=explore._MOST_SAID+2
+            assert panel.view.joints is before
+        control.value = text
+        if (name,key)==('Atlas','prompt'): panel.use.click()
+        assert 't2x-wrong' not in panel.status.value, panel.sentence
 
-def _source(page): return page.locator('.widget-image').get_attribute('src')
+@pytest.mark.parametrize('name', 'Prompt Denoising Attention Guidance Atlas'.split())
+def test_markup_is_text(page, name):
+    panel = _panel(page, name)
+    control = panel.controls['prompt' if name!='Atlas' else 'search']
+    control.value = NASTY
+    assert '<script' not in _texts(panel) and '&lt;script&gt;' in panel.status.value
 
-def test_panel_is_shown(page):
-    assert page.locator('.widget-text input').input_value()=='a person waves'
-    assert page.locator('.widget-slider').count()==4
-    assert page.locator('.widget-checkbox').count()==1
-    picture = _picture(page)
-    assert picture.shape[1]>300 and (picture<200).mean()>.005 # lines of bodies on white
+def test_same_noise_same_poses(page):
+    "A panel that is set back shows what it showed."
+    panel = _panel(page, 'Prompt')
+    panel.controls['prompt'].value = 'arms raised'
+    first = panel.view.joints
+    panel.controls['seed'].value = 3
+    assert np.abs(panel.view.joints-first).max()>.01
+    panel.controls['seed'].value = 0
+    np.testing.assert_array_equal(panel.view.joints, first)
 
-def test_slider_changes_the_picture(page):
-    before,source = _picture(page),_source(page)
-    seed = page.locator('.widget-slider').filter(has_text='seed')
-    seed.locator('.noUi-handle').focus()
-    page.keyboard.press('ArrowRight')
-    assert _until(page, lambda: _source(page)!=source)
-    after = _picture(page)
-    assert after.shape!=before.shape or (after!=before).mean()>.001
-    assert page.get_by_text('seed 1', exact=False).count()
+def test_guided_differs_and_words_are_read(page):
+    panel = _panel(page, 'Prompt')
+    panel.controls['prompt'].value = 'both arms raised'
+    assert 'left hand above shoulder' in panel.report.value
+    assert all(s>.5 for s in explore.plausibility(panel.view.joints))
 
-def test_errors_are_sentences(page):
-    source = _source(page)
-    prompt = page.locator('.widget-text input')
-    prompt.fill('走る')
-    prompt.press('Enter')
-    page.get_by_text('which is not a Latin letter').wait_for(timeout=60_000)
-    assert _source(page)==source
+def test_pinned_change_is_on_top_of_the_dragged_pose(page):
+    "A pinned joint stays where it was dragged to, also when the pelvis was moved."
+    panel = _panel(page, 'Edit')
+    x = STANDING+np.float32([.1,-.2,.05])
+    panel.view.joints,panel.view.pinned = x[None],['left_wrist','right_ankle']
+    panel.view._heard(panel.view, dict(type='request', kind='regenerate', pose=0), [])
+    assert panel.view.message==''
+    y = panel.view.joints[0]
+    assert np.abs(y[[20,8]]-x[[20,8]]).max()<.02 and np.abs(y-x).max()>.02
+    np.testing.assert_allclose(y[0], x[0], atol=1e-5)
+
+def test_downloads_have_the_shown_poses(page):
+    panel = _panel(page, 'Edit')
+    panel.controls['prompt'].value = NASTY
+    panel.view.joints = STANDING[None]
+    name,data = panel.file('json')
+    pose, = json.loads(data)['poses']
+    assert (name,pose['prompt'])==('poses.json',NASTY)
+    np.testing.assert_allclose(pose['joints'], STANDING, atol=1e-5)
+
+def test_missing_model_is_a_sentence(tmp_path):
+    (tmp_path/'config.json').write_text('{"format": "<b>"}')
+    box = explore.explorer_page(str(tmp_path))
+    assert 'config.json is not a text2pose configuration' in box.value and '<b>' not in box.value
+
+def test_panel_that_cannot_be_built_is_a_sentence(page):
+    broken = explore.ExplorerPage(page.pipe, ablation='nowhere.json')
+    broken.tabs.selected_index = list(broken.makers).index('Ablation')
+    assert 'nowhere.json is missing' in broken.tabs.children[broken.tabs.selected_index].children[0].value
+    broken.tabs.selected_index = list(broken.makers).index('Results')
+    assert 'Results' in broken.panels
+
+NO_RESULTS = ['[]', '{', '3', '{"a": [1]}', '{"poses": 3}', '{"poses": [{"joints": "NaN"}]}', 'null', '\0']
+
+@pytest.mark.parametrize('content', NO_RESULTS)
+def test_results_of_other_kinds(tmp_path, content):
+    (tmp_path/'x.json').write_text(content)
+    panel = explore.ResultsExplorer(path=tmp_path/'x.json')
+    assert 'x.json' in panel.sentence and 't2x-wrong' in panel.status.value
+    (tmp_path/'x.json').unlink()
+    export(STANDING, tmp_path/'good.npz', prompts=[NASTY])
+    panel.controls['path'].value = str(tmp_path)
+    assert panel.sentence=='1 of 1 poses; 0 numbers' and '<script' not in _texts(panel)
+
+def test_folder_names_the_broken_file(tmp_path):
+    export(STANDING, tmp_path/'good.json')
+    (tmp_path/'bad.json').write_text('{"poses": [{"joints": [1]}]}')
+    assert 'bad.json' in explore.ResultsExplorer(path=tmp_path).sentence
+
+def test_debounce():
+    "Many calls are one, the last, and a little later."
+    heard = []
+    async def run():
+        f = explore._debounced(heard.append, .05)
+        for i in range(5): f(i)
+        assert heard==[]
+        await asyncio.sleep(.2)
+    asyncio.run(run())
+    assert heard==[4]
+    explore._debounced(heard.append)(7)
+    assert heard==[4,7]
+
+def test_no_voila_is_a_sentence(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, 'voila.app', None)
+    with pytest.raises(ImportError, match='pip install'): cli._page_server(tmp_path, 8866, False)
 
 def test_no_widget_is_stored():
     "A stored widget shows nothing without its kernel, and has another number every time."
-    cells = json.loads((ROOT/CHAPTER).read_text(encoding='utf-8'))['cells']
-    kinds = {kind for c in cells for o in c.get('outputs', ()) for kind in o.get('data', {})}
+    notebook = json.loads((ROOT/CHAPTER).read_text(encoding='utf-8'))
+    assert 'widgets' not in notebook['metadata'], 'execute with store_widget_state=False'
+    kinds = {kind for c in notebook['cells'] for o in c.get('outputs', ()) for kind in o.get('data', {})}
     assert not [k for k in kinds if 'widget' in k], 'clear the output of the cell that displays the panel'

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['app', 'data_app', 'atlas_app', 'main', 'generate', 'look_up', 'describe', 'vary', 'interpolate', 'scene',
            'data_build', 'data_check', 'data_show', 'convert', 'data_fetch', 'data_export', 'atlas_list', 'atlas_show',
-           'atlas_check', 'atlas_new', 'train', 'evaluate', 'export_web', 'info']
+           'atlas_check', 'atlas_new', 'train', 'evaluate', 'export_web', 'info', 'explore']
 
 # %% ../nbs/06b_cli.ipynb #c9d5c931
 import gc, json, os, re, shutil, sys, tempfile
@@ -1452,3 +1452,77 @@ def info(weights:str|None = _WEIGHTS):
     with _file_errors():
         from text2pose.cfg import Text2PosePipeline
         for line in _info_lines(Text2PosePipeline.from_pretrained(weights), weights): typer.echo(line)
+
+# %% ../nbs/06b_cli.ipynb #9f5154c9
+_PAGE_TEMPLATE = '''{%- extends 'voila/templates/lab/index.html.j2' -%}
+{%- block notebook_css -%}{{ super() | replace('href="https://', 'data-left-out="https://') }}{%- endblock -%}
+'''
+_NO_VOILA = 'the page needs Voila: pip install voila ipykernel'
+
+def _page_notebook(**settings):
+    "A notebook of one cell that shows the page, as JSON."
+    given = ', '.join(f'{name}={value!r}' for name,value in settings.items())
+    lines = ['import os', 'from text2pose.explore import explorer_page', f'os.chdir({os.getcwd()!r})',
+             f'explorer_page({given})']
+    source = '\n'.join(lines)
+    cell = dict(cell_type='code', id='page', execution_count=None, metadata={}, outputs=[], source=source)
+    kernel = dict(display_name='Python 3', language='python', name='python3')
+    about = dict(kernelspec=kernel, title='text2pose')
+    return json.dumps(dict(cells=[cell], metadata=about, nbformat=4, nbformat_minor=5))
+
+def _check_port(port):
+    "One sentence where nothing can be served."
+    import socket
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try: s.bind(('127.0.0.1', port))
+        except OSError as e:
+            raise OSError(f'port {port} cannot be used ({e.strerror}); choose another one with --port') from None
+
+def _page_server(folder, port, preheat, **settings):
+    "Voila with the page in a folder, ready to be started."
+    try: from voila.app import Voila
+    except ImportError: raise ImportError(_NO_VOILA) from None
+    template = folder/'voila/templates/text2pose'
+    template.mkdir(parents=True)
+    (template/'conf.json').write_text('{"base_template": "lab"}')
+    (template/'index.html.j2').write_text(_PAGE_TEMPLATE)
+    os.environ['JUPYTER_PATH'] = os.pathsep.join([str(folder), *filter(None, [os.environ.get('JUPYTER_PATH')])])
+    notebook = folder/'explore.ipynb'
+    notebook.write_text(_page_notebook(**settings), encoding='utf-8')
+    app = Voila()
+    app.initialize([
+        str(notebook), f'--port={port}', '--Voila.ip=127.0.0.1', '--Voila.port_retries=0', '--no-browser',
+        '--Voila.log_level=ERROR', '--template=text2pose', '--theme=light', f'--preheat_kernel={preheat}',
+        '--pool_size=1'])
+    return app
+
+@app.command()
+def explore(
+    port:int = _option(8866, '--port', help='Of the page, on this machine.'),
+    results:Path|None = _option(None, '--results',
+        help='Folder that generate wrote, or file of poses or of an evaluation, to begin with.'),
+    data:Path|None = _option(None, '--data', help='A pose table for the map of clusters; by default the library.'),
+    library:Path|None = _LIBRARY,
+    weights:str|None = _WEIGHTS,
+    fast:bool = _option(False, '--fast', help='Let ONNX Runtime take the steps: pip install "text2pose[fast]".'),
+    preheat:bool = _option(True, '--preheat/--no-preheat',
+        help='Start a kernel in advance: the next browser waits less, and it holds about half a gigabyte of memory.'),
+):
+    "Serve a page to play with: prompts, denoising, attention, guidance, clusters, atlas, editing, results."
+    with _usage_errors():
+        from text2pose.core import check_count
+        check_count('--port', port, 1, 65535)
+    with _file_errors():
+        _check_port(port)
+        for path in (results,data,library):
+            if path is not None and not path.exists(): raise FileNotFoundError(f'{path} is missing')
+        there = {name:None if path is None else str(path)
+                 for name,path in dict(results=results, table=data, library=library).items()}
+        # jsonschema makes 38 grammars of IRIs, which nothing here has: most of the time until Voila is there
+        sys.modules.setdefault('rfc3987_syntax', None)
+        with tempfile.TemporaryDirectory() as tmp:
+            server = _page_server(Path(tmp), port, preheat, weights=weights, fast=fast, **there)
+            from tornado.ioloop import IOLoop
+            IOLoop.current().add_callback(typer.echo, f'http://127.0.0.1:{port}/ (Ctrl-C ends it)')
+            server.start()
