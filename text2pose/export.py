@@ -1247,7 +1247,7 @@ def _npz_poses(path):
     except Exception as e:
         if 'when unpacked' in str(e): raise
         raise ValueError(f'{path} is not a readable .npz of poses (pickled objects are refused): {e}') from None
-    if joints is None: raise ValueError(f'{path} is not a pose file: expected an array called joints')
+    if joints is None: raise ValueError(f'{path} is not a readable .npz of poses: expected an array called joints')
     return joints, None if prompts is None else [str(p) for p in np.atleast_1d(prompts)], faces
 
 def _npy_poses(path):
