@@ -164,8 +164,8 @@ class _Shot:
         return (flat-self.centre)*self.scale*[1,-1]+self.size/2, depth
 
 def _check_canvas(width, height):
-    check_count('width', width, 16, 8192)
-    check_count('height', height, 16, 8192)
+    check_count('width', width, 16, 4096)
+    check_count('height', height, 16, 4096)
 
 def _check_view(azim, elev, width, height, margin):
     _check_canvas(width, height)
