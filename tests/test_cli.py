@@ -9,7 +9,7 @@ from text2pose.cfg import Text2PosePipeline
 from text2pose.cli import _failed_rules, app
 from text2pose.data import (
     bone_lengths, own_poses, own_rows, pose_table, read_pose_table, table_joints, write_pose_table)
-from text2pose.export import FORMATS, export, load_faces, load_poses
+from text2pose.export import FORMATS, export, file_name, load_faces, load_poses
 from text2pose.skeleton import plausibility, pose_from_angles, reference_bone_lengths
 
 FAST = ('-n','1', '--steps','2')
@@ -207,7 +207,7 @@ def test_repeated_and_stale_files_are_named():
     before = Path('out/poses.bvh').read_bytes()
     again = run('generate', 'sit', *FAST, '--format', 'png,openpose')
     assert 'replaced: out/poses.png, out/poses.openpose' in again.stderr
-    stale = [f'out/poses.{f}' for f in FORMATS if f not in ('png','openpose')]
+    stale = [f'out/{file_name("poses", f)}' for f in FORMATS if f not in ('png','openpose')]
     assert f'from an earlier run, left as it was: {", ".join(stale)}' in again.stderr
     assert Path('out/poses.bvh').read_bytes()==before
     fresh = run('generate', 'sit', *FAST, '--format', 'png', '--out', 'new')

@@ -133,3 +133,15 @@ def test_refused(monkeypatch, odd_files, args, code, says):
     before = below()
     assert says in convert(*args, code=code)
     assert below()==before
+
+def test_scene_in_pictures():
+    "People of a scene stand in one picture where the scene has them, in all three kinds of pictures."
+    export(X, 'in.npz')
+    args = ['scene', 'in.npz', '--layout', 'circle', '--format', 'openpose,depth,normal', '--out', '.']
+    assert CliRunner().invoke(app, args).exit_code==0
+    assert all(len(list(Path(f'scene.{f}').glob('*.png')))==1 for f in PICTURES)
+    people = json.loads(Path('scene.openpose/000.json').read_text())['people']
+    depth,normal = (np.asarray(Image.open(f'scene.{f}/000.png')) for f in ('depth','normal'))
+    assert len(people)==3 and ((normal!=[128,128,255]).any(-1)<=(depth>0)).all()
+    points = [p for person in people for p in np.reshape(person['pose_keypoints_2d'], (-1,3))[1:14]]
+    assert np.mean([depth[int(y),int(x)]>0 for x,y,seen in points if seen])>.9

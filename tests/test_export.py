@@ -1,6 +1,6 @@
 """Exported files hold the pose they were given and are read back, for random valid poses and for broken ones, the
 same bytes each time; a failed export leaves no file."""
-import errno, json, multiprocessing, os, re, signal, sys, threading, warnings, zipfile
+import errno, json, multiprocessing, os, re, signal, sys, warnings, zipfile
 from pathlib import Path
 
 import numpy as np, pytest

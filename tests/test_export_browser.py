@@ -179,7 +179,7 @@ def degrees_apart(a, b):
 
 @pytest.mark.parametrize('seed', range(2))
 def test_avatar_moves_as_the_pose_says(show, seed):
-    """@pixiv/three-vrm-animation gives the limbs and the spine of an avatar the directions of ours within 0.001°, in
+    """@pixiv/three-vrm-animation gives the limbs and the spine of an avatar the directions of ours within 0.01°, in
     every pose; its other bones point elsewhere at rest. The hips move up and down with its size."""
     glb,offsets = avatar(seed)
     times = ','.join(map(str, range(len(OWN))))
@@ -192,7 +192,7 @@ def test_avatar_moves_as_the_pose_says(show, seed):
     assert np.abs(np.linalg.norm(bones, axis=-1)-lengths).max()<1e-4
     same = [j-1 for j,name in enumerate(JOINT_NAMES) if name.split('_')[-1] in ('knee','ankle','elbow','wrist','foot')]
     same += [JOINT_NAMES.index(name)-1 for name in ('spine1','spine2','spine3','neck','left_shoulder','right_shoulder')]
-    assert degrees_apart(bones, wanted)[:,same].max()<1e-3
+    assert degrees_apart(bones, wanted)[:,same].max()<.01
     assert np.abs(got[:,0,1]/offsets[0,1]-ours[:,0,1]/height_of_t_pose(OWN)).max()<1e-3
 
 def height_of_t_pose(x):

@@ -164,8 +164,8 @@ class _Shot:
         return (flat-self.centre)*self.scale*[1,-1]+self.size/2, depth
 
 def _check_canvas(width, height):
-    check_count('width', width, 16, 8192)
-    check_count('height', height, 16, 8192)
+    check_count('width', width, 16, 4096)
+    check_count('height', height, 16, 4096)
 
 def _check_view(azim, elev, width, height, margin):
     _check_canvas(width, height)
@@ -547,7 +547,7 @@ def _body_of_parts(offsets):
         parts.setdefault(_material(tip), []).append(Mesh(points, normals, joints, weights, triangles))
     return {material:_joined(meshes) for material,meshes in parts.items()}
 
-# %% ../nbs/02d_export.ipynb #91b9045a
+# %% ../nbs/02d_export.ipynb #0505049f
 # of joints with several children, the one that the bone points to; the pelvis keeps its shape
 _NEXT = {p:j for j,p in reversed(list(enumerate(PARENTS))) if p>0} | {joint_idx('spine3'):joint_idx('neck')}
 
@@ -840,7 +840,7 @@ def from_glb(
     except Exception: raise ValueError(_NOT_OURS) from None
     return check_array(joints, (None,N_JOINTS,3), 'the scene'), extras, faces
 
-# %% ../nbs/02d_export.ipynb #99b6c2b7
+# %% ../nbs/02d_export.ipynb #94dc38a8
 def to_vrma(
     joints:np.ndarray,          # (n, 22, 3), metres, canonical
     seconds:float=1.,           # from each pose to the next
@@ -858,7 +858,7 @@ def to_vrma(
     glb.doc.extensions = dict(VRMC_vrm_animation=dict(specVersion='1.0', humanoid=dict(humanBones=bones)))
     return glb.to_bytes()
 
-# %% ../nbs/02d_export.ipynb #cc107d43
+# %% ../nbs/02d_export.ipynb #1becb60d
 _FARTHEST_GREY = 64          # brightness of the farthest point of a body; the background is 0
 _PIXELS_AT_ONCE = 1_000_000  # of all boxes around triangles
 
@@ -1247,7 +1247,7 @@ def _npz_poses(path):
     except Exception as e:
         if 'when unpacked' in str(e): raise
         raise ValueError(f'{path} is not a readable .npz of poses (pickled objects are refused): {e}') from None
-    if joints is None: raise ValueError(f'{path} is not a pose file: expected an array called joints')
+    if joints is None: raise ValueError(f'{path} is not a readable .npz of poses: expected an array called joints')
     return joints, None if prompts is None else [str(p) for p in np.atleast_1d(prompts)], faces
 
 def _npy_poses(path):
