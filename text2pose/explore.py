@@ -23,7 +23,8 @@ from .clustering import cluster_examples, fit_clusters, same_body, typical_words
 from .skeleton import plausibility, plausibility_report
 from .describe import summarize_poses
 from .export import FORMATS, export, load_poses
-from .library import atlas_library, name_words
+from .library import PoseLibrary, atlas_library, name_words
+from .text import check_prompts
 from .view import PoseView, _png_of, _sentence
 from .diffusion import alphas_cumprod
 from .cfg import GUIDANCE_INTERVAL, GUIDANCE_METHODS, GUIDANCE_SCALE, StoreAttention, Text2PosePipeline
@@ -689,10 +690,11 @@ class AtlasExplorer(Explorer):
         return sorted(pairs.items(), key=lambda pair: (not has_words(pair[0]), -pair[1]))[:n]
 
     def use_exemplar(self):
-        "Generate with the selected pose as the only exemplar; the pose is the ghost."
+        "Generate with the selected pose, called what the prompt says, as the only exemplar."
         i = self.rows[min(self.view.selected, len(self.rows)-1)]
-        library = self.pipe.memory.library
-        alone = Text2PosePipeline(**{**self.pipe.components, 'library':library[[i]]})
+        library,words = self.pipe.memory.library,check_prompts(self.words())
+        chosen = PoseLibrary([library.names[i]], library.joints[[i]], [words], ['chosen'], ['train'])
+        alone = Text2PosePipeline(**{**self.pipe.components, 'library':chosen})
         out = alone(self.words(), 4, seed=self.value('seed'), num_exemplars=1)
         exemplar = library.joints[i]
         self.view.show(np.concatenate([exemplar[None], out.joints]), ['exemplar',*(f'pose {k+1}' for k in range(4))])
@@ -842,6 +844,7 @@ def _poses_of(file):
 
 class ResultsExplorer(Explorer):
     "Poses of files, sorted and filtered."
+    has_wide_report = True
     hint = 'What generate wrote, or the numbers of an evaluation: filtered, sorted, page by page.'
 
     def __init__(self,
@@ -857,7 +860,7 @@ class ResultsExplorer(Explorer):
                         'most plausible first':lambda r: -r['score'], 'by prompt':lambda r: r['prompt']}
         return dict(path=_text(self.path, 'folder or file', 'out/'), reload=W.Button(description='Read again'),
                     words=_text('', 'with words', 'in the prompt'),
-                    least=_scale(0, 1, 'plausibility ≥', .05), most=_scale(1, 1, '… ≤', .05),
+                    least=_scale(0, 1, 'plausible ≥', .05), most=_scale(1, 1, '… ≤', .05),
                     order=_choice(list(self.sorting), 'order'), page=_whole(1, 1, 1, 'page'))
 
     def _listen(self, control):
