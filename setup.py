@@ -34,7 +34,7 @@ setup(
     packages=[cfg['lib_path']],
     package_data={cfg['lib_path']: ['assets/**/*']},
     install_requires=cfg['requirements'].split(),
-    extras_require={name: cfg[f'{name}_requirements'].split() for name in ('dev', 'minilm', 'clip', 'fast')},
+    extras_require={name: cfg[f'{name}_requirements'].split() for name in ('dev', 'minilm', 'clip', 'fast', 'explore')},
     entry_points={'console_scripts': cfg['console_scripts'].split()},
     zip_safe=False,
 )

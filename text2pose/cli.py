@@ -1457,7 +1457,7 @@ def info(weights:str|None = _WEIGHTS):
 _PAGE_TEMPLATE = '''{%- extends 'voila/templates/lab/index.html.j2' -%}
 {%- block notebook_css -%}{{ super() | replace('href="https://', 'data-left-out="https://') }}{%- endblock -%}
 '''
-_NO_VOILA = 'the page needs Voila: pip install voila ipykernel'
+_NO_VOILA = 'the page needs Voila: pip install "text2pose[explore]", or pip install voila ipykernel'
 
 def _page_notebook(**settings):
     "A notebook of one cell that shows the page, as JSON."

@@ -22,7 +22,7 @@ from .data import JOINT_NAMES, joint_idx, read_pose_table, table_joints
 from .clustering import cluster_examples, fit_clusters, same_body, typical_words
 from .skeleton import plausibility, plausibility_report
 from .describe import summarize_poses
-from .export import FORMATS, export, load_poses
+from .export import FORMATS, export, file_name, load_poses
 from .library import PoseLibrary, atlas_library, name_words
 from .text import check_prompts
 from .view import PoseView, _png_of, _sentence
@@ -96,7 +96,7 @@ def exported(
 )->tuple:              # file name, bytes
     "Poses as a file in memory; a folder of files as a ZIP."
     with tempfile.TemporaryDirectory() as tmp:
-        path = Path(tmp)/f'poses.{format}'
+        path = Path(tmp)/file_name('poses', format)
         export(joints, path, format, **about)
         if path.is_file(): return path.name, path.read_bytes()
         buffer = BytesIO()
