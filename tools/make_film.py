@@ -1,4 +1,4 @@
-"""A film of the page for README.md: words are typed, bodies appear and are turned; every frame is a picture of the page.
+"""A film of the page for README.md: words are typed, bodies appear and are turned; every frame is a real picture.
 
     python tools/make_film.py FOLDER figures/page.gif   # FOLDER: made by text2pose export-web
 
