@@ -141,3 +141,20 @@ def test_no_widget_is_stored():
     assert 'widgets' not in notebook['metadata'], 'execute with store_widget_state=False'
     kinds = {kind for c in notebook['cells'] for o in c.get('outputs', ()) for kind in o.get('data', {})}
     assert not [k for k in kinds if 'widget' in k], 'clear the output of the cell that displays the panel'
+
+def test_a_large_tree_is_looked_at_in_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(explore, '_MOST_ENTRIES', 5)
+    for i in range(9): (tmp_path/f'{i}').mkdir()
+    deep = tmp_path/'0/1/2'
+    deep.mkdir(parents=True)
+    (deep/'report.json').write_text('{"spine": 3.5}')
+    with pytest.raises(ValueError, match='neither poses nor numbers'): explore.read_results(tmp_path)
+    assert explore.read_results(deep).numbers=={'report: spine':3.5}
+
+def test_one_bad_file_does_not_hide_the_others(tmp_path):
+    (tmp_path/'bad.json').write_text('{"poses": 3}')
+    (tmp_path/'frame.json').write_text('{"version": 1.3, "people": []}')
+    (tmp_path/'report.json').write_text('{"spine": 3.5}')
+    found = explore.read_results(tmp_path)
+    assert found.numbers=={'report: spine':3.5} and len(found.faults)==1 and 'bad.json' in found.faults[0]
+    with pytest.raises(ValueError, match='bad.json'): explore.read_results(tmp_path/'bad.json')

@@ -1457,6 +1457,9 @@ def info(weights:str|None = _WEIGHTS):
 _PAGE_TEMPLATE = '''{%- extends 'voila/templates/lab/index.html.j2' -%}
 {%- block notebook_css -%}{{ super() | replace('href="https://', 'data-left-out="https://') }}{%- endblock -%}
 '''
+# a kernel whose page was closed or loaded again ends; pages that are open, and the kernel in waiting, keep theirs
+_CULLING = ('--MappingKernelManager.cull_idle_timeout=120', '--MappingKernelManager.cull_interval=20',
+            '--MappingKernelManager.cull_connected=False')
 _NO_VOILA = 'the page needs Voila: pip install "text2pose[explore]", or pip install voila ipykernel'
 
 def _page_notebook(**settings):
@@ -1494,7 +1497,7 @@ def _page_server(folder, port, preheat, **settings):
     app.initialize([
         str(notebook), f'--port={port}', '--Voila.ip=127.0.0.1', '--Voila.port_retries=0', '--no-browser',
         '--Voila.log_level=ERROR', '--template=text2pose', '--theme=light', f'--preheat_kernel={preheat}',
-        '--pool_size=1'])
+        '--pool_size=1', *_CULLING])
     return app
 
 @app.command()
@@ -1514,9 +1517,15 @@ def explore(
         from text2pose.core import check_count
         check_count('--port', port, 1, 65535)
     with _file_errors():
+        from text2pose.data import open_pose_table
         _check_port(port)
         for path in (results,data,library):
-            if path is not None and not path.exists(): raise FileNotFoundError(f'{path} is missing')
+            if path is not None and not path.is_dir() and not path.is_file():
+                raise FileNotFoundError(f'{path} is missing, or neither a file nor a folder')
+        if data is not None: open_pose_table(data)
+        if weights is not None:
+            from text2pose.cfg import Text2PosePipeline
+            Text2PosePipeline.from_pretrained(weights)
         there = {name:None if path is None else str(path)
                  for name,path in dict(results=results, table=data, library=library).items()}
         # jsonschema makes 38 grammars of IRIs, which nothing here has: most of the time until Voila is there

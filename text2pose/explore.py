@@ -12,6 +12,7 @@ __all__ = ['exported', 'Downloads', 'Explorer', 'PromptExplorer', 'DenoisingExpl
 import asyncio, base64, functools, html, tempfile, time, zipfile
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 import anywidget
 import ipywidgets as W
@@ -305,12 +306,15 @@ def _guidance_controls():
 
 def _milliseconds(seconds): return f'{1000*seconds:.0f} ms'
 
+def _titles(scores): return [f'plausibility {s:.2f}' for s in scores]
+
 class PromptExplorer(Explorer):
     "Type words, see poses; drag them, make the rest anew, take them away."
     hint = 'Type what the poses should show. Drag a dot to move a joint; pin joints, and make the rest anew.'
     editable = True
 
     def make_controls(self):
+        self.view.observe(_debounced(lambda *_: self.attempt(self._name_again)), 'joints')
         recommended = self.pipe.model.config['num_inference_steps']
         return dict(
             prompt=_prompt(self.start or 'a person waves with the right hand'),
@@ -324,9 +328,13 @@ class PromptExplorer(Explorer):
         words = self.value('prompt')
         out = self.generate(words, self.value('n'), seed=self.value('seed'), **_settings(self.value))
         report = self._read(words)+self._exemplars(out)
-        self.view.show(out.joints, [f'plausibility {s:.2f}' for s in out.scores], self._ghosts(out))
+        self.view.show(out.joints, _titles(out.scores), self._ghosts(out))
         self.report.value = report
         return f'"{words}", seed {self.value("seed")}: {len(out)} poses in {_milliseconds(self.seconds)}'
+
+    def _name_again(self):
+        "What the poses are called after one was dragged."
+        self.view.names = _titles(plausibility(self.view.joints))
 
     def _read(self, words, n=8):
         "What the words were read as: the codes that are likelier than in any person."
@@ -793,6 +801,7 @@ class AblationExplorer(Explorer):
 
 # %% ../nbs/06a_explore.ipynb #48641d45
 _ON_A_PAGE,_MOST_FILES = 8,50
+_MOST_ENTRIES,_MOST_DEEP = 2000,2  # of a folder and the folders in it, that are looked at
 
 @dataclass
 class Results:
@@ -800,6 +809,7 @@ class Results:
     joints:np.ndarray # (n, 22, 3)
     rows:list         # n dicts: prompt, score, file, number
     numbers:dict      # name → number, of evaluation reports
+    faults:list       # of str: why files of a folder could not be read
 
 def _flat_numbers(report, prefix=''):
     "Nested dicts of numbers as one."
@@ -809,29 +819,52 @@ def _flat_numbers(report, prefix=''):
         elif isinstance(v, (int,float)) and not isinstance(v, bool): found[prefix+name] = v
     return found
 
+def _files_below(folder):
+    "Files of a folder and its folders that may hold results; of a large tree only the beginning is looked at."
+    found,waiting,left = [],[(folder,0)],_MOST_ENTRIES
+    while waiting and left>0:
+        at,depth = waiting.pop(0)
+        try: entries = sorted(islice(at.iterdir(), left))
+        except OSError: continue  # may not be looked into
+        left -= len(entries)
+        found += [p for p in entries if p.suffix in ('.json','.npz') and p.is_file()]
+        if depth<_MOST_DEEP: waiting += [(p,depth+1) for p in entries if p.is_dir() and not p.is_symlink()]
+    return found[:_MOST_FILES]
+
+def _read_result(file):
+    "Poses of a file and a row for each, or the numbers of a report."
+    try: x,rows = _poses_of(file)
+    except ValueError:
+        report = read_json(file) if file.suffix=='.json' else None
+        if not isinstance(report, dict) or 'poses' in report: raise
+        if 'people' in report: report = {}  # a frame of OpenPose, beside the same poses
+        return None, [], {f'{file.stem}: {name}':v for name,v in _flat_numbers(report).items()}
+    return x, [dict(r, file=file.name, number=i) for i,r in enumerate(rows)], {}
+
 def read_results(
     path, # a folder, or a file of poses or numbers
 )->Results:
     "Poses and numbers of a folder of results; files of other kinds are passed over."
     path = Path(path)
-    if path.is_dir():
-        files = sorted(p for p in path.rglob('*') if p.suffix in ('.json','.npz') and p.is_file())[:_MOST_FILES]
-    elif path.is_file(): files = [path]
-    else: raise FileNotFoundError(f'{path} is missing: expected a folder that generate wrote, or a file')
-    joints,rows,numbers = [],[],{}
+    if not path.is_dir() and not path.is_file():
+        raise FileNotFoundError(f'{path} is missing: expected a folder that generate wrote, or a file')
+    files = _files_below(path) if path.is_dir() else [path]
+    joints,rows,numbers,faults = [],[],{},[]
     for file in files:
         if file.suffix=='.npz' and file.with_suffix('.json') in files: continue  # the same poses
-        try: x,found = _poses_of(file)
-        except ValueError:
-            report = read_json(file) if file.suffix=='.json' else dict(poses=None)
-            if 'poses' in report: raise
-            numbers |= {f'{file.stem}: {name}':v for name,v in _flat_numbers(report).items()}
+        try: x,of_file,counted = _read_result(file)
+        except (ValueError, OSError) as e:
+            if path.is_file(): raise
+            faults.append(str(e))
             continue
-        joints.append(x)
-        rows += [dict(r, file=file.name, number=i) for i,r in enumerate(found)]
-    if not joints and not numbers: raise ValueError(f'{path} holds neither poses nor numbers of an evaluation')
+        if x is not None: joints.append(x)
+        rows += of_file
+        numbers |= counted
+    if not joints and not numbers:
+        why = f': {faults[0]}' if faults else ''
+        raise ValueError(f'{path} holds neither poses nor numbers of an evaluation{why}')
     x = np.concatenate(joints) if joints else np.zeros((0,len(JOINT_NAMES),3), np.float32)
-    return Results(x, rows, numbers)
+    return Results(x, rows, numbers, faults)
 
 def _poses_of(file):
     "Poses of a file, and prompt and score of each; the score is computed where the file has none."
@@ -882,7 +915,9 @@ class ResultsExplorer(Explorer):
         rows = [self.results.rows[i] for i in here]
         self.view.show(self.results.joints[here], [f'{r["prompt"][:40]} {r["score"]:.2f}' for r in rows])
         self.report.value = self._poses_table(rows)+self._numbers_table()
-        return f'{len(chosen)} of {len(self.results.rows)} poses; {len(self.results.numbers)} numbers'
+        faults = self.results.faults
+        unread = f'; {len(faults)} of the files cannot be read, first: {faults[0]}' if faults else ''
+        return f'{len(chosen)} of {len(self.results.rows)} poses; {len(self.results.numbers)} numbers{unread}'
 
     def chosen(self)->list: # of row numbers
         "What passes the filter, in order."
