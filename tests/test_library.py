@@ -292,7 +292,7 @@ BOMB = '- &a [x,x,x,x,x,x,x,x,x]\n'+''.join(f'- &{b} [{",".join([f"*{a}"]*9)}]\n
     (GOOD+GOOD, "the name 'hand_up' is taken"), (GOOD.replace('[hand','[[hand'), 'not valid YAML: line 3'),
     (GOOD+'  name: again\n', "'name' is written twice"), ('', 'must hold a list of poses, found nothing'),
     ('[]', 'holds no poses'),
-    ('hand_up: 3\n', 'found dict'), ('- 3\n', 'entry 1 must be a pose'), (BOMB, 'entry 1 must be a pose'),
+    ('hand_up: 3\n', 'found dict'), ('- 3\n', 'entry 1 must be a pose'), (BOMB, 'may not lie in what has an anchor'),
     ('- !!python/object/apply:os.getcwd []\n', 'not valid YAML: line 1'), ('['*5000, 'not valid YAML'),
     (b'\xff\xfe\x00', 'not valid YAML'), ('- {"name": a}\n'*100_000, 'has 100000 poses; at most 20000')])
 def test_wrong_yaml(tmp_path, text, says):
