@@ -30,11 +30,9 @@ RUNS = (
     dict(batch_size=256, noise_samples_per_caption=8, num_exemplars=0, follow_every=6),
     dict(batch_size=1024, noise_samples_per_caption=32, num_exemplars=0, follow_every=6),
     dict(batch_size=256, noise_samples_per_caption=8, num_exemplars=4, follow_every=6))
-# in half precision too
-HALF = dict(batch_size=256, noise_samples_per_caption=8, num_exemplars=4, follow_every=6, mixed_precision='bf16')
 COLUMNS = dict(network=8, processes=9, million_parameters=8, batch_size=6, micro_batch=8, noise_samples_per_caption=6,
-               follow_every=7, num_exemplars=10, mixed_precision=10, samples_per_second=17, of_a_core=9, loader_per_second=9)
-TITLES = ('network', 'processes', 'million', 'batch', 'at once', 'draws', 'follow', 'exemplars', 'precision',
+               follow_every=7, num_exemplars=10, samples_per_second=17, of_a_core=9, loader_per_second=9)
+TITLES = ('network', 'processes', 'million', 'batch', 'at once', 'draws', 'follow', 'exemplars',
           'samples a second', 'of a core', 'loader')
 
 def made_up_states(n_captions, dim=768):
@@ -83,7 +81,7 @@ def measure(size, run, data, states, scorer, steps, repeat):
     config = phase_config('text', n_steps=10**6, unet=SIZES[size], **run)
     trainer = Trainer(config, data, states, cpu=True, scorer=scorer if config.num_exemplars else None)
     million = round(sum(w.numel() for w in trainer.inner.parameters())/1e6, 2)
-    settings = ('batch_size','noise_samples_per_caption','follow_every','num_exemplars','mixed_precision')
+    settings = ('batch_size','noise_samples_per_caption','follow_every','num_exemplars')
     n = trainer.acc.num_processes
     of_a_core = samples_per_second(trainer, trainer.train_step, steps, repeat, time.process_time)/n
     return dict(network=size, processes=n, million_parameters=million,
@@ -101,7 +99,7 @@ def measure_all(sizes, a):
     with tempfile.TemporaryDirectory() as folder:
         scorer = untrained_scorer(folder)
         for size in sizes:
-            for run in (*RUNS, HALF):
+            for run in RUNS:
                 rows.append(measure(size, run, data, states, scorer, a.steps, a.repeat))
                 if os.environ['RANK']!='0': continue
                 print(' '.join(f'{rows[-1][column]:>{width}}' for column,width in COLUMNS.items()), flush=True)
