@@ -161,7 +161,8 @@ def test_full_disk(monkeypatch):
     export(X, 'in.npz')
     monkeypatch.setattr(Path, 'write_bytes', full)
     monkeypatch.setattr(Image.Image, 'save', full)
-    for file in ('a.glb','a.depth'): assert convert('in.npz', file, code=1)==f'text2pose: {file}: No space left on device\n'
+    for file in ('a.glb','a.depth'):
+        assert convert('in.npz', file, code=1)==f'text2pose: {file}: No space left on device\n'
     assert below()==['in.npz']
 
 def test_warnings(monkeypatch, capsys):
