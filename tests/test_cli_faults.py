@@ -174,7 +174,7 @@ def test_elsewhere(args, says): fails(2, says, *args)
 def test_output_folder():
     Path('file').write_text('x')
     fails(1, 'cannot be written', 'generate', 'a', '--out', 'file/below')
-    fails(1, 'cannot be written', 'generate', 'a', '--out', 'file')
+    fails(1, 'file is a file, not a folder', 'generate', 'a', '--out', 'file')
     assert Path('file').read_text()=='x'
 
 @pytest.mark.parametrize('ending', ['png','json','npz','bvh','glb'])

@@ -1,13 +1,13 @@
 """`text2pose convert`: every format that holds 3D becomes every other one, options reach the writers, and what cannot
 be read or written leaves nothing behind but one sentence."""
-import json, os
+import json, os, warnings
 from pathlib import Path
 
 import numpy as np, pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from text2pose.cli import app
+from text2pose.cli import app, main
 from text2pose.data import canonical, own_poses
 from text2pose.export import FORMATS, PICTURES, export, file_name, load_faces, load_poses
 from text2pose.humanml3d import humanml3d_vec_from_joints, place_on_floor
@@ -24,6 +24,7 @@ def convert(*args, code=0):
     result = CliRunner().invoke(app, ['convert', *map(str, args)])
     assert result.exit_code==code, result.output
     assert code==0 or (result.output.count('\n')==1 and result.output.startswith('text2pose: ')), result.output
+    assert '----' not in result.output
     return result.output
 
 def below(): return sorted(p.as_posix() for p in Path('.').rglob('*'))
@@ -95,6 +96,14 @@ def odd_files(tmp_path_factory):
     for ending in ('bvh','json','npz','npy','glb','vrma','fbx'): (d/f'text.{ending}').write_text('<script>')
     np.save(d/'nan.npy', X[:1]*np.nan)
     np.save(d/'far.npy', X*1e4)
+    np.save(d/'huge.npy', np.full((2,263), 1e30))
+    np.save(d/'whole.npy', (X*1000).astype(int))
+    np.save(d/'point.npy', np.ones((1,22,3)))
+    (d/'random.npy').write_bytes(b'\x80random bytes')
+    for name in ('pipe.json','pipe.glb','pipe.depth'): os.mkfifo(d/name)
+    os.symlink('in.npz', d/'link.npz')
+    os.symlink('nowhere', d/'dangling.glb')
+    (d/'folder.json').mkdir()
     with open(d/'large.json', 'wb') as f: f.truncate(200_000_000)
     (d/'file').write_text('x')
     for folder in ('folder.glb','mine.depth'): (d/folder).mkdir()
@@ -123,8 +132,20 @@ def odd_files(tmp_path_factory):
     (('text.fbx','a.bvh'), 1, "unknown ending '.fbx'"),
     (('nan.npy','a.bvh'), 1, 'nan.npy holds 66 NaN or infinite values'),
     (('far.npy','a.bvh'), 1, 'another unit'),
+    (('far.npy','a.bvh'), 1, 'far.npy: joints reach'),
+    (('huge.npy','a.npy'), 1, 'huge.npy holds joints beyond'),
+    (('whole.npy','a.json'), 1, 'whole.npy: lengths must be'),
+    (('point.npy','a.glb'), 1, 'point.npy: all joints of pose 0, counted from 0, are in one point'),
+    (('random.npy','a.glb'), 1, 'random.npy is not a readable .npy array of numbers (pickled objects are refused)\n'),
+    (('pipe.json','a.glb'), 1, 'pipe.json is no regular file: expected a .json'),
+    (('folder.json','a.glb'), 1, 'folder.json is a folder: expected a .json'),
+    (('in.npz','pipe.glb'), 1, 'pipe.glb is no regular file'),
+    (('in.npz','pipe.depth'), 1, 'pipe.depth is no folder'),
+    (('in.npz','link.npz'), 1, 'link.npz is a link'),
+    (('in.npz','dangling.glb'), 1, 'dangling.glb is a link'),
+    (('in.npz','a.glb','--up','q'), 2, 'are about motion capture: a .bvh file\n'),
     (('large.json','a.bvh'), 1, 'large.json has 200 MB'),
-    (('in.npz','file/a.glb'), 1, 'file'),
+    (('in.npz','file/a.glb'), 1, 'file is a file, not a folder'),
     (('in.npz','folder.glb'), 1, 'folder.glb is a folder'),
     (('in.npz','mine.depth'), 1, 'mine.depth is a folder that holds thesis.tex'),
     (('in.npz','link.depth'), 1, 'link.depth is a link')])
@@ -133,6 +154,26 @@ def test_refused(monkeypatch, odd_files, args, code, says):
     before = below()
     assert says in convert(*args, code=code)
     assert below()==before
+
+def test_full_disk(monkeypatch):
+    "The sentence names the file that could not be written, in a folder of pictures too."
+    def full(*args, **kwargs): raise OSError(28, 'No space left on device')
+    export(X, 'in.npz')
+    monkeypatch.setattr(Path, 'write_bytes', full)
+    monkeypatch.setattr(Image.Image, 'save', full)
+    for file in ('a.glb','a.depth'):
+        assert convert('in.npz', file, code=1)==f'text2pose: {file}: No space left on device\n'
+    assert below()==['in.npz']
+
+def test_warnings(monkeypatch, capsys):
+    "One line each, without the place in the code."
+    np.save('loose.npy', np.random.default_rng(0).normal(0, .3, (2,263)).astype(np.float32))
+    monkeypatch.setattr('sys.argv', ['text2pose', 'convert', 'loose.npy', 'a.json'])
+    with warnings.catch_warnings(), pytest.raises(SystemExit):
+        warnings.simplefilter('default')
+        main()
+    said = capsys.readouterr().err.splitlines()
+    assert len(said)==1 and said[0].startswith('text2pose: warning: no rigid skeleton fits the joints')
 
 def test_scene_in_pictures():
     "People of a scene stand in one picture where the scene has them, in all three kinds of pictures."

@@ -20,8 +20,18 @@ def test_read_json(tmp_path, content, says):
     assert str(path) in str(e.value)
 
 def test_read_json_of_no_file(tmp_path):
-    for path in (tmp_path/'none.json', tmp_path):
-        with pytest.raises(FileNotFoundError, match='is missing: expected a JSON file'): read_json(path)
+    os.mkfifo(tmp_path/'pipe')
+    found = {'none.json':'is missing', 'pipe':'is no regular file', '.':'is a folder'}
+    for name,says in found.items():
+        with pytest.raises(FileNotFoundError, match=f'{says}: expected a JSON file'): read_json(tmp_path/name)
+
+def test_read_json_of_a_large_file(tmp_path):
+    path = tmp_path/'x.json'
+    with open(path, 'wb') as f: f.truncate(3_000_000_000)
+    with pytest.raises(ValueError, match='x.json has 3,000 MB; a JSON file has at most 134 MB'): read_json(path)
+    path.write_text('{"a": 1}')
+    assert read_json(path, max_bytes=8)==dict(a=1)
+    with pytest.raises(ValueError, match='x.json has'): read_json(path, max_bytes=7)
 
 @pytest.mark.parametrize('value', [1, 9, np.int16(4), np.uint8(9)])
 def test_count(value):
@@ -65,7 +75,37 @@ def test_read_array_of_no_array(tmp_path):
     (tmp_path/'text.npy').write_text('0 0 0')
     with pytest.raises(ValueError, match='archive.npy must hold an array'): read_array(tmp_path/'archive.npy', (3,))
     with pytest.raises(ValueError, match='text.npy is not a readable .npy'): read_array(tmp_path/'text.npy', (3,))
-    with pytest.raises(FileNotFoundError, match='is missing: expected a .npy'): read_array(tmp_path, (3,))
+    with pytest.raises(FileNotFoundError, match='is a folder: expected a .npy'): read_array(tmp_path, (3,))
+    (tmp_path/'random.npy').write_bytes(b'\x80random bytes')
+    for name in ('text','random'):
+        with pytest.raises(ValueError) as e: read_array(tmp_path/f'{name}.npy', (3,))
+        assert 'allow_pickle' not in str(e.value)
+
+def test_targets_that_stay(tmp_path):
+    "Links, pipes, devices and folders are not replaced by a file."
+    (tmp_path/'kept').write_text('old')
+    (tmp_path/'link').symlink_to('kept')
+    (tmp_path/'dangling').symlink_to('nowhere')
+    os.mkfifo(tmp_path/'pipe')
+    (tmp_path/'folder').mkdir()
+    before = sorted(tmp_path.iterdir())
+    refused = dict(link='a link', dangling='a link', pipe='no regular file', folder='a folder')
+    for name,found in refused.items():
+        with pytest.raises(ValueError, match=f'{name} is {found}; expected a file, or a new name'):
+            with atomic_path(tmp_path/name): pass
+    with pytest.raises(ValueError, match='null is no regular file'): atomic_path('/dev/null')
+    assert sorted(tmp_path.iterdir())==before and (tmp_path/'kept').read_text()=='old'
+
+def test_full_disk(tmp_path):
+    "The error names what was to be written; one about another file keeps its name."
+    for make in (atomic_path,atomic_folder):
+        with pytest.raises(OSError) as e:
+            with make(tmp_path/'x'): raise OSError(28, 'No space left on device')
+        assert (e.value.errno,e.value.filename)==(28, str(tmp_path/'x'))
+        with pytest.raises(FileNotFoundError) as e:
+            with make(tmp_path/'x'): open(tmp_path/'y')
+        assert e.value.filename==str(tmp_path/'y')
+    assert list(tmp_path.iterdir())==[]
 
 @pytest.mark.parametrize('error', [Stop, OSError(28, 'No space left on device'), KeyboardInterrupt])
 def test_interrupted_file(tmp_path, error):

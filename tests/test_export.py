@@ -349,7 +349,6 @@ def small(format):
     return dict(width=64, height=96) if format in ('depth','normal') else {}
 
 STRANGE = {
-    'a point': np.zeros((22,3)),
     'a vertical line': LINE*[0,0,1.],
     'a horizontal line': LINE*[1.,0,0],
     'a flat body': POSE*[1,1,0],
@@ -357,6 +356,23 @@ STRANGE = {
     'no neck': with_joint_at([15], [12]),
     'very small': 1e-3*POSE,
     'very large': 40*POSE}
+
+@pytest.mark.parametrize('format', FORMATS)
+def test_point(tmp_path, format):
+    "All joints in one place make no body: one sentence says of which pose, and nothing is written."
+    with pytest.raises(ValueError, match='^all joints of pose 1, counted from 0, are in one point$'):
+        export([POSE, np.ones((22,3))], tmp_path/f'a.{format}', format)
+    assert list(tmp_path.iterdir())==[]
+
+def test_out_of_proportion(tmp_path):
+    "Numbers that are finite and yet no metres are refused by name, without a warning."
+    np.save(tmp_path/'joints.npy', POSE[None]*1e30)
+    np.save(tmp_path/'features.npy', np.full((5,263), 1e30)*np.sin(np.arange(263)))
+    for name in ('joints.npy','features.npy'):
+        with warnings.catch_warnings():
+            warnings.simplefilter('error')
+            with pytest.raises(ValueError, match=f'{name} holds joints beyond'):
+                load_poses(tmp_path/name)
 
 @pytest.mark.parametrize('format', FORMATS)
 @pytest.mark.parametrize('name', STRANGE)
@@ -800,6 +816,10 @@ def test_unreadable(tmp_path):
         assert '\n' not in str(e.value)
     for name in ('none.json','none.npz','none.npy','none.bvh','none.glb'):
         with pytest.raises(FileNotFoundError, match='is missing'): load_poses(tmp_path/name)
+    os.mkfifo(tmp_path/'pipe.json')
+    (tmp_path/'folder.bvh').mkdir()
+    for name,says in {'pipe.json':'is no regular file', 'folder.bvh':'is a folder'}.items():
+        with pytest.raises(FileNotFoundError, match=f'{says}: expected a '): load_poses(tmp_path/name)
     with pytest.raises(ValueError, match='unknown ending'): load_poses(tmp_path/'a.fbx')
 
 # ---- faces

@@ -8,7 +8,7 @@ __all__ = ['app', 'data_app', 'atlas_app', 'main', 'generate', 'look_up', 'descr
            'atlas_check', 'atlas_new', 'train', 'evaluate', 'export_web', 'info', 'explore']
 
 # %% ../nbs/06b_cli.ipynb #c9d5c931
-import gc, json, os, re, shutil, sys, tempfile
+import gc, json, os, re, shutil, sys, tempfile, warnings
 from contextlib import contextmanager
 from functools import cache as once
 from pathlib import Path
@@ -20,13 +20,13 @@ def _with_options(message, option_of):
     "A message that names options instead of Python arguments; what stands in quotes stays."
     if not option_of: return message
     quoted = r"'[^']*'|\"[^\"]*\""
-    names = '|'.join(rf'\b{re.escape(name)}' + ('' if name.endswith('=') else r'\b') for name in option_of)
+    names = '|'.join(rf'(?<![-\w]){re.escape(name)}' + ('' if name.endswith('=') else r'\b') for name in option_of)
     return re.sub(f'{quoted}|{names}', lambda m: option_of.get(m[0], m[0]), message)
 
 def _sentence(error):
     "What an exception says, on one line."
     if isinstance(error, OSError) and error.strerror and error.filename:
-        return f'{error.filename}: {error.strerror}'
+        return f'{error.filename2 or error.filename}: {error.strerror}'
     return ' '.join(str(error).split()) or type(error).__name__
 
 @contextmanager
@@ -76,21 +76,31 @@ def _root(
 ):
     pass
 
+def _show_warning(message, *where, **also):
+    "A warning on one line, without the place in the code that gave it."
+    typer.echo(f'text2pose: warning: {_sentence(message)}', err=True)
+
 def main():
     "Entry point of the command `text2pose`."
+    warnings.showwarning = _show_warning
     gc.set_threshold(10_000)  # imports make many objects and hardly any garbage: look for it less often
     app()
 
 def _is_bvh(path): return path is not None and path.suffix.lower()=='.bvh'
 
-def _rig_options(up, unit, joint_map, there, unit_option='--unit'):
+@contextmanager
+def _errors_name(path):
+    "An error about poses names the file that they come from."
+    try: yield
+    except ValueError as e: raise ValueError(f'{path}: {e}') from None
+
+def _rig_options(up, unit, joint_map, there, unit_option='--unit', capture='a .bvh file'):
     "What the options say of the rigs of motion capture, checked, as arguments of read_mocap."
     from text2pose.core import read_json
     from text2pose.mocap import AXES, UNITS
     given = {k:v for k,v in dict(up=up, unit=unit, joint_map=joint_map).items() if v is not None}
     if given and not there:
-        raise ValueError(f'--up, {unit_option} and --joint-map are about motion capture: --mocap FOLDER, '
-                         'or a .bvh file')
+        raise ValueError(f'--up, {unit_option} and --joint-map are about motion capture: {capture}')
     if up not in (None,*AXES): raise ValueError(f'--up must be one of {", ".join(AXES)}, got {up!r}')
     if unit not in (None,*UNITS): raise ValueError(f'{unit_option} must be one of {", ".join(UNITS)}, got {unit!r}')
     if joint_map is not None: given['joint_map'] = read_json(joint_map)
@@ -103,13 +113,14 @@ def _writable_folder(folder):
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder): pass
+    except FileExistsError: raise OSError(f'{folder} is a file, not a folder') from None
     except OSError as e: raise OSError(f'the output folder {folder} cannot be written: {e.strerror or e}') from None
     return folder
 
 def _check_output(path):
     "A file can be written there."
-    path = Path(path)
-    if path.is_dir(): raise ValueError(f'{path} is a folder; expected the name of a file to write')
+    from text2pose.core import check_target
+    path = check_target(path)
     _writable_folder(path.parent)
     return path
 
@@ -132,10 +143,9 @@ def _progress_bar(description=None, **kwargs):
 # %% ../nbs/06b_cli.ipynb #1f3a6c0a
 def _read_text(path):
     "The text of a file, or of the standard input for `-`; and what to call it in messages."
-    from text2pose.core import decode_text
+    from text2pose.core import check_file, decode_text
     if str(path)=='-': raw,name = sys.stdin.buffer.read(),'standard input'
-    elif path.is_file(): raw,name = path.read_bytes(),path
-    else: raise FileNotFoundError(f'{path} is missing: expected a text file with one prompt a line')
+    else: raw,name = check_file(path, 'a text file with one prompt a line').read_bytes(),path
     try: return decode_text(raw),name
     except UnicodeDecodeError as e: raise ValueError(f'{name} is not UTF-8 text: {e}') from None
 
@@ -816,7 +826,7 @@ def data_build(
         sample = _sample(sample)
         stride = stride or SAMPLING_PRESETS.get(sample, dict(stride=2))['stride']
         _check_preset(preset, realmocap22, humanml3d)
-        rig = _rig_options(up, unit, joint_map, mocap)
+        rig = _rig_options(up, unit, joint_map, mocap, capture='--mocap FOLDER')
         if out.suffix!='.parquet': raise ValueError(f'--out must end in .parquet, got {out}')
     with _file_errors():
         from text2pose.data import table_report, write_pose_table
@@ -956,14 +966,15 @@ def convert(
         keep = np.linspace(0, len(joints)-1, min(n or len(joints), len(joints))).round().astype(int)
         joints,prompts = joints[keep],[prompts[i] for i in keep]
         faces = canonical_faces(load_faces(path, **rig)[keep], joints)
-        joints = canonical(joints)
-        if enforce: joints = canonical(enforce_skeleton(joints))
         for file,f in formats.items():
             _writable_folder(file.parent)
             _check_pose_file(f, file)
         replaced = _existing(formats)
-        scores = plausibility(joints)
-        for file,f in formats.items(): export(joints, file, f, prompts, scores, faces=faces, options=options.get(f))
+        with _errors_name(path):
+            joints = canonical(joints)
+            if enforce: joints = canonical(enforce_skeleton(joints))
+            scores = plausibility(joints)
+            for file,f in formats.items(): export(joints, file, f, prompts, scores, faces=faces, options=options.get(f))
         typer.echo(f'{_count(len(joints), "pose")} of {path}: {", ".join(map(str, formats))}')
         _say_replaced(replaced)
 
@@ -1015,7 +1026,7 @@ def data_export(
         sources = _sources(sources)
         if not (mocap or realmocap22 or own):
             raise ValueError('nothing to export: name --mocap FOLDER, --realmocap22 FOLDER or --own')
-        rig = _rig_options(up, unit, joint_map, mocap)
+        rig = _rig_options(up, unit, joint_map, mocap, capture='--mocap FOLDER')
     with _file_errors():
         from itertools import chain
         from text2pose.data import Report, own_clips

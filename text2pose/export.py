@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
 from . import __version__
-from .core import asset, atomic_path, check_array, check_count, read_array, read_json
+from .core import (
+    asset, atomic_path, check_array, check_count, check_file, check_target, disk_errors, read_array, read_json,
+    why_unreadable)
 from .data import (
     JOINT_NAMES, LEFT_COLOR, N_JOINTS, PARENTS, RIGHT_COLOR, TRUNK_COLOR, VIEWS, _NECK_TILT, _axes, _joint_axes,
     bone_lengths, canonical, canonical_faces, check_faces, joint_idx, plot_bodies, project, y_up_from_z_up,
@@ -37,6 +39,8 @@ def _checked(joints, where='joints', limit=_MAX_METRES):
     if farthest>limit:
         raise ValueError(f'{where} reach {farthest:.4g} metres from the pelvis; at most {limit:g} make a body. '
                          'Are they in another unit?')
+    size = np.ptp(x, axis=1).max(-1)
+    if size.min()<_SMALLEST: raise ValueError(f'all joints of pose {size.argmin()}, counted from 0, are in one point')
     return x
 
 def _checked_faces(faces, n):
@@ -1125,7 +1129,7 @@ def _check_path(path, as_folder):
     for parent in path.parents:
         if os.path.isfile(parent): raise NotADirectoryError(f'cannot write {path}: {parent} is a file, not a folder')
     if as_folder: check_numbered_folder(path)
-    elif path.is_dir(): raise ValueError(f'{path} is a folder; expected a file, or a new name')
+    else: check_target(path)
 
 def check_numbered_folder(
     path,      # where a folder is to be written
@@ -1135,7 +1139,8 @@ def check_numbered_folder(
     path = Path(path)
     name = name or path
     if path.is_symlink(): raise ValueError(f'{name} is a link; expected a folder, or a new name')
-    if path.is_file(): raise ValueError(f'{name} is a file; expected a folder, or a new name')
+    if path.exists() and not path.is_dir():
+        raise ValueError(f'{name} is {"a file" if path.is_file() else "no folder"}; expected a folder, or a new name')
     try: entries = sorted(os.scandir(path), key=lambda entry: entry.name)
     except (FileNotFoundError, NotADirectoryError): return
     for entry in entries:
@@ -1177,7 +1182,7 @@ def _numbered_folder(path):
     try:
         new = around/'new'
         new.mkdir()
-        yield new
+        with disk_errors(path): yield new
         _swap_in(new, path, around/'old')
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -1221,6 +1226,7 @@ def export(
         for i,group in enumerate(groups): write(tmp/f'{i:03}.{ending}', given[group], meta, **options)
 
 # %% ../nbs/02d_export.ipynb #14dba0e7
+_MAX_READ = 1e6 # metres; poses in millimetres can be read
 _MAX_FILE_BYTES = 2**27 # of a file of poses; JSON then holds some 50,000 of them
 
 def _check_file_size(path, n_bytes, how=''):
@@ -1246,7 +1252,7 @@ def _npz_poses(path):
     try: joints,prompts,faces = _npz_arrays(path, ('joints','prompts','faces'))
     except Exception as e:
         if 'when unpacked' in str(e): raise
-        raise ValueError(f'{path} is not a readable .npz of poses (pickled objects are refused): {e}') from None
+        raise ValueError(f'{path} is not a readable .npz of poses{why_unreadable(e)}') from None
     if joints is None: raise ValueError(f'{path} is not a readable .npz of poses: expected an array called joints')
     return joints, None if prompts is None else [str(p) for p in np.atleast_1d(prompts)], faces
 
@@ -1304,10 +1310,12 @@ def _read(path, **rig):
     kind = path.suffix.lower()
     if kind not in _READERS:
         raise ValueError(f'{path} has an unknown ending {path.suffix!r}; poses are read from {", ".join(_READERS)}')
-    if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected a {kind} file of poses')
+    check_file(path, f'a {kind} file of poses')
     _check_file_size(path, path.stat().st_size)
-    joints,prompts,faces = _READERS[kind](path, **(rig if kind=='.bvh' else {}))
+    with np.errstate(over='ignore', invalid='ignore'):  # what comes of numbers out of all proportion is refused here
+        joints,prompts,faces = _READERS[kind](path, **(rig if kind=='.bvh' else {}))
     joints = check_array(joints, (None,N_JOINTS,3), f'{path}, joints').astype(np.float32)
+    if (np.abs(joints)>_MAX_READ).any(): raise ValueError(f'{path} holds joints beyond {_MAX_READ:g} metres')
     if len(joints)==0: raise ValueError(f'{path} holds no poses')
     if prompts is None: prompts = ['']*len(joints)
     if len(prompts)!=len(joints):
