@@ -223,6 +223,16 @@ def test_frames_follow_the_poses():
     view.show(np.stack([STANDING]*3))
     assert len(view.frames)==0
 
+def test_numbers_of_poses_and_steps():
+    view = PoseView(np.stack([STANDING]*2), frames=np.zeros((4,2,22,3)))
+    for name,bad in (('selected',99), ('selected',2), ('frame',999), ('frame',4), ('frame',-2)):
+        before = getattr(view, name)
+        with pytest.raises(ValueError, match=f'{name} must be'): setattr(view, name, bad)
+        assert getattr(view, name)==before
+    view.selected,view.frame = 1,3
+    view.show(STANDING)
+    assert (view.selected,view.frame)==(0,-1)
+
 @pytest.mark.parametrize('name', ['../../x.json','C:\\x\\y.json','','a'*300+'.json','x.json\0','x.exe','.json'])
 def test_odd_file_names(name, tmp_path):
     with pytest.raises(ValueError): read_dropped(name, b'{"poses": []}')
