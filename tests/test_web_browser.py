@@ -101,7 +101,6 @@ def blue_and_red(picture):
 def test_words_in_bodies_out(page, generated):
     before,after = generated
     assert min(blue_and_red(before))>.005 and min(blue_and_red(after))>.01  # a pose of the library comes first
-    assert (before!=after).mean()>.05
     want = pipeline()(PROMPT, 2, seed=7)
     assert np.abs(poses_of(page)-want.joints).max()<1e-3
     assert 'Plausibility' in page.inner_text('#score') and 'Looked at: ' in page.inner_text('#exemplars')
