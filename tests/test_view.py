@@ -15,6 +15,7 @@ from tree import ROOT
 LIBRARY = atlas_library()
 STANDING = LIBRARY.joints[LIBRARY.names.index('standing')]
 DRAGGED = [20,21,7,8,15,4,5,18,19,10,11]
+RAISED = [(4,.02), (5,.1), (4,.3), (18,.05), (19,.1)]  # joint of the standing body, metres
 ANGLES = [(0,'left_arm','left_elbow flexion',80), (0,'right_arm','right_shoulder flexion',60),
           (1,'right_leg','right_knee flexion',40), (2,'left_leg','left_hip flexion',30), (3,'trunk','trunk twist',20),
           (4,'trunk','trunk flexion',25), (5,'neck','neck flexion',10)]
@@ -32,6 +33,16 @@ def _drags(n, seed):
         targets[i,held] = LIBRARY.joints[first[i],held]
     return first, targets
 
+def _hard_drags(poses, n, seed):
+    "Drags of a joint by 10 to 50 cm in any direction; every second one with another joint pinned."
+    rng = np.random.default_rng(seed)
+    for i in range(n):
+        pose = int(rng.integers(len(poses)))
+        joint,pinned = (int(j) for j in rng.choice(DRAGGED, 2, replace=False))
+        way = rng.normal(size=3)
+        to = poses[pose,joint]+rng.uniform(.1, .5)*way/np.linalg.norm(way)
+        yield dict(pose=pose, joint=joint, to=to.tolist(), pinned=[pinned] if i%2 else [])
+
 @pytest.fixture(scope='module')
 def script(tmp_path_factory):
     "What Node makes of a thousand drags of poses of the atlas, and of sixty of its poses."
@@ -40,12 +51,15 @@ def script(tmp_path_factory):
     poses = LIBRARY.joints[used]
     drags = [dict(pose=int(i), targets=[[int(j), t[j].tolist()] for j in np.flatnonzero(~np.isnan(t).any(-1))])
              for i,t in zip(number, targets)]
-    asked = dict(poses=poses.reshape(len(poses),-1).tolist(), drags=drags, angles=ANGLES)
+    standing = int(np.flatnonzero(used==LIBRARY.names.index('standing'))[0])
+    raised = [dict(pose=standing, joint=j, to=(STANDING[j]+[0,0,up]).tolist(), pinned=[]) for j,up in RAISED]
+    hard = [*_hard_drags(poses, 400, 1), *raised]
+    asked = dict(poses=poses.reshape(len(poses),-1).tolist(), drags=drags, hard=hard, angles=ANGLES)
     path = tmp_path_factory.mktemp('script')/'asked.json'
     path.write_text(json.dumps(asked))
     r = subprocess.run([program('node'), WEB/'skeleton.mjs', path], capture_output=True, text=True, timeout=600)
     assert r.returncode==0, r.stderr
-    return poses, poses[number], targets, json.loads(r.stdout)
+    return poses, poses[number], targets, dict(json.loads(r.stdout), asked=hard)
 
 def _joints(flat): return np.array(flat, np.float32).reshape(-1,22,3)
 
@@ -59,6 +73,27 @@ def test_drags_are_those_of_python(script):
     np.testing.assert_allclose(bone_lengths(y), bone_lengths(x), atol=1e-5)
     met = np.nanmax(np.linalg.norm(y-targets, axis=-1), -1)<.01
     assert met.mean()>.7  # others are out of reach
+
+def test_drags_stay_inside_limits(script):
+    "Limits and pins come first, the drag stops short; and yet most drags come most of the way."
+    poses,*_,found = script
+    hard,y = found['asked'][:400], _joints(found['hard'])[:400]
+    x = poses[[d['pose'] for d in hard]]
+    before,after = (np.stack(list(limit_violations(v.astype(np.float64)).values())) for v in (x,y))
+    assert (after[before<=0]<2).all()
+    np.testing.assert_allclose(bone_lengths(y), bone_lengths(x), atol=1e-5)
+    for d,a,b in zip(hard, x, y):
+        for j in d['pinned']: assert np.linalg.norm(a[j]-b[j])<.006
+    def off(v): return np.array([np.linalg.norm(p[d['joint']]-d['to']) for d,p in zip(hard, v)])
+    assert np.median(1-off(y)/off(x))>.5
+
+def test_knees_and_elbows_are_raised(script):
+    "Straight along the bone that ends there."
+    y = _joints(script[-1]['hard'])[400:]
+    for (joint,up),pose in zip(RAISED, y): assert abs(pose[joint,2]-STANDING[joint,2]-up)<.03
+
+def test_a_drag_to_nowhere_moves_nothing(script):
+    for pose in _joints(script[-1]['nowhere']): np.testing.assert_array_equal(pose, script[0][0])
 
 def test_dragged_pelvis_leaves_the_feet(script):
     poses,*_,found = script
@@ -187,6 +222,16 @@ def test_frames_follow_the_poses():
     assert view.frames.shape==(4,1,22,3)
     view.show(np.stack([STANDING]*3))
     assert len(view.frames)==0
+
+def test_numbers_of_poses_and_steps():
+    view = PoseView(np.stack([STANDING]*2), frames=np.zeros((4,2,22,3)))
+    for name,bad in (('selected',99), ('selected',2), ('frame',999), ('frame',4), ('frame',-2)):
+        before = getattr(view, name)
+        with pytest.raises(ValueError, match=f'{name} must be'): setattr(view, name, bad)
+        assert getattr(view, name)==before
+    view.selected,view.frame = 1,3
+    view.show(STANDING)
+    assert (view.selected,view.frame)==(0,-1)
 
 @pytest.mark.parametrize('name', ['../../x.json','C:\\x\\y.json','','a'*300+'.json','x.json\0','x.exe','.json'])
 def test_odd_file_names(name, tmp_path):

@@ -9,7 +9,7 @@ from text2pose.captions import mirror_words
 from text2pose.data import canonical, own_poses
 from text2pose.diffusion import ddim_timesteps
 from text2pose.eval import read_prompts
-from text2pose.export import export, load_poses, openpose_people
+from text2pose.export import export, load_poses, openpose_people, to_bvh
 from text2pose.library import atlas_library, read_library
 from text2pose.skeleton import enforce_skeleton, plausibility
 from text2pose.text import PHRASE_WEIGHT, PoseMemory, check_prompts
@@ -211,6 +211,10 @@ def test_files_that_python_writes(tmp_path):
         export(x, tmp_path/f'a.{ending}')
         found = node('read', [[(tmp_path/f'a.{ending}').read_text(), 'a']])[0]
         assert np.abs(np.array([p['joints'] for p in found]).reshape(x.shape)-x).max()<1e-4
+    for unit in ('m','cm','mm'):
+        export(x, tmp_path/f'{unit}.bvh', options=dict(unit=unit))
+        found = node('read', [[(tmp_path/f'{unit}.bvh').read_text(), 'a']])[0]
+        assert np.abs(np.array([p['joints'] for p in found]).reshape(x.shape)-x).max()<1e-4, unit
     texts = node('write', flat(x))['openpose']
     guessed = np.array([p[0]['joints'] for p in node('read', [[t, 'a'] for t in texts])]).reshape(x.shape)
     limbs = [4,5,7,8,18,19,20,21]
@@ -230,6 +234,19 @@ def test_bad_files():
     for (text,message),found in zip(BAD_FILES.items(), node('read', [[t, 'a.json'] for t in BAD_FILES])):
         assert message in found['error'], (text, found)
         assert '\n' not in found['error'] and len(found['error'])<250
+
+def test_cut_files(tmp_path):
+    "What Python refuses of a BVH the page refuses, in the same words."
+    whole = to_bvh(canonical(enforce_skeleton(POSES[:4])))
+    lines = whole.splitlines()
+    cut = {'whole':whole, 'in a row':whole[:-900], 'between rows':'\n'.join(lines[:-2]), 'no row':'\n'.join(lines[:-4]),
+           'many':whole.replace('Frames: 4','Frames: 1000000000'), 'none':whole.replace('Frames: 4','Frames: 0')}
+    for (what,text),found in zip(cut.items(), node('read', [[t, 'a.bvh'] for t in cut.values()])):
+        path = tmp_path/'a.bvh'
+        path.write_text(text)
+        try: load_poses(path)
+        except ValueError as e: assert found['error']==str(e).replace(str(path), 'a.bvh'), what
+        else: assert what=='whole' and len(found)==4
 
 # ---------------------------------------------------------------- the folder
 

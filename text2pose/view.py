@@ -108,6 +108,20 @@ class PoseView(anywidget.AnyWidget):
             if not self.has_trait(name): raise TypeError(f'PoseView has no trait {name!r}')
             setattr(self, name, value)
 
+    @traitlets.validate('selected')
+    def _check_selected(self, proposal):
+        n = len(self.joints)
+        if proposal['value']>=max(n, 1):
+            raise ValueError(f'selected must be the number of a pose, 0 to {max(n-1, 0)}, got {proposal["value"]}')
+        return proposal['value']
+
+    @traitlets.validate('frame')
+    def _check_frame(self, proposal):
+        n = len(self.frames)
+        if not -1<=proposal['value']<n:
+            raise ValueError(f'frame must be −1, or the number of a step of {n}, got {proposal["value"]}')
+        return proposal['value']
+
     @traitlets.validate('pinned')
     def _check_pinned(self, proposal): return [JOINT_NAMES[joint_idx(name)] for name in proposal['value']]
 

@@ -3,10 +3,12 @@ import fs from 'node:fs'
 import {bodyCapsules} from '../../web/src/body.js'
 import {drag, keepLimits, limbAngles, mirrorPose, reach, setAngle, violations} from '../../web/src/skeleton.js'
 
-const {poses, drags, angles} = JSON.parse(fs.readFileSync(process.argv[2]))
+const {poses, drags, hard, angles} = JSON.parse(fs.readFileSync(process.argv[2]))
 const plain = values => Array.from(values)
 console.log(JSON.stringify({
   reached: drags.map(({pose, targets}) => plain(reach(poses[pose], new Map(targets)))),
+  hard: hard.map(({pose, joint, to, pinned}) => plain(drag(poses[pose], joint, to, pinned))),
+  nowhere: [NaN, Infinity].map(v => plain(drag(poses[0], 20, [0, v, 0]))),
   crouched: plain(drag(poses[0], 0, [.02, 0, -.15], [20])),
   capsules: poses.map(pose => plain(bodyCapsules(pose))),
   violations: poses.map(violations),

@@ -2,7 +2,7 @@
 // Used by the widget (a Python kernel behind it) and by the page without a server.
 import './editor.css'
 import {PoseScene, VIEWS} from './scene.js'
-import {drag, DRAGGABLE, keepLimits, limbAngles, limbOf, N_JOINTS, NAMES, setAngle} from './skeleton.js'
+import {drag, DRAGGABLE, dragged, keepLimits, limbAngles, limbOf, N_JOINTS, NAMES, setAngle} from './skeleton.js'
 
 const FLAT = 3 * N_JOINTS
 const MOST_UNDO = 100
@@ -399,9 +399,8 @@ export class PoseEditor {
     const {joint, target, phase} = this.waiting, {pose, place, remembered} = this.held
     if (!remembered) this.remember()
     this.held.remembered = true
-    const moved = drag(pose, joint, target, [...this.pinned].filter(j => j !== joint))
     // the dragged pelvis is the origin: the body is put where its feet stay
-    const by = joint === 0 ? target.map((v, a) => v - pose[a]) : [0, 0, 0]
+    const {pose: moved, by} = dragged(pose, joint, target, this.pinsBut(joint))
     this.replace(moved, {remember: false, done: phase === 'end', place: place.map((v, a) => v + by[a])})
     if (phase === 'end') this.held = this.waiting = null
   }

@@ -1,7 +1,7 @@
 // Files of poses, read and written in the browser. A pose is {prompt, joints (66 numbers, metres), score, …}.
 
 import {canonical} from './enforce.js'
-import {NAMES as JOINT_NAMES, PARENTS} from './skeleton.js'
+import {NAMES as JOINT_NAMES, PARENTS, REFERENCE_LENGTHS} from './skeleton.js'
 
 export const MAX_BYTES = 5_000_000, MAX_POSES = 64
 const MAX_METRES = 100
@@ -312,7 +312,7 @@ function hierarchy(tokens, name) {  // joints of a BVH with parent, offset and c
     if (joints.length > 1000) throw broken()
   }
   if (tokens[k] === undefined || joints.some(({offset}) => !offset.every(Number.isFinite))) throw broken()
-  return [joints, k]
+  return joints
 }
 
 function placesOf(joints, values) {  // where the joints of a frame are
@@ -332,24 +332,54 @@ function placesOf(joints, values) {  // where the joints of a frame are
   return world.map(({place}) => place)
 }
 
+// Rows of numbers of the MOTION part, by the rules and in the words of `read_bvh`.
+function framesOf(lines, width, name) {
+  const start = lines.findIndex(line => /^\s*MOTION\b/i.test(line))
+  const part = lines.map((line, i) => ({words: line.trim().split(/\s+/), at: `${name}, line ${i + 1}`}))
+    .slice(start + 1).filter(({words}) => words[0] && !words[0].startsWith('#'))
+  const [count, time, ...rows] = part
+  const declared = count?.words.length === 2 && /^frames:$/i.test(count.words[0]) ? count.words[1] : 'nothing'
+  if (!/^\d+$/.test(declared) || Number(declared) < 1) throw new Error(
+    `${count?.at ?? name}: Frames must be a whole number of at least 1, found '${declared.slice(0, 20)}'`)
+  if (!/^frame time:/i.test(time?.words.join(' ') ?? '')) throw new Error(`${time?.at ?? name}: expected Frame Time:`)
+  const total = rows.reduce((sum, {words}) => sum + words.length, 0)
+  const odd = rows.find(({words}) => words.length !== width)
+  const isSpread = total % width === 0 && rows.every(({words}) => words.length < width)
+  if (odd && !isSpread && total !== width * Number(declared))
+    throw new Error(`${odd.at}: a frame has ${width} numbers, found ${odd.words.length}`)
+  const n = Math.floor(total / width)
+  if (!n || Math.abs(n - declared) > Math.max(1, Math.floor(n / 100)))
+    throw new Error(`${count.at}: ${declared} frames declared, ${n} present`)
+  const numbers = rows.flatMap(({words, at}) => words.map(word => {
+    if (Number.isFinite(Number(word))) return Number(word)
+    throw new Error(`${at}: expected a number that is finite, found '${word.slice(0, 20)}'`)
+  }))
+  return Array.from({length: n}, (_, frame) => numbers.slice(frame * width, frame * width + width))
+}
+
+/** What a length of the file is to be multiplied by: no other unit makes it a person. */
+function metreOf(x) {
+  const bones = x.slice(1).map((p, i) => Math.hypot(...subtract(p, x[PARENTS[i + 1]])))
+  const size = bones.reduce((a, b) => a + b) / REFERENCE_LENGTHS.reduce((a, b) => a + b)
+  return size < 10 ? 1 : size < 300 ? .01 : .001
+}
+
 function posesOfBvh(text, name) {
-  const tokens = text.split(/\s+/), [joints, motion] = hierarchy(tokens, name)
+  const joints = hierarchy(text.split(/\s+/), name)
   const bare = joints.map(joint => joint.name?.replace(/^mixamorig\d*_?/i, ''))
   const names = [JOINT_NAMES, MIXAMO].find(list => list.every(joint => bare.includes(joint)))
   if (!names) throw new Error(
     `${name} has other joints than ours or Mixamo's; "text2pose convert" on a computer knows more skeletons`)
   const places = names.map(joint => bare.indexOf(joint))
-  const start = tokens.findIndex((word, k) => k > motion && word === 'Time:') + 2
   const width = joints.reduce((sum, {channels}) => sum + channels.length, 0)
-  const numbers = tokens.slice(start).filter(Boolean).map(Number), n = Math.floor(numbers.length / width)
-  if (start < 2 || n < 1) throw new Error(`${name} holds no frame of ${width} numbers`)
-  if (!numbers.every(Number.isFinite)) throw new Error(`${name} holds a number that is not finite in its motion`)
-  return Array.from({length: Math.min(n, MAX_POSES)}, (_, frame) => {
-    const world = placesOf(joints, numbers.slice(frame * width, frame * width + width))
-    const x = places.map(k => subtract(world[k], world[places[0]])).map(zUp)
-    const leg = Math.hypot(...subtract(x[4], x[1])) + Math.hypot(...subtract(x[7], x[4]))
-    const metre = leg > 5 ? .01 : 1  // a leg of more than 5 metres is in centimetres
-    const where = n > 1 ? `frame ${frame + 1} of ${name}` : name
+  const frames = framesOf(text.split(/\r\n|\r|\n/), width, name).slice(0, MAX_POSES)
+  const bodies = frames.map(values => {
+    const world = placesOf(joints, values)
+    return places.map(k => subtract(world[k], world[places[0]])).map(zUp)
+  })
+  const metre = metreOf(bodies[0])
+  return bodies.map((x, i) => {
+    const where = bodies.length > 1 ? `frame ${i + 1} of ${name}` : name
     return {prompt: where, joints: checkJoints(x.map(v => times(metre, v)).flat(), where)}
   })
 }

@@ -1,5 +1,6 @@
 // The page: a form, bodies in three dimensions, files in and out. The work is done by worker.js.
 import {Body, canonical} from './enforce.js'
+import {FIRST} from './first.js'
 import {checkSize, readPoses, toBvh, toJson, toOpenPose} from './formats.js'
 import {checkSeed, unzipped} from './pipeline.js'
 import {PoseScene} from './scene.js'
@@ -8,11 +9,16 @@ const MAX_PROMPTS = 16, MAX_SHOWN = 64, MAX_LINK = 1500  // characters of a prom
 const $ = id => document.getElementById(id)
 const megabytes = n => `${(n / 1e6).toFixed(1)} MB`
 
-const state = {poses: [], chosen: 0, run: 0, busy: false, ready: false, body: null, version: null}
+const state = {poses: [], chosen: 0, group: 1, run: 0, busy: false, ready: false, body: null, version: null}
 
 // ---------------------------------------------------------------- bodies
 
-const scene = new PoseScene($('stage'), {onSelect: pose => pose !== null && choose(pose)})
+let scene
+try { scene = new PoseScene($('stage'), {onSelect: pose => pose !== null && choose(pose)}) } catch (error) {
+  say('')
+  fail(error.message)
+  throw error
+}
 
 function show(poses) {
   state.poses = poses
@@ -20,7 +26,7 @@ function show(poses) {
   $('details').hidden = poses.length === 0
   const flat = new Float32Array(66 * poses.length)
   poses.forEach(({joints}, i) => flat.set(joints, 66 * i))
-  scene.setPoses(flat, poses.map(({prompt}) => prompt))
+  scene.setPoses(flat, poses.map(({prompt}) => prompt), {group: state.group})
   choose(Math.min(state.chosen, Math.max(poses.length - 1, 0)))
 }
 
@@ -118,10 +124,11 @@ function guidanceGiven() {  // null where nothing is said
 
 function requests() {
   const prompts = $('prompt').value.split('\n').map(line => line.trim()).filter(Boolean)
-  if (!prompts.length) throw new Error('type what a body does, for example "arms raised"')
+  if (!prompts.length) throw new Error(`type what a body does, for example "${$('prompt').placeholder}"`)
   if (prompts.length > MAX_PROMPTS) throw new Error(`${prompts.length} prompts are more than ${MAX_PROMPTS}`)
   const n = wholeNumber('n', 'the number of poses', 1, 16)
-  if (n * prompts.length > MAX_SHOWN) throw new Error(`${n * prompts.length} poses are more than ${MAX_SHOWN}`)
+  if (n * prompts.length > MAX_SHOWN) throw new Error(
+    `${n * prompts.length} poses are more than ${MAX_SHOWN}; ask for fewer poses a prompt, or for fewer prompts`)
   const steps = $('steps').value.trim() ? wholeNumber('steps', 'the number of steps', 1, 200) : null
   const seed = String(checkSeed($('seed').value)), negative = $('negative').value
   const shared = {n, seed, steps, guidance: guidanceGiven(), negative}
@@ -138,10 +145,12 @@ function generate() {
     return
   }
   Object.assign(state, {busy: true, wanted: false, fresh: [], began: performance.now(), chosen: 0})
+  state.group = asked[0].n
   state.run += 1
   $('go').disabled = true
   say('Reading …', 0)
   worker.postMessage({id: state.run, requests: asked})
+  if (matchMedia('(max-width: 760px)').matches) $('stage').scrollIntoView({block: 'start'})
 }
 
 $('form').addEventListener('submit', event => {
@@ -151,6 +160,10 @@ $('form').addEventListener('submit', event => {
 $('prompt').addEventListener('keydown', event => {
   if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
   event.preventDefault()
+  if (!state.busy) generate()
+})
+for (const button of $('examples').children) button.addEventListener('click', () => {
+  $('prompt').value = button.textContent
   if (!state.busy) generate()
 })
 $('dice').addEventListener('click', () => { $('seed').value = Math.floor(Math.random() * 1e6) })
@@ -242,7 +255,7 @@ function openText(content, name) {
   const poses = readPoses(content, name).map(pose =>  // a guess is put on the body
     pose.isGuessed && state.body ? {...pose, joints: canonical(state.body.enforced(pose.joints))} : pose)
   if (state.busy) throw new Error('poses are being made; open the file when they are here')
-  state.chosen = 0
+  Object.assign(state, {chosen: 0, group: 1})
   show(poses)
   say(`${poses.length} ${poses.length === 1 ? 'pose' : 'poses'} of ${name}.`)
 }
@@ -294,5 +307,6 @@ stage.addEventListener('keydown', event => {
   does()
 })
 
+show([{prompt: 'warrior two', joints: Float32Array.from(FIRST)}])
 readLink()
 window.text2pose = {state, scene}  // for tests, and for whoever is curious

@@ -15,6 +15,7 @@ export const VIEWS = {
 const FLAT = 3 * N_JOINTS
 const FIELD = 26, MARGIN = 1.1             // degrees of the camera, space around the bodies
 const PAPER = '#f4f4f5', GHOST = '#8fa0b8'
+const NO_WEBGL = 'This browser draws nothing in three dimensions: WebGL is missing or switched off.'
 const TITLE_HEIGHT = 22                    // pixels
 const REST = 300                           // milliseconds without a change, until a slow picture is drawn again, finely
 const PICK = {mouse: 14, touch: 26}        // pixels from a joint that still count
@@ -320,7 +321,12 @@ export class PoseScene {
 
   buildScene() {
     const slow = drawsInSoftware()
-    this.renderer = new WebGLRenderer({canvas: this.canvas, antialias: !slow, preserveDrawingBuffer: true})
+    try {
+      this.renderer = new WebGLRenderer({canvas: this.canvas, antialias: !slow, preserveDrawingBuffer: true})
+    } catch {
+      this.root.textContent = NO_WEBGL
+      throw new Error(NO_WEBGL)
+    }
     const ratio = Math.min(window.devicePixelRatio || 1, 2)
     this.ratios = slow ? {moving: 1, still: 2} : {moving: ratio, still: ratio}
     this.renderer.setClearColor(new Color(PAPER), 1)
@@ -342,9 +348,13 @@ export class PoseScene {
     this.scene.add(this.handles)
   }
 
-  /** Show poses, a Float32Array of 66 numbers each. keep: leave the camera's frame and where bodies stand. */
-  setPoses(flat, names = this.names, {keep = false} = {}) {
+  /**
+   * Show poses, a Float32Array of 66 numbers each. keep: leave the camera's frame and where bodies stand.
+   * group: so many belong together, and rows hold whole groups where they can.
+   */
+  setPoses(flat, names = this.names, {keep = false, group = 1} = {}) {
     this.poses = Float32Array.from(flat)
+    this.group = group
     this.names = names
     this.match(this.figures, this.n, false)
     keep = keep && this.places.length === this.n
@@ -499,19 +509,20 @@ export class PoseScene {
       const side = Math.min(width / columns / .8, height / rows - TITLE_HEIGHT)
       if (side > best.side) best = {columns, side}
     }
-    return best.columns
+    const {group = 1} = this, groups = Math.max(Math.round(best.columns / group), 1)
+    return group > 1 && n > group && best.columns > group / 2 ? Math.min(groups * group, n) : best.columns
   }
 
   cell(i) {
     const columns = this.columns, rows = Math.ceil(Math.max(this.n, 1) / columns)
     const width = this.size.width / columns, height = this.size.height / rows
-    return {x: (i % columns) * width, y: Math.floor(i / columns) * height, width, height}
+    return {x: (i % columns) * width, y: Math.floor(i / columns) * height, width, height: height - TITLE_HEIGHT}
   }
 
   cellAt(x, y) {
     for (let i = 0; i < this.n; i++) {
       const c = this.cell(i)
-      if (x >= c.x && x < c.x + c.width && y >= c.y && y < c.y + c.height) return i
+      if (x >= c.x && x < c.x + c.width && y >= c.y && y < c.y + c.height + TITLE_HEIGHT) return i
     }
     return null
   }
@@ -526,7 +537,7 @@ export class PoseScene {
       title.className = 't2p-title' + (this.n > 1 && i === this.active ? ' t2p-active' : '')
       title.textContent = this.names[i] ?? ''
       title.title = this.names[i] ?? ''
-      Object.assign(title.style, {left: `${x}px`, top: `${y + height - TITLE_HEIGHT}px`, width: `${width}px`})
+      Object.assign(title.style, {left: `${x}px`, top: `${y + height}px`, width: `${width}px`})
       this.titles.appendChild(title)
     }
   }

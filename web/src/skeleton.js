@@ -298,19 +298,66 @@ export function reach(flat, targets, {nSteps = 24, limits = true} = {}) {
 
 export const DRAGGABLE = [0, 4, 5, 7, 8, 10, 11, 15, 18, 19, 20, 21]
 const FEET = [7, 8, 10, 11]
+const HOLDS = .005      // metres that a pinned joint may give way
+const BEYOND = 1        // degrees that a drag may leave a limit
+const HALVINGS = 6, ROUNDS_INSIDE = 3
+const ONE_BONE = {4: [1, 10], 5: [2, 11], 18: [16], 19: [17]} // knees and elbows: where their bone begins, and the toes
+const worst = (after, before) => Math.max(...after.map((v, i) => v - Math.max(before[i], 0)))
+
+/** A target nearer than a single bone is long, beside it: the bone turns aside until its end is as far along as asked. */
+function besideBone(x, joint, to) {
+  if (!(joint in ONE_BONE)) return to
+  const [start, toes] = ONE_BONE[joint], length = norm(sub(x[joint], x[start]))
+  const ahead = unit(sub(x[joint], x[start])), way = sub(to, x[start])
+  const along = dot(way, ahead)
+  if (norm(way) >= length || Math.abs(along) >= length) return to
+  const across = v => sub(v, scale(ahead, dot(v, ahead)))
+  const chest = trunkAxes(x).chest
+  const side = toes ? sub(x[toes], x[toes - 3]) : applyTransposed(chest, ELBOW[joint === 18 ? 'left_arm' : 'right_arm'])
+  const aside = unit(add(across(way), scale(across(unit(side)), TELLS)))
+  return add(x[start], add(scale(ahead, along), scale(aside, Math.sqrt(length * length - along * along))))
+}
+
+/** The pose with targets reached as far as limits allow that the pose had not left before. */
+function reachInside(flat, targets, before) {
+  let moved = reach(flat, targets)
+  for (let round = 0; round < ROUNDS_INSIDE; round++) {
+    if (worst(limitViolations(toVectors(moved)), before) <= BEYOND) break
+    moved = keepLimits(moved)
+  }
+  return moved
+}
 
 /**
- * A pose while a joint is dragged to a place, with pinned joints held.
- * The pelvis is the origin: where it is dragged, feet and pinned joints stay, so that the body crouches or leans.
+ * A pose while a joint is dragged to a place: {pose, by}. Limits and pinned joints come first: where they would give
+ * way, the drag stops short. The pelvis is the origin: where it is dragged, feet and pinned joints stay, so that the
+ * body crouches or leans, and by is how far it went, metres. A place that is not finite moves nothing.
  */
-export function drag(flat, joint, to, pinned = []) {
-  const x = toVectors(flat)
-  const targets = new Map(pinned.filter(j => j > 0).map(j => [j, x[j]]))
-  if (joint > 0) return reach(flat, targets.set(joint, to))
-  for (const j of FEET) targets.set(j, x[j])
-  const by = sub(to, x[0])
-  return reach(flat, new Map([...targets].map(([j, p]) => [j, sub(p, by)])))
+export function dragged(flat, joint, to, pinned = []) {
+  const x = toVectors(flat), pins = pinned.filter(j => j > 0 && j !== joint)
+  const stays = {pose: Float32Array.from(flat), by: [0, 0, 0]}
+  if (!to.every(Number.isFinite)) return stays
+  const before = limitViolations(x), goal = besideBone(x, joint, to)
+  const held = new Map((joint ? pins : [...FEET, ...pins]).map(j => [j, x[j]]))
+  const attempt = share => {
+    const step = scale(sub(goal, x[joint]), share), by = joint ? [0, 0, 0] : step
+    const targets = new Map([...held].map(([j, p]) => [j, sub(p, by)]))
+    if (joint) targets.set(joint, add(x[joint], step))
+    const pose = reachInside(flat, targets, before), y = toVectors(pose)
+    const fits = pins.every(j => norm(sub(y[j], sub(x[j], by))) <= HOLDS)
+    return fits && worst(limitViolations(y), before) <= BEYOND ? {pose, by} : null
+  }
+  let found = attempt(1), low = 0, high = 1
+  if (found) return found
+  for (let i = 0; i < HALVINGS; i++) {
+    const share = (low + high) / 2, there = attempt(share)
+    if (there) [found, low] = [there, share]
+    else high = share
+  }
+  return found ?? stays
 }
+
+export const drag = (...args) => dragged(...args).pose
 
 const flip = v => [-v[0], v[1], v[2]]
 const forwardAndAside = (v, sign) => [degrees(-v[1], sign * v[2]), degrees(v[0], Math.hypot(v[1], v[2]))]
