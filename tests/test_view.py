@@ -145,6 +145,7 @@ def test_bundle_is_that_of_the_sources(tmp_path):
     "npm run build, with exactly the packages of the lock file, gives the committed files."
     web = tmp_path/'web'
     shutil.copytree(ROOT/'web', web, ignore=shutil.ignore_patterns('node_modules'))
+    shutil.copy(ROOT/'NOTICE', tmp_path)
     command = [program('npm'), 'ci', '--no-audit', '--no-fund']
     r = subprocess.run(command, cwd=web, capture_output=True, text=True, timeout=300)
     if r.returncode: missing(f'npm ci failed: {r.stderr.strip()[-300:]}')

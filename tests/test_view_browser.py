@@ -74,7 +74,8 @@ class Host:
 
     def picture(self):
         from PIL import Image
-        self.page.evaluate('window.editor.scene.draw()')
+        drawn = 'new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))'  # what is coarse
+        self.page.evaluate(f'{drawn}.then(() => window.editor.scene.draw())')
         png = self.page.locator('canvas').screenshot()
         return np.asarray(Image.open(io.BytesIO(png)).convert('RGB')).astype(int)
 
