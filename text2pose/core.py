@@ -8,7 +8,7 @@ __all__ = ['asset', 'decode_text', 'check_file', 'read_json', 'check_count', 'ch
            'read_tensors', 'load_module', 'fingerprint', 'tensor_checksum', 'data_dir', 'available']
 
 # %% ../nbs/00_core.ipynb #37d04ff3
-import errno, functools, hashlib, json, os, shutil, tempfile, zlib
+import errno, functools, hashlib, json, os, shutil, stat, tempfile, zlib
 from contextlib import contextmanager
 from importlib import resources
 from importlib.util import find_spec
@@ -134,10 +134,11 @@ def check_target(
 )->Path:  # the path; ValueError where something else than a regular file is there
     "What is at a path may be replaced by a file: links, pipes, devices and folders stay what they are."
     path = Path(path)
-    found = ('a link' if path.is_symlink() else 'a folder' if path.is_dir() else
-             'no regular file' if path.exists() and not path.is_file() else None)
-    if found: raise ValueError(f'{path} is {found}; expected a file, or a new name')
-    return path
+    try: mode = path.lstat().st_mode  # asked once: another process may be replacing it
+    except (FileNotFoundError, NotADirectoryError): return path
+    if stat.S_ISREG(mode): return path
+    found = 'a link' if stat.S_ISLNK(mode) else 'a folder' if stat.S_ISDIR(mode) else 'no regular file'
+    raise ValueError(f'{path} is {found}; expected a file, or a new name')
 
 @contextmanager
 def disk_errors(

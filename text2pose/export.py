@@ -10,7 +10,7 @@ __all__ = ['COCO18', 'BODY25', 'KEYPOINTS', 'OPENPOSE_LIMBS', 'COLORS', 'MIXAMO_
            'plot_sheet', 'file_name', 'format_of', 'check_numbered_folder', 'export', 'load_poses', 'load_faces']
 
 # %% ../nbs/02d_export.ipynb #ee82835e
-import errno, functools, inspect, itertools, json, os, re, shutil, tempfile, warnings, zipfile
+import errno, functools, inspect, itertools, json, os, re, shutil, stat, tempfile, warnings, zipfile
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -1138,9 +1138,11 @@ def check_numbered_folder(
     "There is nothing at a path, or a folder of numbered files; anything else is refused in one sentence."
     path = Path(path)
     name = name or path
-    if path.is_symlink(): raise ValueError(f'{name} is a link; expected a folder, or a new name')
-    if path.exists() and not path.is_dir():
-        raise ValueError(f'{name} is {"a file" if path.is_file() else "no folder"}; expected a folder, or a new name')
+    try: mode = path.lstat().st_mode  # asked once: another process may be replacing it
+    except (FileNotFoundError, NotADirectoryError): return
+    if not stat.S_ISDIR(mode):
+        found = 'a link' if stat.S_ISLNK(mode) else 'a file' if stat.S_ISREG(mode) else 'no folder'
+        raise ValueError(f'{name} is {found}; expected a folder, or a new name')
     try: entries = sorted(os.scandir(path), key=lambda entry: entry.name)
     except (FileNotFoundError, NotADirectoryError): return
     for entry in entries:
