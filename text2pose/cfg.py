@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from .core import (
-    asset, atomic_path, check_array, check_count, load_module, read_json, read_tensors, write_tensors)
+    asset, atomic_path, check_array, check_count, check_file, load_module, read_json, read_tensors, write_tensors)
 from .data import (
     JOINT_NAMES, MIRROR_IDX, N_JOINTS, as_numpy, bone_lengths, canonical, joint_idx, mirror, own_poses, plot_bodies)
 from .captions import mirror_words
@@ -219,7 +219,7 @@ def _read_config(path):
 
 def _read_weights(path):
     "Tensors of a safetensors file, and the configuration that they were made with."
-    if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected the weights there')
+    check_file(path, 'the weights there')
     try:
         state,notes = read_tensors(path)
         return state, json.loads(notes.get('config', '{}'))

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
-from .core import fingerprint, load_module, read_json, read_tensors, write_tensors
+from .core import check_file, fingerprint, load_module, read_json, read_tensors, write_tensors
 from .data import N_JOINTS, mirror
 from .skeleton import bone_directions
 from .posecodes import POSECODES, posecode_margins
@@ -499,7 +499,7 @@ def load_scorer(
     path, # written by `PoseTextScorer.save`
 ):        # PoseTextScorer in float32, in evaluation mode
     "Read a scorer; weights that do not fit their configuration are refused."
-    if not Path(path).is_file(): raise FileNotFoundError(f'{path} is missing: expected the weights of a scorer there')
+    check_file(path, 'the weights of a scorer there')
     try:
         state,notes = read_tensors(path)
         return load_module(lambda config: PoseTextScorer(**config), json.loads(notes['config']), state)
