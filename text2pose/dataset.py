@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CAPTION_LENGTH', 'PRESETS', 'PHRASES_PER_VARIATION', 'SOURCE_SHARES', 'KIND_SHARES', 'OTHER_SHARE', 'ENCODE_CHUNK',
-           'words_rows', 'detailed_rows', 'table_from_parts', 'build_table', 'SplitRows', 'split_rows',
+           'words_rows', 'detailed_rows', 'table_from_parts', 'capture_rows', 'build_table', 'SplitRows', 'split_rows',
            'sampling_weights', 'rows_fingerprint', 'summarize', 'busier_side', 'TrainingSet', 'CaptionStates',
            'save_caption_states', 'load_caption_states', 'encode_captions', 'PoseStream', 'StatesAtOnce']
 
@@ -127,6 +127,25 @@ def _clip_jobs(ids, read, stride, key_frames, size):
             rows += clip_rows(clip, stride, key_frames, report=report, place=place)
         return rows,report
     return [partial(job, ids[i:i+size]) for i in range(0, len(ids), size)]
+
+def capture_rows(
+    sources,        # of ALL_SOURCES of chapter 00b
+    split:str=None, # 'train' or 'val'; both by default
+    stride:int=4,   # look at every n-th frame of a clip
+    folder=None,    # realmocap22; by default that of TEXT2POSE_DATA
+)->list:            # of dict, rows of the pose table, on the reference body
+    "Rows of captures with their labels and sentences."
+    folder = Path(folder) if folder else _data_folder('realmocap22')
+    if folder is None: raise ValueError('captures need realmocap22, which is not here: '
+                                        'name its folder, or set TEXT2POSE_DATA to a folder that holds realmocap22/')
+    rows = []
+    for source in sources:
+        clips = list(read_realmocap22(folder, [source]))
+        rigs = measure_rigs(clips)
+        for clip in clips:
+            place = partial(_on_our_body, rig=rigs[rig_name(clip)])
+            if split in (None,clip.split): rows += clip_rows(clip, stride, place=place)
+    return rows
 
 PHRASES_PER_VARIATION = 2  # phrases of an atlas pose that each of its variations gets; they take turns
 
