@@ -302,7 +302,7 @@ def naturalness(
         plausibility=float(np.median(plausibility(x))),
         spread=_diversity(joints) if joints.shape[1]>1 else None)
 
-# %% ../nbs/06_eval.ipynb #03f9ca28
+# %% ../nbs/06_eval.ipynb #b8a7d10e
 def _classifier_features(joints):
     "Positions in millimetres and directions of bones in hundredths, (n, 22, 6)."
     x = torch.as_tensor(np.asarray(joints, dtype=np.float32))
@@ -335,7 +335,7 @@ def two_sample_test(
     joints = sorted(zip(JOINT_NAMES, cost.mean(1).tolist()), key=lambda pair: -pair[1])
     return dict(accuracy=bootstrap(right, seed=seed), joints=dict(joints))
 
-# %% ../nbs/06_eval.ipynb #84b1e19e
+# %% ../nbs/06_eval.ipynb #4348172a
 class LookUp:
     "Called like the pipeline, but without its network: the nearest poses of the library, shaken as for exemplars."
     def __init__(self,
@@ -379,7 +379,7 @@ def generate_by(
     seeds = np.random.SeedSequence(seed).generate_state(len(groups)).tolist()
     return np.concatenate([_generate(asked, some, n, s, kwargs or {}) for some,s in zip(groups, seeds)])
 
-# %% ../nbs/06_eval.ipynb #bab81275
+# %% ../nbs/06_eval.ipynb #fe40e0b8
 @dataclass
 class EvalSet:
     "Captions with real poses that no weights were trained on."
@@ -396,8 +396,14 @@ EVAL_SETS = ('captures','atlas',*OUT_OF_DOMAIN)
 def _rows_of_set(name):
     "Rows of the pose table of a set, none of them seen in training."
     if name=='atlas': return atlas_rows(8, split='val', n_phrases=4)
-    sources = OPEN_SOURCES if name=='captures' else (name,)
-    return capture_rows(sources, 'val' if name=='captures' else None)
+    if name=='captures': return capture_rows(OPEN_SOURCES, 'val')
+    return capture_rows([name], stride=8)
+
+def _some_poses(rows, n, seed):
+    "The rows of up to n poses, drawn at random."
+    names = sorted({r['pose_id'] for r in rows})
+    kept = {names[i] for i in np.random.default_rng(seed).permutation(len(names))[:n]}
+    return [{**r, 'split':'val'} for r in rows if r['pose_id'] in kept]
 
 def eval_set(
     name:str,    # one of EVAL_SETS
@@ -406,7 +412,7 @@ def eval_set(
 )->EvalSet:
     "Held-out captions with their poses, and other poses beside them."
     if name not in EVAL_SETS: raise ValueError(f'unknown set {name!r}; expected one of {", ".join(EVAL_SETS)}')
-    rows = [{**r, 'split':'val'} for r in _rows_of_set(name)]
+    rows = _some_poses(_rows_of_set(name), 4*n, seed)
     data = TrainingSet(pose_table(rows+words_rows(rows, 1, seed)), 'val', seed=seed)
     joints,captions,_ = data.draw(12*n, torch.Generator().manual_seed(seed))
     _,pose_idx = np.unique(joints.numpy().round(4), axis=0, return_inverse=True)
@@ -428,7 +434,7 @@ def codes_followed(
     some = n_stated>0
     return bootstrap_ratio((holds&(stated!=0)).sum(1)[some], n_stated[some])
 
-# %% ../nbs/06_eval.ipynb #51103a71
+# %% ../nbs/06_eval.ipynb #0faf48ba
 DENIALS = (  # whose, what is asserted and denied, and the code of it
     ('the left arm','raised','left_hand_above_shoulder'), ('the right arm','raised','right_hand_above_shoulder'),
     ('the left knee','bent','!left_knee_straight'), ('the right knee','bent','!right_knee_straight'),
@@ -443,7 +449,7 @@ def denial_pairs()->list: # of ((asserted, denied) prompts, code)
     "Prompts and their denials."
     return [(tuple(f.format(whose, what) for f in frame), code) for whose,what,code in DENIALS for frame in _FRAMES]
 
-# %% ../nbs/06_eval.ipynb #ede6e144
+# %% ../nbs/06_eval.ipynb #a45881db
 def _alignment(text, pose, reference):
     "Measures made of vectors."
     return dict(
@@ -633,7 +639,7 @@ def evaluate(
     with atomic_path(out/'report.md') as tmp: tmp.write_text(report_tables(report))
     return report
 
-# %% ../nbs/06_eval.ipynb #9d9992aa
+# %% ../nbs/06_eval.ipynb #54fdbb82
 def _rounded(x):
     "Floats with five digits; what is not a number is None."
     if isinstance(x, dict): return {k:_rounded(v) for k,v in x.items()}
@@ -721,7 +727,7 @@ def report_tables(
         if name in EVAL_SETS:
             n = max(m['captions'] for m in rows.values())
             said += [f'## {name}: {n} captions', '']
-            said += [f'DDPM: the first {rows["ddpm"]["captions"]}.', '']*('ddpm' in rows)
+            if 'ddpm' in rows: said += [f"DDPM: the first {rows['ddpm']['captions']}.", '']
             for columns in (_WORD_COLUMNS, _CLOUD_COLUMNS, _BODY_COLUMNS): said += [_table(rows, columns), '']
             said += [f'![the first captions of {name}]({name}.png)', '']
         elif name=='prompts':

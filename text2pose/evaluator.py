@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['SAME_POSE', 'EVALUATOR', 'ConvStep', 'AttentionPooling', 'pose_features', 'PoseTextEvaluator', 'load_evaluator',
-           'with_twins', 'same_poses', 'EvaluatorTrainer', 'held_out_recall', 'bootstrap', 'bootstrap_ratio',
-           'expected_hits', 'r_precision', 'mm_dist', 'mean_recall', 'learned_recall', 'frechet_distance', 'fid',
-           'diversity', 'multimodality', 'prdc', 'pair_order']
+           'with_twins', 'same_poses', 'EvaluatorTrainer', 'train_evaluator', 'held_out_recall', 'bootstrap',
+           'bootstrap_ratio', 'expected_hits', 'r_precision', 'mm_dist', 'mean_recall', 'learned_recall',
+           'frechet_distance', 'fid', 'diversity', 'multimodality', 'prdc', 'pair_order']
 
-# %% ../nbs/05b_evaluator.ipynb #554e8f50
+# %% ../nbs/05b_evaluator.ipynb #94801efa
 import json
 from pathlib import Path
 import numpy as np
@@ -19,10 +19,10 @@ from .core import asset, check_file, load_module, read_tensors, write_tensors
 from .data import N_JOINTS
 from .skeleton import bone_directions
 from .text import contrastive_loss
-from .dataset import CaptionStates, TrainingSet
-from .train import BaseTrainer, Batch, SampleRandom, same_pairs
+from .dataset import CaptionStates, TrainingSet, encode_captions
+from .train import BaseTrainer, Batch, SampleRandom, TrainConfig, same_pairs
 
-# %% ../nbs/05b_evaluator.ipynb #1b418b0b
+# %% ../nbs/05b_evaluator.ipynb #13c04de9
 class ConvStep(nn.Module):
     "A residual convolution over neighbouring words; padding counts as zero."
     def __init__(self,
@@ -60,7 +60,7 @@ class AttentionPooling(nn.Module):
         weights = self.scores(x).masked_fill(~mask[...,None], -torch.inf).softmax(1)  # (B, L, questions)
         return (weights.transpose(1,2)@self.values(x)).flatten(1)
 
-# %% ../nbs/05b_evaluator.ipynb #0fa43be9
+# %% ../nbs/05b_evaluator.ipynb #37506381
 def pose_features(
     joints, # (B, 22, 3) metres, canonical
 ):          # (B, 360): positions, directions of the bones, distances of all pairs of joints
@@ -168,7 +168,7 @@ def load_evaluator(
     evaluator.version = notes.get('version', '0')
     return evaluator.eval().requires_grad_(False)
 
-# %% ../nbs/05b_evaluator.ipynb #190a87af
+# %% ../nbs/05b_evaluator.ipynb #a1e63fdd
 SAME_POSE = .05  # metres, root of the mean square over joints: a pose that is nearer is no counterexample
 
 def with_twins(
@@ -193,7 +193,7 @@ def same_poses(
     x = joints.flatten(1)
     return torch.cdist(x, x)<SAME_POSE*N_JOINTS**.5
 
-# %% ../nbs/05b_evaluator.ipynb #f4d2a79d
+# %% ../nbs/05b_evaluator.ipynb #2684bf28
 EVALUATOR = dict(towers=dict(embed_dim=128), batch_size=512, lr=1e-3, warmup=.05, ema_decay=.995, token_drop_prob=.1,
     seed=7919)  # the settings of the shipped evaluator; its seed is no other network's
 
@@ -228,6 +228,21 @@ class EvaluatorTrainer(BaseTrainer):
 
     def save_weights(self, model, folder): model.save(Path(folder)/'evaluator.safetensors')
 
+def train_evaluator(
+    table,          # pyarrow.Table, a pose table of the preset open
+    folder,         # of the run: checkpoints and encoded captions; an interrupted run goes on from there
+    text_encoder,   # a TextEncoder
+    n_steps:int=2000, # of 512 pairs
+    progress=iter,  # wraps the steps, for example tqdm
+    **kwargs,       # of TrainConfig, that differ from EVALUATOR
+)->EvaluatorTrainer: # when it is done
+    "Train an evaluator on the pairs of a table, and measure it on the held-out ones."
+    data,val = TrainingSet(table, seed=1), TrainingSet(table, 'val')
+    states,val_states = (encode_captions(d.captions, text_encoder, cache=Path(folder)/'captions') for d in (data,val))
+    config = TrainConfig(phase='evaluator', n_steps=n_steps, text_encoder=text_encoder.name, **{**EVALUATOR, **kwargs})
+    trainer = EvaluatorTrainer(config, data, states, (val,val_states), cpu=True)
+    return trainer.fit(folder, checkpoint_every=100, progress=progress)
+
 @torch.no_grad()
 def held_out_recall(
     evaluator:PoseTextEvaluator, # in evaluation mode
@@ -243,7 +258,7 @@ def held_out_recall(
     pose = evaluator.embed_poses(joints.to(device))
     return {k:v['value'] for k,v in r_precision(text.cpu(), pose.cpu(), seed=seed).items()}
 
-# %% ../nbs/05b_evaluator.ipynb #29e3244e
+# %% ../nbs/05b_evaluator.ipynb #09fb7cc7
 def bootstrap(
     values,         # (n,) or (n, k), one row for each independent thing
     repeats:int=1000, # draws
@@ -303,7 +318,7 @@ def r_precision(
     seen = times>0
     return {f'R@{k}':bootstrap((h[seen]/times[seen]).numpy(), seed=seed) for k,h in zip(top, hits)}
 
-# %% ../nbs/05b_evaluator.ipynb #4232625a
+# %% ../nbs/05b_evaluator.ipynb #3f6ab3f4
 def mm_dist(
     text, # (n, d) vectors of captions, torch
     pose, # (n, d) vectors of poses
@@ -342,7 +357,7 @@ def learned_recall(
     guessed = F.normalize(_kernel(asked, features, width)@weights, dim=1)
     return mean_recall(asked_text.double(), guessed)
 
-# %% ../nbs/05b_evaluator.ipynb #ca1fab6c
+# %% ../nbs/05b_evaluator.ipynb #51bea26b
 def _root(matrix):
     "Square root of a symmetric matrix without negative eigenvalues."
     values,vectors = np.linalg.eigh(matrix)
@@ -409,7 +424,7 @@ def prdc(
         density=near_real.double().sum(0).mean().item()/k,
         coverage=near_real.any(1).double().mean().item())
 
-# %% ../nbs/05b_evaluator.ipynb #4bbc533d
+# %% ../nbs/05b_evaluator.ipynb #41cea606
 def pair_order(
     text, # (n, 2, d) vectors of two captions, torch
     pose, # (n, 2, d) vectors of a pose of each
