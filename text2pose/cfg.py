@@ -430,13 +430,17 @@ def _sampling_generator(seed, j):
     "Where the sampler draws fresh noise for pose j of any prompt."
     return torch.Generator().manual_seed(_random_state(seed, j, 3))
 
-def _seed_of(seed, generator):
-    "The seed: as given, or drawn from a generator."
-    if generator is None: return check_count('seed', seed, 0)
+def _seeds_of_prompts(seed, generator, n_prompts):
+    "One seed per prompt: as given, or drawn from a generator."
+    if generator is None:
+        seeds = seed if isinstance(seed, list) else [seed]*n_prompts
+        if len(seeds)!=n_prompts:
+            raise ValueError(f'seed is a list of {len(seeds)} for {n_prompts} prompts; expected one entry per prompt')
+        return [check_count('seed', s, 0) for s in seeds]
     if not isinstance(generator, torch.Generator):
         raise ValueError(f'generator must be a torch.Generator, got {type(generator).__name__}')
     if seed!=0: raise ValueError('give a seed or a generator, not both')
-    return int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
+    return [int(torch.randint(2**62, (1,), generator=generator, device=generator.device))]*n_prompts
 
 def _guidance_of_prompts(guidance_scale, n_prompts, n_steps, interval):
     "Guidance scale of every prompt at every step, (n_prompts, n_steps) float64."
@@ -517,7 +521,7 @@ class _Request:
     guidance:torch.Tensor      # (n_prompts, n_steps)
     method:str                 # of GUIDANCE_METHODS
     sampler:object             # of SAMPLERS, or a scheduler of diffusers
-    seed:int
+    seeds:list                 # n_prompts int
     num_exemplars:int
     targets:torch.Tensor=None  # (n_prompts, 22, 3) float64, nan where free
     init:torch.Tensor=None     # (n_prompts, 22, 3) float32
@@ -539,7 +543,7 @@ class _Batch:
     "B poses that are denoised together, as many of each of T prompts."
     prompts:torch.Tensor       # (T,)
     prompt_idx:torch.Tensor    # (B,) their prompts
-    pose_idx:list              # B numbers: which pose of its prompt
+    draws:list                 # B pairs (seed, j): what pose j of its prompt is drawn from
     guidance:torch.Tensor      # (B, n_steps)
     mirrored:torch.Tensor      # (B,) bool: which are returned as their mirror images
     targets:torch.Tensor=None  # (B, 22, 3)
@@ -973,7 +977,7 @@ class Text2PosePipeline:
         num_inference_steps:int=None, # by default what the weights recommend, 20 with init_joints; 2 are the student's
         guidance_scale=None,          # a float, a ramp (start, end), or a list with one per prompt; 1 is no guidance
         negative_prompt=None,         # str, or a list with one per prompt: steer away from it, not from "no words"
-        seed:int=0,                   # 0 or more; same seed, same poses
+        seed=0,                       # 0 or more, or a list with one per prompt; same seed, same poses
         enforce_skeleton:bool=True,   # reference bone lengths and joint limits, hands and feet where they were
         output_attentions=False,      # True: which joint attended to which word, on average; or a StoreAttention
         callback=None,                # called as callback(step, timestep, joints), joints (n, 22, 3); False stops
@@ -1125,7 +1129,8 @@ class Text2PosePipeline:
             check_count('num_poses_per_prompt', a.num_poses_per_prompt, high=MAX_POSES), best_of,
             n_steps, n_steps-n_left,
             _guidance_of_prompts(scale, n_prompts, n_steps, interval), a.guidance_method,
-            self._check_sampler(a.sampler, a.guidance_method), _seed_of(a.seed, a.generator),
+            self._check_sampler(a.sampler, a.guidance_method),
+            _seeds_of_prompts(a.seed, a.generator, n_prompts),
             self._check_exemplars(a.num_exemplars), _targets_of_prompts(a.keep_joints, n_prompts, bodies), init, bodies,
             bool(a.enforce_skeleton), store, bool(a.output_attentions) and store is None, a.output_type,
             run=_run_of(by_student, a, n_steps, scale, interval, self._scheduler), by_student=by_student)
@@ -1220,13 +1225,13 @@ class Text2PosePipeline:
     def _batches(self, r):
         "All candidates, prompt-major, in portions."
         n = r.n_candidates
-        coins = torch.tensor([_is_mirrored(r.seed, j) for j in range(n)])
         free = self._has_free_side(r)
         for prompts,poses in _portions(len(r.prompts), n):
-            prompt_idx,pose_idx = prompts.repeat_interleave(len(poses)), [*poses]*len(prompts)
+            prompt_idx = prompts.repeat_interleave(len(poses))
+            draws = [(r.seeds[i], j) for i in prompts.tolist() for j in poses]
             some = [None if v is None else v[prompt_idx] for v in (r.targets, r.init, r.bodies)]
-            mirrored = coins[pose_idx]&free[prompt_idx]
-            yield _Batch(prompts, prompt_idx, pose_idx, r.guidance[prompt_idx], mirrored, *some)
+            mirrored = torch.tensor([_is_mirrored(*draw) for draw in draws])&free[prompt_idx]
+            yield _Batch(prompts, prompt_idx, draws, r.guidance[prompt_idx], mirrored, *some)
 
     def _has_free_side(self, r):
         "Which prompts, with their negative prompts, leave the side open, (n,) bool; none beside a given pose."
@@ -1237,8 +1242,8 @@ class Text2PosePipeline:
 
     def _look_up(self, similarity, batch, r, shown=None):
         "The nearest poses of the library after the similarities (B, library) were shaken."
-        noise = {j:_ranking_noise(r.seed, j, len(self.memory)) for j in {*batch.pose_idx}}
-        shaken = similarity+torch.stack([noise[j] for j in batch.pose_idx])
+        noise = {draw:_ranking_noise(*draw, len(self.memory)) for draw in {*batch.draws}}
+        shaken = similarity+torch.stack([noise[draw] for draw in batch.draws])
         rows = self.memory.nearest(shaken, r.num_exemplars)
         shown = torch.ones(len(rows), dtype=torch.bool) if shown is None else shown
         return _LookedUp(rows, similarity.gather(1, rows), shown)
@@ -1262,7 +1267,7 @@ class Text2PosePipeline:
     def _conditions(self, batch, r, reading):
         "What the network reads with the words and without, and the names of the exemplars."
         (states,mask,similarity),(other,other_mask,away) = reading.cond,reading.uncond
-        if not r.num_exemplars: return _Words(states, mask), _Words(other, other_mask), [[] for _ in batch.pose_idx]
+        if not r.num_exemplars: return _Words(states, mask), _Words(other, other_mask), [[] for _ in batch.draws]
         seen = self._look_up(similarity[batch.row], batch, r)
         # without words there are no exemplars; a negative prompt has its own
         has_words = torch.tensor([r.negatives is not None and r.negatives[i] is not None for i in batch.prompt_idx])
@@ -1297,7 +1302,7 @@ class Text2PosePipeline:
         "From noise to poses by the student; yields and returns as `_denoise`."
         seen = self._look_up(reading.similarity[batch.row], batch, r)
         exemplars,similarity,_ = self._exemplars(seen)
-        noise = torch.stack([_noise_of_pose(r.seed, j) for j in batch.pose_idx])
+        noise = torch.stack([_noise_of_pose(*draw) for draw in batch.draws])
         given = [v.to(self.device, self.dtype)
                  for v in (noise, reading.words[batch.row.to(self.device)], exemplars, similarity)]
         part = _Part(None, self._named(seen))
@@ -1333,8 +1338,8 @@ class Text2PosePipeline:
         cond,uncond,named = self._conditions(batch, r, reading)
         dtype = torch.float32 if self.device.type=='mps' else torch.float64  # Apple's GPUs have no float64
         sampler = self._sampler(r.sampler, r.n_steps)
-        noise = torch.stack([_noise_of_pose(r.seed, j) for j in batch.pose_idx]).to(self.device, dtype)
-        generators = [_sampling_generator(r.seed, j) for j in batch.pose_idx]
+        noise = torch.stack([_noise_of_pose(*draw) for draw in batch.draws]).to(self.device, dtype)
+        generators = [_sampling_generator(*draw) for draw in batch.draws]
         kept = _Attention(self.model.unet, r, max(cond.mask.shape[1], uncond.mask.shape[1]))
         x = sampler.start(noise)
         if batch.init is not None:
