@@ -1,10 +1,10 @@
 """What the book and the pages beside it say about files, chapters, headings and commands is so (the site itself: make docs)."""
 import re, shlex
 
-import click, pytest, typer, yaml
+import pytest, typer, yaml
 
 from api_pages import modules
-from doc_links import headings, link_faults, prose, site_faults, slug, sources, without_code
+from doc_links import headings, link_faults, prose, site_faults, slug, sources
 from make_docs import contents, spine, to_site
 from tree import ROOT, chapters
 
@@ -49,8 +49,8 @@ def commands(): return _commands()
 def _mentions(path):
     "Lines that begin with `text2pose` in code blocks, and such spans of code."
     text = prose(path).replace('\\\n', ' ')
-    blocks = re.findall(r'^```(?:console|sh|bash)?\n(.*?)^```', text, re.MULTILINE|re.DOTALL)
-    lines = [l.removeprefix('$ ') for b in blocks for l in b.splitlines()]
+    blocks = re.findall(r'^```(\w*)\n(.*?)^```', text, re.MULTILINE|re.DOTALL)
+    lines = [l.removeprefix('$ ') for language,b in blocks if language!='python' for l in b.splitlines()]
     spans = re.findall(r'`(text2pose [^`\n]+)`', text)
     return [l.partition(' #')[0].strip() for l in lines+spans if l.startswith('text2pose ')]
 
@@ -74,6 +74,16 @@ def _command_fault(line, commands):
 def test_commands_in_prose(path, commands):
     found = {line:_command_fault(line, commands) for line in _mentions(path)}
     assert {line:why for line,why in found.items() if why}=={}
+
+_OF_OTHERS = {'--requeue','--signal'}  # Slurm's
+
+@pytest.mark.parametrize('path', sources())
+def test_options_in_prose(path, commands):
+    "Options named without a command are of some command, or of a script in benchmarks/ or tools/."
+    known = {o for c in commands.values() for p in c.params for o in (*p.opts, *p.secondary_opts)} | _OF_OTHERS
+    scripts = ''.join(p.read_text(encoding='utf-8') for d in ('benchmarks','tools') for p in (ROOT/d).glob('*.py'))
+    named = set(re.findall(r'`(--[a-z][a-z-]*)', prose(path)))
+    assert [o for o in sorted(named-known) if f"'{o}'" not in scripts and f' {o}' not in scripts]==[]
 
 def test_wrong_commands_are_found(commands):
     assert _command_fault('text2pose generate "arms raised" -n 4 --seed 0', commands) is None
