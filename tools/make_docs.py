@@ -56,7 +56,8 @@ def _to_site(link, path):
     if not target: return fragment
     to = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
     if to in PAGES or to.startswith(('nbs/','figures/')): return target+fragment
-    if to in ('LICENSE','NOTICE'): return posixpath.relpath('docs/licence.md', posixpath.dirname(path) or '.')
+    own = {'LICENSE':'docs/licence.md', 'NOTICE':'docs/licence.md', 'CITATION.cff':'docs/citation.md'}
+    if to in own: return posixpath.relpath(own[to], posixpath.dirname(path) or '.')
     return f"{_settings()['git_url']}/blob/{_settings()['branch']}/{to}"
 
 def _link_names(text, path):
@@ -108,7 +109,7 @@ def source_page(
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
     code = (ROOT/f'text2pose/{name}.py').read_text(encoding='utf-8')
-    form = HtmlFormatter(full=True, title=f'text2pose/{name}.py', linenos='inline', anchorlinenos=True, lineanchors='L')
+    form = HtmlFormatter(full=True, title=f'text2pose/{name}.py', linenos='inline', lineanchors='L')
     return highlight(code, PythonLexer(), form).replace('<head>', '<head><meta name="viewport" content="width=device-width">')
 
 def _write(path, text):
