@@ -11,13 +11,14 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MPLBACKEND := Agg
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help install install-dev demo test notebooks figures export readme clean
+.PHONY: help install install-dev demo test notebooks figures export readme docs clean
 
 help:
 	@echo "make demo         generate the five demo prompts into out/demo"
 	@echo "make test         check the tree, run the notebooks (with their data cells where TEXT2POSE_DATA is set), run the tests"
 	@echo "make export       write text2pose/*.py from the notebooks, and clean the notebooks"
 	@echo "make readme       write README.md from nbs/index.ipynb"
+	@echo "make docs         build the site of the book, offline, into _docs/html, and look for dead links"
 	@echo "make figures      the pictures of README.md and of chapter 02d, into figures/"
 	@echo "make install      set up .venv with what the package needs; make install-dev: with what developing needs too"
 	@echo "make clean        remove what was built; .venv stays"
@@ -59,6 +60,14 @@ export: install-dev
 
 readme: install-dev
 	python tools/make_readme.py
+
+.venv-docs/.installed: docs/requirements.txt | .venv/bin/python
+	.venv/bin/python -m venv .venv-docs
+	.venv-docs/bin/python -m pip install -r docs/requirements.txt
+	touch $@
+
+docs: install .venv-docs/.installed
+	.venv-docs/bin/python tools/make_docs.py
 
 clean:
 	rm -rf build dist _proc _docs *.egg-info .pytest_cache .hypothesis

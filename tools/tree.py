@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 _CACHES = {'__pycache__', '.ipynb_checkpoints', 'node_modules'}
-_NOT_OURS = set('.git .venv .cache .hypothesis .pytest_cache _docs _proc build data dist out runs'.split())
+_NOT_OURS = set('.git .venv .venv-docs .cache .hypothesis .pytest_cache _docs _proc build data dist out runs'.split())
 
 def read_cells(
     path:Path, # a notebook
