@@ -282,7 +282,7 @@ def bootstrap_ratio(
     parts,wholes = (np.asarray(x, dtype=np.float64) for x in (parts,wholes))
     if not wholes.sum(): return dict(value=float('nan'), low=float('nan'), high=float('nan'))
     rows = np.random.default_rng(seed).integers(len(parts), size=(repeats,len(parts)))
-    low,high = np.quantile(parts[rows].sum(1)/wholes[rows].sum(1), (.025,.975))
+    low,high = np.quantile(parts[rows].sum(1)/wholes[rows].sum(1).clip(1e-9), (.025,.975))
     return dict(value=float(parts.sum()/wholes.sum()), low=float(low), high=float(high))
 
 def expected_hits(
