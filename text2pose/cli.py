@@ -132,6 +132,8 @@ def _count(n, noun):
     "1 pose, 2 poses."
     return f'{n} {noun}' + 's'*(n!=1)
 
+def _say_to_user(text): return typer.echo(text, err=True)
+
 def _say_replaced(paths):
     if paths: typer.echo(f'replaced: {", ".join(map(str, paths))}', err=True)
 
@@ -141,25 +143,16 @@ def _progress_bar(description=None, **kwargs):
     return lambda iterable: tqdm(iterable, desc=description, disable=None, leave=False, **kwargs)
 
 # %% ../nbs/06b_cli.ipynb #1f3a6c0a
-def _read_text(path):
-    "The text of a file, or of the standard input for `-`; and what to call it in messages."
-    from text2pose.core import check_file, decode_text
-    if str(path)=='-': raw,name = sys.stdin.buffer.read(),'standard input'
-    else: raw,name = check_file(path, 'a text file with one prompt a line').read_bytes(),path
-    try: return decode_text(raw),name
-    except UnicodeDecodeError as e: raise ValueError(f'{name} is not UTF-8 text: {e}') from None
+def _read_file_of_prompts(path, known=()):
+    "What a file of prompts says, or the standard input for `-`: BatchPrompt, after those that are known."
+    from text2pose.batch import read_prompts_file, read_prompts_stream
+    prompts,unknown = read_prompts_stream(sys.stdin.buffer, known) if str(path)=='-' else read_prompts_file(path, known)
+    if unknown: typer.echo(f'columns of {path} without a meaning here: {", ".join(unknown)}', err=True)
+    return prompts
 
 def _read_prompts(path):
-    "Prompts, one a line; blank lines and comments do not count."
-    from text2pose.text import check_prompts
-    text,name = _read_text(path)
-    prompts = []
-    for number,line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith('#'): continue
-        try: prompts += check_prompts(line)
-        except ValueError as e: raise ValueError(f'{name}, line {number}: {e}') from None
-    if not prompts: raise ValueError(f'{name} holds no prompts; expected one a line')
-    return prompts
+    "The prompts of a file, without what it says beside."
+    return [p.prompt for p in _read_file_of_prompts(path)]
 
 def _note_unquoted(prompts):
     "Say that words without quotes are several prompts."
@@ -168,14 +161,19 @@ def _note_unquoted(prompts):
     typer.echo(f'read as {len(prompts)} prompts: {said}; one prompt of several words needs quotes: '
                f'"{" ".join(prompts)}"', err=True)
 
-def _all_prompts(prompts, file, command='generate'):
-    "Prompts of the arguments, then those of a file."
+def _argument_prompts(prompts, file, command='generate'):
+    "Prompts of the arguments, checked; none where a file holds them."
     with _usage_errors():
         from text2pose.text import check_prompts
         if not prompts and file is None:
             raise ValueError(f'no prompt given; for example: text2pose {command} "arms raised"')
         prompts = check_prompts(prompts) if prompts else []
         _note_unquoted(prompts)
+    return prompts
+
+def _all_prompts(prompts, file, command='generate'):
+    "Prompts of the arguments, then those of a file."
+    prompts = _argument_prompts(prompts, file, command)
     if file is None: return prompts
     with _file_errors(): return prompts+_read_prompts(file)
 
@@ -190,13 +188,13 @@ def _check_device(name):
         here = ', '.join(['cpu', *gpus] + ['mps']*torch.backends.mps.is_available())
         raise ValueError(f'--device {name}: there is no such device here; the devices are {here}') from None
 
-def _load_pipeline(weights, device=None, library=None):
+def _load_pipeline(weights, device=None, library=None, fast=False):
     "The pipeline with its text encoder, which may be missing too, and with the user's own poses."
     from text2pose.cfg import Text2PosePipeline
     pipe = Text2PosePipeline.from_pretrained(weights, library=library)
     if device is not None: pipe.to(device)
     pipe.text_encoder
-    return pipe
+    return pipe.speed_up() if fast else pipe
 
 # %% ../nbs/06b_cli.ipynb #14e42883
 def _interval(text):
@@ -427,8 +425,8 @@ _PIPELINE_OPTIONS = dict(num_inference_steps='--steps', guidance_scale='--guidan
     guidance_method='--guidance-method', guidance_interval='--guidance-interval', num_exemplars='--exemplars',
     best_of='--best-of', sampler='--sampler',
     strength='--strength', keep_joints='--keep and --pin', init_joints='--init', bone_lengths='--body')
-_FORMAT = _option('png,json', '--format',
-    help='Any of png, json, npz, npy, humanml3d, bvh, glb, vrma, openpose, depth, normal, separated by commas.')
+_FORMATS_HELP = 'Any of png, json, npz, npy, humanml3d, bvh, glb, vrma, openpose, depth, normal, separated by commas.'
+_FORMAT = _option('png,json', '--format', help=_FORMATS_HELP)
 _CAMERA = _option(None, '--camera',
     help='From where png, openpose, depth and normal pictures are taken: front, side, behind, above, three-quarter, or '
         'AZIMUTH,ELEVATION in degrees. By default from the front, and png from two sides.')
@@ -439,12 +437,54 @@ _NAMES = _option(None, '--names',
 _FILE_UNIT = _option(None, '--unit', help='Of lengths in bvh files: m, cm or mm; by default m.')
 _CAMERA_OPTIONS = dict(camera='--camera', width='the width of --canvas', height='the height of --canvas')
 
+def _check_jobs(jobs, prompts_file):
+    "Several processes share a file of prompts only."
+    from text2pose.core import check_count
+    check_count('--jobs', jobs, 1, 256)
+    if jobs>1 and prompts_file is None: raise ValueError('--jobs goes with --prompts')
+
+@contextmanager
+def _alone_in(out):
+    "The folder, writable, with nobody else at work in it, and not that of a batch."
+    from text2pose.batch import folder_lock, is_batch
+    folder = _writable_folder(out)
+    with folder_lock(folder):
+        if is_batch(folder): raise ValueError(f'{folder} holds the poses of a file of prompts; choose another --out')
+        yield folder
+
+def _prompts_bar(made, total, done_already):
+    "A progress bar over prompts."
+    from tqdm import tqdm
+    with tqdm(desc='prompts', total=total, initial=done_already, disable=None, leave=False) as bar:
+        for n in made:
+            bar.update(n)
+            yield n
+
+def _generate_batch(prompts, prompts_file, out, jobs, n, formats, options, run, noted, where):
+    "Poses of a file of prompts, in a folder with an index page."
+    with _file_errors():
+        from text2pose.batch import BatchPrompt, BatchSettings, numbered, run_batch
+        known = [BatchPrompt(p, numbered(i, p), where=f'argument {i}') for i,p in enumerate(prompts, 1)]
+        prompts = _read_file_of_prompts(prompts_file, known)
+        folder = _writable_folder(out)
+        run = {k:v for k,v in run.items() if v is not None}
+        common = dict(n=n, seed=run.pop('seed'), negative=run.pop('negative_prompt', None))
+        settings = BatchSettings(**common, formats=tuple(formats), options=options, run=run, noted=noted, **where)
+        loaded = [_load_pipeline(**where)]
+        with _usage_errors(**_PIPELINE_OPTIONS):
+            report = run_batch(prompts, folder, settings, jobs, _prompts_bar, _say_to_user, loaded.pop())
+    typer.echo(f'{_count(report.n_poses, "pose")} for {_count(report.n_prompts, "prompt")}: {folder}/index.html, '
+               f'{folder}/poses.npz, {folder}/manifest.jsonl')
+
 @app.command()
 def generate(
     prompts:list[str]|None = _argument(None, 'PROMPT', 'What the poses should show; each prompt in quotes.'),
     prompts_file:Path|None = _option(None, '--prompts',
-        help='A text file with one prompt a line, or - for standard input; blank lines and lines that begin with # '
-            'do not count.'),
+        help='A file of many prompts: text with one a line, .csv with a column prompt, or .jsonl; or - for standard '
+            'input. --out becomes a folder with an index page; a run that was interrupted goes on.'),
+    jobs:int = _option(1, '--jobs',
+        help='With --prompts: processes that share the work, about half a gigabyte of memory each. The poses do not '
+            'depend on their number.'),
     n:int = _option(4, '-n', help='Poses for each prompt.'),
     steps:int|None = _option(None, '--steps',
         help='Denoising steps; more is slower and finer. By default what the weights recommend; 2 are taken by the '
@@ -480,7 +520,9 @@ def generate(
     out:Path = _option(Path('out'), '--out',
         help='Folder for poses.png, poses.json, …; files of these names are replaced, and poses of an earlier run in '
             'other formats are named and left as they are.'),
-    format:str = _FORMAT,
+    format:str|None = _option(None, '--format',
+        help=f'{_FORMATS_HELP} By default png,json; with --prompts, where each prompt has its own files, none '
+            'besides poses.npz.'),
     camera:str|None = _CAMERA,
     canvas:str|None = _CANVAS,
     names:str|None = _NAMES,
@@ -502,20 +544,22 @@ def generate(
         about = dict(seed=seed, guidance_method=method, best_of=best_of, negative_prompt=_negative(negative),
             enforce_skeleton=enforce, num_exemplars=exemplars)
         run = dict(num_inference_steps=steps, guidance_scale=scale, guidance_interval=part, sampler=sampler)
-        formats = _formats(format)
+        formats = _formats(format or 'png,json') if format or prompts_file is None else []
         options = _export_options(formats, camera, canvas, names, unit)
+        _check_jobs(jobs, prompts_file)
         _check_device(device)
-    prompts = _all_prompts(prompts, prompts_file)
+    prompts = _argument_prompts(prompts, prompts_file)
     with _file_errors(), _usage_errors(**_PIPELINE_OPTIONS):
         control,noted = _control(init, strength, keep, pin, body)
-    with _file_errors():
-        folder = _writable_folder(out)
+    where = dict(weights=weights, library=library, device=device, fast=fast)
+    if prompts_file is not None:
+        return _generate_batch(prompts, prompts_file, out, jobs, n, formats, options, {**about, **run, **control}, noted,
+                               where)
+    with _file_errors(), _alone_in(out) as folder:
         files = _pose_files(folder, formats)
-        pipe = _load_pipeline(weights, device, library)
-        if fast: pipe.speed_up()
-    with _file_errors(), _usage_errors(**_PIPELINE_OPTIONS): result = _ask(pipe, prompts, n, **about, **run, **control)
-    about |= result.run|_noted_exemplars(result)|noted
-    with _file_errors():
+        pipe = _load_pipeline(**where)
+        with _usage_errors(**_PIPELINE_OPTIONS): result = _ask(pipe, prompts, n, **about, **run, **control)
+        about |= result.run|_noted_exemplars(result)|noted
         _write_poses(result, files, options, **about)
         _say_exemplars(result)
         _note_stale(folder, formats)
@@ -1240,8 +1284,6 @@ def _training_sets(data, preset, encoder, cache, stream):
 def _is_first_process():
     "Whether this process is the one that speaks; torchrun numbers them."
     return os.environ.get('RANK', '0')=='0'
-
-def _say_to_user(text): return typer.echo(text, err=True)
 
 def _train(config, sets, encoder, out, best, sheet_every, origins, **settings):
     "Train to the end and write the weights; the trainer."
