@@ -29,7 +29,7 @@ class Pretended:
         keys = [zlib.crc32(repr(key).encode()) for key in zip(prompts, seed, negatives)]
         rows = [(key+j)%len(POSES) for key in keys for j in range(n)]
         joints,prompts = canonical(POSES[rows]), [p for p in prompts for _ in range(n)]
-        scores = np.linspace(.5, 1, len(rows), dtype=np.float32)
+        scores = np.float32([.5+row%50/100 for row in rows])
         exemplars = [[(f'pose_{row}', .5)] for row in rows]
         return PoseOutput(joints, scores, prompts, joints, scores, exemplars=exemplars, run=dict(sampler='pretended'))
 
@@ -71,7 +71,7 @@ def test_kinds_of_files(ending, text, encoding):
     ('csv', 'prompt,n\nwave,'+'9'*31, 'n must be'), ('csv', 'prompt,id\nwave,a/b', 'line 2: id must be'),
     ('csv', 'prompt,id\nwave,a\nsit,A', "line 3: the id 'A' is taken, on line 2"), ('csv', 'prompt,id\n,a', 'line 2: there is no prompt'),
     ('jsonl', '{"prompt":"wave"', 'line 1 is not valid JSON'), ('jsonl', '['*100_000, 'line 1 is not valid JSON'),
-    ('jsonl', '{"prompt":["wave"]}', 'line 1: a prompt must be'), ('jsonl', '7', 'line 1: expected a prompt in quotes'),
+    ('jsonl', '{"prompt":["wave"]}', 'line 1: prompt must be words in quotes, got list'), ('jsonl', '7', 'line 1: expected a prompt in quotes'),
     ('jsonl', '{"prompt":"wave","seed":true}', 'seed must be'), ('jsonl', '{"prompt":"wave","n":"many"}', 'n must be'),
     ('jsonl', '{"prompt":"wave","id":".."}', 'id must be'), ('jsonl', '{"prompt":"wave","id":"COM1.x"}', 'id must be'),
     ('jsonl', '{"prompt":"wave","negative":""}', 'line 1'), ('jsonl', '{"prompt":"\\ud800"}', 'UTF-8')])
