@@ -152,7 +152,8 @@ def test_site_faults(tmp_path):
     (tmp_path/'b.html').write_text('<h1 id="here">b</h1>')
     (tmp_path/'a.html').write_text(
         '<link rel="stylesheet" href="a.css"><a href="b.html#here">1</a><a href="b.html#there">2</a>'
-        '<a href="c.html">3</a><a href="https://example.org">4</a><img src="https://example.org/x.png"><script src="no.js"></script>')
+        '<a href="c.html">3</a><a href="https://example.org">4</a>'
+        '<img src="https://example.org/x.png"><script src="no.js"></script>')
     assert site_faults(tmp_path)==[
         'a.html loads https://example.org/x.png', 'a.html: no id b.html#there', 'a.html: no file c.html',
         'a.html: no file no.js', 'a.css loads https://fonts.example/x.woff', 'a.css: no file no.png']
