@@ -161,8 +161,8 @@ def stage(
     shutil.copy(ROOT/'docs/_config.yml', SOURCE)
     _write(SOURCE/'_static/book.css', (ROOT/'docs/book.css').read_text(encoding='utf-8'))
     mathjax = Path(importlib.util.find_spec('sphinx-mathjax-offline').submodule_search_locations[0])
-    (SOURCE/'_static/mathjax').mkdir()
-    shutil.copy(mathjax/'static/mathjax/tex-svg.js', SOURCE/'_static/mathjax')
+    (SOURCE/'extra/_static/mathjax').mkdir(parents=True)  # in _static every page would load it
+    shutil.copy(mathjax/'static/mathjax/tex-svg.js', SOURCE/'extra/_static/mathjax')
 
 def build():
     "Run jupyter-book; its warnings are errors."
