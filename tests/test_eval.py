@@ -7,8 +7,7 @@ from text2pose.data import mirror, own_poses
 from text2pose.captions import mirror_words
 from text2pose.posecodes import check_statements, satisfies
 from text2pose.eval import (
-    NEUTRAL, STORY, evaluate, nearest_poses, plot_attention, prompt_adherence, rate, read_prompts, side_accuracy,
-    story_effects)
+    NEUTRAL, STORY, nearest_poses, prompt_adherence, rate, read_prompts, side_accuracy, story_effects)
 
 ROWS = read_prompts()
 OWN = np.stack([p['joints'] for p in own_poses()])
@@ -81,21 +80,3 @@ def test_nearest_poses_does_not_depend_on_the_chunk(chunk):
     every = np.linalg.norm(noisy[:,None]-OWN[None], axis=-1).mean(-1)
     np.testing.assert_array_equal(idx, every.argmin(1))
     np.testing.assert_allclose(distance, every.min(1), atol=1e-6)
-
-class Shifting:
-    "Enforcement moves every joint by 1 cm; poses of a prompt lie 10 cm apart."
-    def __call__(self, prompts, n, seed, enforce_skeleton):
-        apart = .1*np.arange(n)[:,None,None]*np.array([1.,0,0])
-        joints = np.concatenate([OWN[:1]+apart]*len(prompts))+[0,0,.01*enforce_skeleton]
-        return type('Out', (), dict(joints=joints, scores=np.full(len(joints), .5+.5*enforce_skeleton)))
-
-def test_evaluate_by_hand():
-    res = evaluate(Shifting(), ['a','b'], 3, pool=OWN[:1]+[0,0,.01])
-    assert (res['prompts'], res['poses'])==(2,6)
-    assert (res['plausibility_off'], res['plausibility_on'])==(.5,1.)
-    assert res['joint_displacement']==pytest.approx(.01) and res['diversity']==pytest.approx((.1+.1+.2)/3)
-    assert res['nearest_training_pose']==pytest.approx(.1, abs=1e-6)
-    assert not {'diversity','nearest_training_pose'}&set(evaluate(Shifting(), ['a'], 1))
-
-def test_attention_of_another_shape_is_refused():
-    with pytest.raises(ValueError, match='attention must have shape'): plot_attention(np.ones((21,2)), ['a','b'])

@@ -14,7 +14,7 @@ __all__ = ['PERCENTILES', 'SIZES', 'REST_DIRECTIONS', 'T_POSE_DIRECTIONS', 'ANGL
            'normal_range_poses', 'measure_joint_limits', 'joint_limits', 'limit_violations', 'enforce_bone_lengths',
            'growth_matrix', 'bone_directions', 'pose_from_directions', 'self_intersection', 'enforce_skeleton',
            'naive_anatomy_loss', 'anatomy_loss', 'measure_proportions', 'measure_posture', 'center_of_mass',
-           'measure_calibration', 'plausibility', 'plausibility_report']
+           'measure_calibration', 'plausibility', 'rule_scores', 'plausibility_report']
 
 # %% ../nbs/02_skeleton.ipynb #8428f950
 import math
@@ -1992,6 +1992,14 @@ def plausibility(
     x = _check_joints(joints)
     score = _poses_first(_score(_total_cost(_poses_last(_within_reach(x)))), x)
     return score.numpy() if isinstance(joints, np.ndarray) else score
+
+def rule_scores(
+    joints, # (..., 22, 3) torch or numpy, canonical, metres
+)->dict:    # rule → (...) of the same kind, 0 to 1: the score if that rule were the only one
+    "Which rules poses break; no rule scores less than `plausibility`, which counts them all."
+    x = _check_joints(joints)
+    scores = {rule:_score(costs.sum(-1)) for rule,costs in _costs(x).items()}
+    return {rule:score.numpy() for rule,score in scores.items()} if isinstance(joints, np.ndarray) else scores
 
 _PARTS = dict(
     limits=LIMIT_NAMES[:-2], spine=LIMIT_NAMES[-2:], girdles=[JOINT_NAMES[j] for j in _RIGID_JOINTS],
