@@ -14,6 +14,11 @@ _OURS = ('text2pose/text2pose','text2pose/assets/web')  # the repository's name;
 @pytest.mark.parametrize('path', sources())
 def test_links(path): assert link_faults(path)==[]
 
+@pytest.mark.parametrize('path', sources())
+def test_nothing_is_left_to_fill_in(path):
+    found = re.findall(r'^(?:[A-Z]+(?:_[A-Z]+)+|CLOSING|TODO.*)$', prose(path), re.MULTILINE)
+    assert found==[]
+
 def test_dead_links_are_found(monkeypatch):
     text = ('[a](no.md) [b](CHANGELOG.md#no-such) [c](#neither) [d](https://example.org) [e](CHANGELOG.md) `[f](no)`'
         '\n\n## A\n')
