@@ -66,7 +66,7 @@ readme: install-dev
 	.venv-docs/bin/python -m pip install -r docs/requirements.txt
 	touch $@
 
-docs: install .venv-docs/.installed
+docs: install-dev .venv-docs/.installed
 	.venv-docs/bin/python tools/make_docs.py
 
 clean:

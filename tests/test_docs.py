@@ -1,26 +1,33 @@
-"""What the book and the pages beside it say about files, chapters, headings and commands is so (the site itself: make docs)."""
+"""What the book and its pages say about files, chapters, headings and commands is so (the site itself: make docs)."""
 import re, shlex
 
 import pytest, typer, yaml
 
 from api_pages import modules
 from doc_links import headings, link_faults, prose, site_faults, slug, sources
-from make_docs import contents, spine, to_site
+from make_docs import contents, to_site
 from tree import ROOT, chapters
 
 _PATH = re.compile(r'(?<![\w/.-])((?:benchmarks|docs|figures|nbs|tests|text2pose|tools|web)/[\w./*-]*\w)')
-_OURS = ('text2pose/text2pose','text2pose/assets/web')  # the repository's own name; what export-web and npm make
+_OURS = ('text2pose/text2pose','text2pose/assets/web')  # the repository's name; what npm makes
 
 @pytest.mark.parametrize('path', sources())
 def test_links(path): assert link_faults(path)==[]
 
+@pytest.mark.parametrize('path', sources())
+def test_nothing_is_left_to_fill_in(path):
+    found = re.findall(r'^(?:[A-Z]+(?:_[A-Z]+)+|CLOSING|TODO.*)$', prose(path), re.MULTILINE)
+    assert found==[]
+
 def test_dead_links_are_found(monkeypatch):
-    text = '[a](no.md) [b](CHANGELOG.md#no-such) [c](#neither) [d](https://example.org) [e](CHANGELOG.md) `[f](no)`\n\n## A\n'
+    text = ('[a](no.md) [b](CHANGELOG.md#no-such) [c](#neither) [d](https://example.org) [e](CHANGELOG.md) `[f](no)`'
+        '\n\n## A\n')
     monkeypatch.setattr('doc_links.prose', lambda path: text if path=='README.md' else prose(path))
     headings.cache_clear()
     found = link_faults('README.md')
     headings.cache_clear()
-    assert found==['README.md: no file no.md', 'README.md: no heading CHANGELOG.md#no-such', 'README.md: no heading #neither']
+    assert found==[
+        'README.md: no file no.md', 'README.md: no heading CHANGELOG.md#no-such', 'README.md: no heading #neither']
 
 def test_slugs():
     assert slug('Are the words followed?')==slug('Are-the-words-followed?')=='are-the-words-followed'
@@ -122,21 +129,36 @@ def test_api_pages():
     assert returns.type=='dict' and returns.meaning.startswith('FileNotFoundError')
     assert source_line('core', read_json.line).startswith('def read_json(')
 
+def test_api_of_commands():
+    "Options of a command stand in its entry, with flag and help."
+    generate = next(e for m in modules() if m.name=='cli' for e in m.entries if e.name=='generate')
+    n = next(p for p in generate.parameters if p.name=='n')
+    assert (n.type, n.default, n.meaning)==('int', '4', '`-n`: Poses for each prompt.')
+    library = next(p for p in generate.parameters if p.name=='library')
+    assert library.default=='None' and library.meaning.startswith('`--library`: Folder or file')
+    assert '_option(' not in generate.signature
+
 def source_line(module, line):
     return (ROOT/f'text2pose/{module}.py').read_text(encoding='utf-8').split('\n')[line-1]
 
 def test_links_of_the_site():
     "Pages and notebooks stay where they are, other files are in the repository, names lead to the API."
-    assert to_site('[a](nbs/04_cfg.ipynb#Guidance,-measured)', 'README.md')=='[a](nbs/04_cfg.ipynb#guidance-measured)'
+    found = to_site('[a](nbs/04_cfg.ipynb#Guidance,-measured)', 'README.md')
+    assert found=='[a](nbs/04_cfg.ipynb#guidance-measured)'
     assert to_site('[a](../setup.py)', 'nbs/00_core.ipynb').endswith('/blob/main/setup.py)')
-    assert to_site('see `read_json`', 'nbs/00_core.ipynb')=='see <a href="../api/core.html#api-read_json"><code>read_json</code></a>'
+    found = to_site('see `read_json`', 'nbs/00_core.ipynb')
+    assert found=='see <a href="../api/core.html#api-read_json"><code>read_json</code></a>'
     assert to_site('# `read_json`\n\n```\n`read_json`\n```\n[`read_json`](x.md) `train`', 'docs/x.md').count('<a')==0
 
 def test_site_faults(tmp_path):
     "A dead link, a missing id, a picture and a script of another host, and a style sheet's font are found."
-    (tmp_path/'a.css').write_text('@font-face { src: url(https://fonts.example/x.woff) } i { background: url("no.png") }')
+    sheet = '@font-face { src: url(https://fonts.example/x.woff) } i { background: url("no.png") }'
+    (tmp_path/'a.css').write_text(sheet)
     (tmp_path/'b.html').write_text('<h1 id="here">b</h1>')
-    (tmp_path/'a.html').write_text('<link rel="stylesheet" href="a.css"><a href="b.html#here">1</a><a href="b.html#there">2</a>'
-        '<a href="c.html">3</a><a href="https://example.org">4</a><img src="https://example.org/x.png"><script src="no.js"></script>')
-    assert site_faults(tmp_path)==['a.html loads https://example.org/x.png', 'a.html: no id b.html#there',
-        'a.html: no file c.html', 'a.html: no file no.js', 'a.css loads https://fonts.example/x.woff', 'a.css: no file no.png']
+    (tmp_path/'a.html').write_text(
+        '<link rel="stylesheet" href="a.css"><a href="b.html#here">1</a><a href="b.html#there">2</a>'
+        '<a href="c.html">3</a><a href="https://example.org">4</a>'
+        '<img src="https://example.org/x.png"><script src="no.js"></script>')
+    assert site_faults(tmp_path)==[
+        'a.html loads https://example.org/x.png', 'a.html: no id b.html#there', 'a.html: no file c.html',
+        'a.html: no file no.js', 'a.css loads https://fonts.example/x.woff', 'a.css: no file no.png']

@@ -1,11 +1,10 @@
 """The API of the modules as Markdown, read from their source: nothing is imported, so neither torch nor data is needed.
 
-A function's page entry is its signature, its docstring and the table of its docments (the comment beside each argument).
+A function's entry is its signature, its docstring and the table of its docments (the comment beside each argument).
 """
 import ast, io, re, tokenize
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 
 from tree import ROOT, chapters
 
@@ -57,6 +56,7 @@ def _parameters(node, comments):
     lines = [p.lineno for p,_ in pairs]
     head_end = node.body[0].lineno-1
     def _meaning(p):
+        if hasattr(p, 'meaning'): return p.meaning
         alone = lines.count(p.lineno)==1 and p.end_lineno<head_end
         return comments.get(p.end_lineno, '') if alone else ''
     out = [Parameter(stars.get(p, '')+p.arg, _text(p.annotation), _text(d), _meaning(p)) for p,d in pairs]
@@ -87,6 +87,26 @@ def _split_arguments(args):
         if c==',' and depth==0 and not quote: pieces.append('')
         else: pieces[-1] += c
     return pieces
+
+def _option(node, shared):
+    "The call behind an option of the command line, or None; some options are shared by their name."
+    if isinstance(node, ast.Name): return shared.get(node.id)
+    if isinstance(node, ast.Call) and _text(node.func) in ('_option','_argument'): return node
+
+def _spell_out_options(tree):
+    "Options of commands become defaults of arguments; flags and help become their docments."
+    named = [n for n in tree.body if isinstance(n, ast.Assign) and _option(n.value, {})]
+    shared = {n.targets[0].id:n.value for n in named}
+    for f in ast.walk(tree):
+        if not isinstance(f, ast.FunctionDef): continue
+        for i,(arg,default) in enumerate(zip(f.args.args[len(f.args.args)-len(f.args.defaults):], f.args.defaults)):
+            call = _option(default, shared)
+            if call is None: continue
+            strings = [a.value for a in call.args[1:] if isinstance(a, ast.Constant)]
+            told = [ast.literal_eval(k.value) for k in call.keywords if k.arg=='help'] or strings[-1:]
+            flags = [f'`{a}`' for a in strings if a.startswith('-')]
+            arg.meaning = ': '.join(o for o in (', '.join(flags), *told) if o)
+            f.args.defaults[i] = call.args[0]
 
 def _is(node, decorator): return any(_text(d).split('(')[0].split('.')[-1]==decorator for d in node.decorator_list)
 
@@ -124,6 +144,7 @@ def read_module(
     "Exported functions, classes and constants of a module of this package."
     source = (ROOT/f'text2pose/{name}.py').read_text(encoding='utf-8')
     tree,comments = ast.parse(source), _comments(source)
+    _spell_out_options(tree)
     exported,entries,constants = set(), [], []
     for n in _flat(tree.body):
         if isinstance(n, ast.Assign) and _text(n.targets[0])=='__all__': exported = set(ast.literal_eval(n.value))

@@ -1,8 +1,8 @@
 """Links of the project's prose, and of the site made from it.
 
-Relative links of README, the cards, CONTRIBUTING, CHANGELOG and the notebooks must lead to files and headings that exist
-(`link_faults`); in the built site every local link, image, script and style sheet must exist, and nothing may be loaded
-from another host (`site_faults`). Links that a reader clicks may lead elsewhere; those are not followed.
+Relative links of README, the cards, CONTRIBUTING, CHANGELOG and the notebooks must lead to files and headings that
+exist (`link_faults`); in the built site every local link, image, script and style sheet must exist, and nothing may be
+loaded from another host (`site_faults`). Links that a reader clicks may lead elsewhere; those are not followed.
 """
 import html, posixpath, re
 from functools import lru_cache
@@ -83,7 +83,8 @@ class _Page(HTMLParser):
         if 'id' in attrs: self.ids.add(attrs['id'])
         if tag=='a' and 'name' in attrs: self.ids.add(attrs['name'])
         if tag in ('a','area') and 'href' in attrs: self.clicked.append(attrs['href'])
-        elif tag=='link' and attrs.get('rel') not in ('canonical','alternate'): self.loaded.append(attrs.get('href', ''))
+        elif tag=='link' and attrs.get('rel') not in ('canonical','alternate'):
+            self.loaded.append(attrs.get('href', ''))
         if 'src' in attrs: self.loaded.append(attrs['src'])
         if 'srcset' in attrs: self.loaded += [s.split()[0] for s in attrs['srcset'].split(',') if s.strip()]
         if tag=='object': self.loaded.append(attrs.get('data', ''))
@@ -112,7 +113,8 @@ def _style_faults(site, sheet):
     name = sheet.relative_to(site)
     outside = [f'{name} loads {u}' for u in urls if _is_external(u)]
     inside = [u for u in urls if not _is_external(u) and not u.startswith(('data:','#'))]
-    return outside + [f'{name}: no file {u}' for u in inside if not (sheet.parent/u.split('#')[0].split('?')[0]).is_file()]
+    paths = {u:sheet.parent/re.split('[#?]', u)[0] for u in inside}
+    return outside + [f'{name}: no file {u}' for u,path in paths.items() if not path.is_file()]
 
 def site_faults(
     site:Path, # folder with index.html

@@ -3,8 +3,8 @@
     make docs                                      # which runs: .venv-docs/bin/python tools/make_docs.py
     python tools/make_docs.py --no-page            # without the page of chapter 04b, which needs torch and 60 MB
 
-_docs/source is what jupyter-book gets (the pages and notebooks, the API pages, a table of contents), _docs/html what comes
-out. Fails on a warning of Sphinx, on a dead link, and on anything that a page would load from another host.
+_docs/source is what jupyter-book gets (pages, notebooks, the API, a table of contents), _docs/html what comes out.
+a warning of Sphinx, on a dead link, and on anything that a page would load from another host.
 """
 import argparse, importlib.util, json, posixpath, re, shutil, subprocess, sys, time
 from configparser import ConfigParser
@@ -92,7 +92,8 @@ def site_notebook(
     "A chapter as the site shows it: without hidden cells, directives, and widgets, which need a kernel."
     nb = json.loads((ROOT/path).read_text(encoding='utf-8'))
     nb['cells'] = [c for c in nb['cells'] if not _is_hidden(c)]
-    nb['metadata'] = {'kernelspec':nb['metadata']['kernelspec'], 'language_info':{'name':'python', 'pygments_lexer':'ipython3'}}
+    language = {'name':'python', 'pygments_lexer':'ipython3'}
+    nb['metadata'] = {'kernelspec':nb['metadata']['kernelspec'], 'language_info':language}
     for c in nb['cells']:
         source = ''.join(c['source'])
         if c['cell_type']=='markdown': c['source'] = to_site(source, path)
@@ -110,7 +111,8 @@ def source_page(
     from pygments.lexers import PythonLexer
     code = (ROOT/f'text2pose/{name}.py').read_text(encoding='utf-8')
     form = HtmlFormatter(full=True, title=f'text2pose/{name}.py', linenos='inline', lineanchors='L')
-    return highlight(code, PythonLexer(), form).replace('<head>', '<head><meta name="viewport" content="width=device-width">')
+    phone = '<head><meta name="viewport" content="width=device-width">'
+    return highlight(code, PythonLexer(), form).replace('<head>', phone)
 
 def _write(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,9 +136,10 @@ def browser_page(
     "Where the pipeline runs in the browser."
     head = '# In the browser\n\n'
     if not has_page: return head + 'This site was built without the page; `text2pose export-web DIR` makes it.\n'
-    return head + ('<a href="../page/index.html">The page</a> makes poses of words in the browser tab, without a server behind it '
-        'and without asking another host; [chapter 04b](../nbs/04b_web.ipynb) says how. It is 60 MB and must come from a '
-        'web server: to read this site from a folder, run `python -m http.server` in it.\n')
+    return head + (
+        '<a href="../page/index.html">The page</a> makes poses of words in the browser tab, without a server behind it '
+        'and without asking another host; [chapter 04b](../nbs/04b_web.ipynb) says how. It is 60 MB and must come from '
+        'a web server: to read this site from a folder, run `python -m http.server` in it.\n')
 
 def stage(
     has_page:bool=True, # whether the page of chapter 04b will be there
@@ -144,7 +147,8 @@ def stage(
     "Write what jupyter-book builds from into _docs/source."
     shutil.rmtree(SOURCE, ignore_errors=True)
     for path in PAGES: _write(SOURCE/path, to_site(prose(path), path))
-    for p in chapters().values(): _write(SOURCE/f'nbs/{p.name}', json.dumps(site_notebook(f'nbs/{p.name}'), ensure_ascii=False))
+    for p in chapters().values():
+        _write(SOURCE/f'nbs/{p.name}', json.dumps(site_notebook(f'nbs/{p.name}'), ensure_ascii=False))
     _write(SOURCE/'docs/licence.md', licence_page())
     _write(SOURCE/'docs/citation.md', citation_page())
     _write(SOURCE/'docs/browser.md', browser_page(has_page))
@@ -157,12 +161,13 @@ def stage(
     shutil.copy(ROOT/'docs/_config.yml', SOURCE)
     _write(SOURCE/'_static/book.css', (ROOT/'docs/book.css').read_text(encoding='utf-8'))
     mathjax = Path(importlib.util.find_spec('sphinx-mathjax-offline').submodule_search_locations[0])
-    (SOURCE/'_static/mathjax').mkdir()
-    shutil.copy(mathjax/'static/mathjax/tex-svg.js', SOURCE/'_static/mathjax')
+    (SOURCE/'extra/_static/mathjax').mkdir(parents=True)  # in _static every page would load it
+    shutil.copy(mathjax/'static/mathjax/tex-svg.js', SOURCE/'extra/_static/mathjax')
 
 def build():
     "Run jupyter-book; its warnings are errors."
-    command = [Path(sys.executable).parent/'jupyter-book', 'build', SOURCE, '--path-output', OUT, '-W', '--keep-going', '-q']
+    program = Path(sys.executable).parent/'jupyter-book'
+    command = [program, 'build', SOURCE, '--path-output', OUT, '-W', '--keep-going', '-q']
     if subprocess.run(command, cwd=OUT).returncode: sys.exit('jupyter-book failed: see above')
     shutil.rmtree(SITE, ignore_errors=True)
     (OUT/'_build/html').rename(SITE)
@@ -183,7 +188,8 @@ def main():
     if has_page: add_page()
     if faults := site_faults(SITE): sys.exit('\n'.join(faults))
     files = [p for p in SITE.rglob('*') if p.is_file()]
-    print(f'{len(files)} files, {sum(p.stat().st_size for p in files)/1e6:.0f} MB, in {time.time()-start:.0f} s: no dead link, '
-          f'nothing from another host. To read them: python -m http.server --directory {SITE.relative_to(ROOT)}')
+    size,seconds = sum(p.stat().st_size for p in files)/1e6, time.time()-start
+    print(f'{len(files)} files, {size:.0f} MB, in {seconds:.0f} s: no dead link, nothing from another host. '
+          f'To read them: python -m http.server --directory {SITE.relative_to(ROOT)}')
 
 if __name__=='__main__': main()
