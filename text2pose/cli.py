@@ -1532,52 +1532,33 @@ def train(
         _run_training(config, out, sets, encoder, best, sheet_every, origins, **settings)
 
 # %% ../nbs/06b_cli.ipynb #1f3a6c23
-def _measure(pipe, prompts, n, table, seed):
-    "All numbers of `evaluate`, and with a table those that need one: measure → number."
-    from text2pose.dataset import TrainingSet, encode_captions
-    from text2pose.eval import evaluate as measure
-    from text2pose.train import val_losses
-    pool = TrainingSet(table).joints.numpy() if table else None
-    numbers = measure(pipe, prompts, n, pool, seed, _progress_bar('runs'))
-    if table and 'val' in set(table['split'].to_pylist()):
-        val = TrainingSet(table, 'val')
-        losses = val_losses(pipe.model, val, encode_captions(val.captions, pipe.text_encoder), seed=seed)
-        numbers |= {f'val_{name}':v for name,v in losses.items()}
-    return numbers
-
-@_command(app, 'evaluate --weights runs/text --data poses.parquet --out numbers.json')
+@_command(app, 'evaluate --out report', 'evaluate --out report --only atlas --only prompts', 'evaluate --weights runs/text --out report_text -n 200')
 def evaluate(
+    out:Path = _option(..., '--out', help='Folder of the report; one that was interrupted is gone on with.'),
     weights:str|None = _WEIGHTS,
-    data:Path|None = _option(None, '--data',
-        help='A pose table: measures losses on its val split and the distance to its training poses.'),
-    prompts_file:Path|None = _option(None, '--prompts',
-        help='A text file with one prompt a line, or - for standard input; by default five built-in prompts.'),
-    n:int = _option(8, '-n', help='Poses for each prompt.'),
+    n:int = _option(1000, '-n', help='Captions of the captures and of the atlas; at most 320 of each set out of domain.'),
     seed:int = _option(0, '--seed', help='Same seed, same numbers.'),
-    out:Path|None = _option(None, '--out',
-        help='Also write the numbers to this JSON file; one that is there is replaced.'),
+    only:list[str]|None = _option(None, '--only',
+        help='Only parts whose names begin so: captures, atlas, bandai, hdm05, utd_mhad, prompts, nearest, or '
+            'captures/model; may be given several times.'),
+    evaluator:Path|None = _option(None, '--evaluator', help='Another evaluator (.safetensors); by default the shipped one.'),
     device:str|None = _DEVICE,
 ):
-    "Measure weights: bones, plausibility, diversity, memorising, held-out losses."
+    "Measure weights beside real poses, a look-up and simpler networks: report.json, report.md and pictures."
     with _usage_errors():
-        from text2pose.cfg import MAX_POSES
         from text2pose.core import check_count
-        check_count('-n', n, high=MAX_POSES)
+        check_count('-n', n, 8)
         check_count('--seed', seed, 0)
         _check_device(device)
     with _file_errors():
-        from text2pose.core import atomic_path
-        from text2pose.data import read_pose_table
-        from text2pose.eval import EVAL_PROMPTS
-        replaced = _existing([_check_output(out)]) if out else []
-        prompts = _read_prompts(prompts_file) if prompts_file else EVAL_PROMPTS
-        pipe = _load_pipeline(weights, device)
-        numbers = _measure(pipe, prompts, n, read_pose_table(data) if data else None, seed)
-        for name,v in numbers.items(): _say(f'{name:28} {v:.4g}' if isinstance(v, float) else f'{name:28} {v}')
-        if out:
-            with atomic_path(out) as tmp: tmp.write_text(json.dumps(numbers, indent=1)+'\n')
-        _say_replaced(replaced)
-        _answer(**numbers)
+        from text2pose.eval import evaluate as measure
+        from text2pose.evaluator import load_evaluator
+        _writable_folder(out.parent)
+        judge = load_evaluator(evaluator)
+        report = measure(_load_pipeline(weights, device), out, n, seed, judge, only or None, _progress_bar('parts'))
+    for part,why in report['skipped'].items(): _say(f'skipped: {part} {why}', err=True)
+    _say(f"{_count(len(report['results']), 'part')} measured: {out/'report.md'}, {out/'report.json'}")
+    _answer(**report)
 
 # %% ../nbs/06b_cli.ipynb #f4e0c031
 @_command(app, 'export-web page', name='export-web')

@@ -599,9 +599,11 @@ def evaluate(
     check_count('n', n, 8)
     out,evaluator = Path(out), evaluator or load_evaluator()
     settings = dict(n=n, seed=seed, evaluator=evaluator.version, weights=_weights_checksum(pipe), text2pose=__version__)
-    done = _begin_report(out, settings)
     parts = _Parts(pipe, evaluator, n, seed)
+    for start in only or ():
+        if not any(k.startswith(start) for k in parts.names()): raise ValueError(f'no part of a report begins with {start!r}')
     wanted = {k:f for k,f in parts.names().items() if only is None or k.startswith(tuple(only))}
+    done = _begin_report(out, settings)
     skipped = {k:why for k in wanted if (why:=_skipped(k))}
     for name in progress([k for k in wanted if k not in skipped]):
         file = done/(re.sub(r'\W+', '_', name)+'.json')
