@@ -132,12 +132,13 @@ class PoseTextEvaluator(nn.Module):
         text_encoder,  # a TextEncoder
     ):                 # (n, embed_dim) torch, vectors of length one
         "Vectors of captions."
-        order = sorted(range(len(captions)), key=lambda i: len(captions[i]))
+        different = sorted(set(captions), key=lambda c: (len(c),c))  # each is read once
         parts = []
-        for start in range(0, len(order), _AT_ONCE):
-            read = text_encoder([captions[i] for i in order[start:start+_AT_ONCE]])
+        for start in range(0, len(different), _AT_ONCE):
+            read = text_encoder(different[start:start+_AT_ONCE])
             parts.append(self.embed_text(read.tokens.float(), read.mask))
-        return torch.cat(parts)[torch.tensor(order).argsort()]
+        at = {c:i for i,c in enumerate(different)}
+        return torch.cat(parts)[[at[c] for c in captions]]
 
     @torch.no_grad()
     def poses(self,
