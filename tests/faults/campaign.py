@@ -177,6 +177,13 @@ def shares(readers, cases):
     total = sum(r.weight for r in readers.values())
     return {name:-(-int(cases*r.weight)//int(total)) for name,r in readers.items()}
 
+def tell_wrong(reader, rows, keep=None):
+    "Say what went wrong, and keep the files."
+    for r in rows:
+        if r['verdict']!='wrong': continue
+        print(f'wrong: {reader.name}, seed {r["seed"]}: {r["why"]}', flush=True)
+        if keep: put(spoilt(reader, r['seed'])[0], Path(keep)/re.sub(r'\W+', '_', reader.name)/str(r['seed']))
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--cases', type=int, default=10_500)
@@ -195,16 +202,14 @@ def main():
                 if i%args.workers==k:
                     rows = run(r, range(args.seed, args.seed+n[name]))
                     (Path(tmp)/f'{i}.json').write_text(json.dumps(rows))
+                    tell_wrong(r, rows, args.keep)
         children = [forked(share, k) for k in range(args.workers)]
         failed = [os.waitpid(child, 0)[1] for child in children]
         rows = {name:json.loads((Path(tmp)/f'{i}.json').read_text()) for i,name in enumerate(readers)
                 if (Path(tmp)/f'{i}.json').exists()}
     found = {name:summary(r) for name,r in rows.items()}
     print(table(found))
-    wrong = [(name,r) for name,some in rows.items() for r in some if r['verdict']=='wrong']
-    for name,r in wrong:
-        print(f'wrong: {name}, seed {r["seed"]}: {r["why"]}')
-        if args.keep: put(spoilt(readers[name], r['seed'])[0], Path(args.keep)/re.sub(r'\W+', '_', name)/str(r['seed']))
+    wrong = sum(s['wrong'] for s in found.values())
     minutes = round((time.time()-began)/60, 1)
     print(f'{minutes} minutes, load at the beginning {load:.1f}')
     if args.out:
