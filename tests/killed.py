@@ -17,7 +17,7 @@ from text2pose.train import Checkpoints, make_trainer, phase_config
 
 STEPS,EVERY = 12,2
 # while these run, a checkpoint is half there
-SAVING = {'save','_write_synced','remove_old','_renamed_at_end','_remove','_apply_umask','add','begin','clean'}
+SAVING = {'save','_write_synced','remove_old','_renamed_at_end','temporary_beside','sweep','_sweep_one','sync','add','begin','clean'}
 def new_run():
     "A tiny run of the scorer: the loop, the checkpoints and the log are those of the denoiser."
     torch.set_num_threads(1)
@@ -88,7 +88,7 @@ def leftovers(folder):
     "What a killed save left behind; every checkpoint that has a name is whole."
     checkpoints = Checkpoints(folder)
     for path in checkpoints.paths(): checkpoints.read(path)
-    return len(list(checkpoints.folder.glob('.step-*')))
+    return len(list(checkpoints.folder.glob('.text2pose-*')))
 
 def main(folder, wanted):
     run = new_run()

@@ -1,5 +1,6 @@
 "Checks of arguments and files, writers that are interrupted, and what `available` says."
-import os
+import os, signal, time, tracemalloc, zipfile
+from pathlib import Path
 
 import numpy as np, pytest
 
@@ -28,7 +29,7 @@ def test_read_json_of_no_file(tmp_path):
 def test_read_json_of_a_large_file(tmp_path):
     path = tmp_path/'x.json'
     with open(path, 'wb') as f: f.truncate(3_000_000_000)
-    with pytest.raises(ValueError, match='x.json has 3,000 MB; a JSON file has at most 134 MB'): read_json(path)
+    with pytest.raises(ValueError, match='x.json has 3,000 MB; at most 134 MB are read'): read_json(path)
     path.write_text('{"a": 1}')
     assert read_json(path, max_bytes=8)==dict(a=1)
     with pytest.raises(ValueError, match='x.json has'): read_json(path, max_bytes=7)
@@ -188,3 +189,120 @@ def test_available_gpu(monkeypatch, capsys):
         monkeypatch.setattr(torch.cuda, 'is_available', lambda here=here: here)
         assert available('cuda')==here
     assert capsys.readouterr().out=='cuda is missing (torch sees no CUDA GPU), so this part is left out.\n'
+
+# ---- temporary folders
+
+needs_fork = pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
+
+def killed_while_writing(path, make=atomic_path):
+    "A process that has written half of a file and is killed."
+    child = os.fork()
+    if not child:
+        with make(path) as tmp:
+            (tmp if make is atomic_path else tmp/'part').write_text('half')
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+
+def hidden(folder): return sorted(p.name for p in folder.iterdir() if p.name.startswith('.'))
+
+@needs_fork
+@pytest.mark.parametrize('make', [atomic_path, atomic_folder])
+def test_the_next_process_tidies_up(tmp_path, make):
+    "What killed processes left goes with the next write; names of others, links and files stay."
+    for _ in range(3): killed_while_writing(tmp_path/'x', make)
+    assert len(hidden(tmp_path))==1  # each has removed what the one before it left
+    others = ['.text2pose-abcdefgh-mine', '.text2pose-abcdefghi', '.text2pose-ABCDEFGH', '.x-abcdefgh']
+    for name in others: (tmp_path/name).mkdir()
+    (tmp_path/'.text2pose-file1234').write_text('a file')
+    (tmp_path/'kept').mkdir()
+    (tmp_path/'kept'/'y').write_text('y')
+    (tmp_path/'.text2pose-link1234').symlink_to('kept')
+    with atomic_path(tmp_path/'x') as tmp: tmp.write_text('whole')
+    assert hidden(tmp_path)==sorted([*others,'.text2pose-file1234','.text2pose-link1234'])
+    assert (tmp_path/'kept'/'y').read_text()=='y' and (tmp_path/'x').read_text()=='whole'
+
+@needs_fork
+def test_a_living_process_keeps_its_folder(tmp_path):
+    "Another process, old or not, is not disturbed in its writing."
+    begun,may_end = os.pipe(),os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            with atomic_path(tmp_path/'slow') as tmp:
+                tmp.write_text('slow')
+                os.utime(tmp.parent.parent, (0,0))
+                os.write(begun[1], b'.')
+                os.read(may_end[0], 1)
+        finally: os._exit(0)
+    os.read(begun[0], 1)
+    with atomic_path(tmp_path/'quick') as tmp: tmp.write_text('quick')
+    core.sweep(tmp_path)
+    assert len(hidden(tmp_path))==1
+    os.write(may_end[1], b'.')
+    os.waitpid(child, 0)
+    assert (tmp_path/'slow').read_text()=='slow' and hidden(tmp_path)==[]
+
+def test_without_locks_only_old_folders_go(tmp_path, monkeypatch):
+    monkeypatch.setattr(core, 'fcntl', None)
+    for name,age in (('.text2pose-old00000',2*core._DAY),('.text2pose-new00000',60)):
+        (tmp_path/name).mkdir()
+        os.utime(tmp_path/name, (time.time()-age,)*2)
+    with atomic_path(tmp_path/'x') as tmp: tmp.write_text('x')
+    assert hidden(tmp_path)==['.text2pose-new00000']
+
+def test_everything_is_on_the_disk_before_it_has_a_name(tmp_path, monkeypatch):
+    done = []
+    fsync,replace = os.fsync,os.replace
+    def name(fd): return Path(os.readlink(f'/proc/self/fd/{fd}')).name
+    monkeypatch.setattr(os, 'fsync', lambda fd: (done.append(name(fd)), fsync(fd)))
+    monkeypatch.setattr(os, 'replace', lambda a,b: (done.append('rename'), replace(a, b)))
+    with atomic_folder(tmp_path/'x') as tmp:
+        (tmp/'sub').mkdir()
+        (tmp/'sub'/'a').write_text('a')
+    assert done==['a','sub','x','rename',tmp_path.name]
+    done.clear()
+    with atomic_path(tmp_path/'y') as tmp: tmp.write_text('y')
+    assert done==['y','rename',tmp_path.name]
+
+@needs_fork
+def test_full_disk_while_saving_weights(tmp_path):
+    "The library of safetensors raises an error of its own; it becomes one that names the file."
+    import resource, torch
+    child = os.fork()
+    if not child:
+        try:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (5000,5000))  # of any file: as if the disk were full
+            core.write_tensors({'a':torch.zeros(9999)}, tmp_path/'w.safetensors', {}, torch.float32)
+        except OSError as e: (tmp_path/'said').write_text(str(e))
+        finally: os._exit(0)
+    os.waitpid(child, 0)
+    assert [p.name for p in tmp_path.iterdir()]==['said']
+    assert (tmp_path/'said').read_text().startswith(f'cannot write {tmp_path}/w.safetensors: ')
+
+# ---- what is large
+
+@pytest.mark.parametrize('text', ['[[]'+',[]'*10**7+']', '['+'{},'*10**7+'{}]', '["'+'","'*2*10**7+'"]', '[1'+',1'*3*10**7+']'])
+def test_json_that_fills_the_memory(tmp_path, text):
+    "Files of 30 to 60 MB would take 0.7 GB and more: refused by a count of their characters."
+    (tmp_path/'a.json').write_text('{"poses":'+text+'}')
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r'a.json has .* MB in memory; at most 700 MB are read'):
+        read_json(tmp_path/'a.json')
+    assert tracemalloc.get_traced_memory()[1]<150e6
+    tracemalloc.stop()
+
+def test_json_of_odd_numbers(tmp_path):
+    (tmp_path/'a.json').write_text('{"a": '+'9'*5000+'}')
+    with pytest.raises(ValueError, match='a.json is not valid JSON'): read_json(tmp_path/'a.json')
+
+def test_archives(tmp_path):
+    with zipfile.ZipFile(tmp_path/'many.zip', 'w') as z:
+        for i in range(2000): z.writestr(f'{i}', '')
+    assert len(core.open_zip(tmp_path/'many.zip', 2000).infolist())==2000
+    for most in (1999,10):
+        with pytest.raises(ValueError, match='many.zip holds 2,000 files, more than the limit of'):
+            core.open_zip(tmp_path/'many.zip', most)
+    for content in (b'', b'PK', b'PK\5\6'+b'\xff'*18, b'no zip'*100):
+        (tmp_path/'none.zip').write_bytes(content)
+        with pytest.raises(ValueError, match='none.zip'): core.open_zip(tmp_path/'none.zip', 10)

@@ -375,7 +375,7 @@ def test_wider_types_are_cast(tmp_path, table):
 def test_no_parquet(tmp_path, table):
     path = tmp_path/'t.parquet'
     with pytest.raises(FileNotFoundError, match='is missing: expected a pose table'): read_pose_table(path)
-    with pytest.raises(FileNotFoundError, match='is missing: expected a pose table'): read_pose_table(tmp_path)
+    with pytest.raises(FileNotFoundError, match='is a folder: expected a pose table'): read_pose_table(tmp_path)
     write_pose_table(table, path)
     whole = path.read_bytes()
     for content in (b'', b'PAR1', whole[:500], whole[:-1], whole[:-20]+bytes(20)):

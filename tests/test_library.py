@@ -7,6 +7,7 @@ import numpy as np, pytest
 from hypothesis import given, settings, strategies as st
 
 from make_library import library_of_atlas
+import text2pose.atlas, text2pose.export
 from text2pose import library as L
 from text2pose.atlas import atlas, atlas_joints
 from text2pose.core import asset
@@ -300,15 +301,12 @@ def test_wrong_yaml(tmp_path, text, says):
     assert says in said and 'own.yaml' in said
 
 def test_large_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(L, 'MAX_TEXT', 10)
-    assert 'own.yaml holds 0 MB; at most' in refusal(folder_of(tmp_path, own__yaml=GOOD))
-    (tmp_path/'a.json').write_text('['*100)
-    assert 'a.json holds 0 MB; at most' in refusal(tmp_path/'a.json')
-    (tmp_path/'a.json').unlink()
-    monkeypatch.setattr(L, 'MAX_FILE', 2**20)
+    monkeypatch.setattr(text2pose.atlas, '_MAX_YAML', 10)
+    assert 'bytes; at most 10 bytes are read' in refusal(folder_of(tmp_path, own__yaml=GOOD))
     (tmp_path/'own.yaml').unlink()
+    monkeypatch.setattr(text2pose.export, '_MAX_FILE_BYTES', 2**20)
     with zipfile.ZipFile(tmp_path/'bomb.npz', 'w', zipfile.ZIP_DEFLATED) as z: z.writestr('joints.npy', b'\0'*2**21)
-    assert 'bomb.npz holds 2 MB; at most 1 MB' in refusal(tmp_path)
+    assert 'bomb.npz has 2 MB when unpacked; at most 1 MB' in refusal(tmp_path)
     np.savez(tmp_path/'bomb.npz', joints=np.zeros((100,22,3), np.float32))
     monkeypatch.setattr(L, 'MAX_LIBRARY', 20)
     assert 'bomb.npz has 100 poses; at most 20' in refusal(tmp_path)
@@ -369,8 +367,8 @@ def test_half_a_character(tmp_path):
     assert 'a.json: the prompt of pose 0 has half a character, which is not valid UTF-8' in refusal(tmp_path)
 
 def test_large_json(tmp_path):
-    with (tmp_path/'a.json').open('wb') as f: f.truncate(2**25+2**20)
-    assert refusal(tmp_path)==f'{tmp_path}/a.json holds 33 MB; at most 32 MB are read'
+    with (tmp_path/'a.json').open('wb') as f: f.truncate(2**28)
+    assert refusal(tmp_path)==f'{tmp_path}/a.json has 268 MB; at most 134 MB are read'
 
 def test_empty_library(tmp_path):
     L.save_library(L.PoseLibrary(**columns())[[]], tmp_path/'own.safetensors')

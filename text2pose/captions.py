@@ -12,10 +12,9 @@ __all__ = ['MAX_CAPTION', 'PENN_TO_UNIVERSAL', 'parse_caption', 'read_texts', 's
 import re, warnings
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 import numpy as np
-from .core import asset, decode_text, read_json
+from .core import asset, check_file, decode_text, read_json
 from .data import Caption, Clip, Report, bone_lengths, canonical, distinct_frames, good_frames, own_poses
 
 # %% ../nbs/00a_captions.ipynb #55a8543b
@@ -63,10 +62,7 @@ def read_texts(
     on_skip=warnings.warn, # called with one sentence about each line that is skipped
 )->list:                   # of Caption
     "Captions of one clip; blank lines are allowed."
-    path = Path(path)
-    if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected a captions file')
-    n_bytes = path.stat().st_size
-    if n_bytes>_MAX_TEXTS: raise ValueError(f'{path} has {n_bytes} bytes: too many for the captions of one clip')
+    path = check_file(path, 'a captions file', _MAX_TEXTS)
     try: lines = decode_text(path.read_bytes()).split('\n')
     except UnicodeDecodeError as e:
         n_line = e.object[:e.start].count(b'\n')+1

@@ -10,7 +10,7 @@ __all__ = ['JOINT_NAMES', 'PARENTS', 'N_JOINTS', 'POSE_DIM', 'KINEMATIC_TREE', '
            'plot_bodies', 'body_axes', 'heading', 'rotate_z', 'canonical', 'canonical_faces', 'pose_faults', 'Caption',
            'Clip', 'own_clips', 'Report', 'is_t_pose', 'frame_faults', 'good_frames', 'distinct_frames',
            'chain_integrity', 'pose_schema', 'with_report', 'table_report', 'pose_table', 'table_joints', 'table_faces',
-           'own_rows', 'write_pose_table', 'open_pose_table', 'read_pose_table']
+           'own_rows', 'write_pose_table', 'open_pose_table', 'table_columns', 'read_pose_table']
 
 # %% ../nbs/00_data.ipynb #1a9d9b7a
 import itertools, json, textwrap
@@ -18,7 +18,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
-from .core import asset, atomic_path, check_array, check_count, kept_tensor, read_json
+from .core import (
+    asset, atomic_path, check_array, check_count, check_file, check_size, kept_tensor, parse_json, read_json)
 
 # %% ../nbs/00_data.ipynb #885e540b
 JOINT_NAMES = ('pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot '
@@ -726,7 +727,11 @@ class Report:
 
     @classmethod
     def from_dict(cls, d):
-        "Inverse of `to_dict`."
+        "Inverse of `to_dict`; ValueError for counts that are no whole numbers, and sentences that are no text."
+        counts = [*d['read'].values(), d['dropped']]
+        sentences = [*d['skipped'], *d.get('warned', ())]
+        if not all(isinstance(n, int) for of in counts for n in of.values()): raise ValueError('counts of a report')
+        if not all(isinstance(s, str) for s in sentences): raise ValueError('sentences of a report')
         return cls(d['read'], Counter(d['dropped']), list(d['skipped']), list(d.get('warned', ())))
 
     def __str__(self):
@@ -871,7 +876,7 @@ def table_report(
     "The report inside a pose table."
     stored = (table.schema.metadata or {}).get(b'text2pose')
     if stored is None: return Report()
-    try: return Report.from_dict(json.loads(stored))
+    try: return Report.from_dict(parse_json(stored, 'the report'))
     except (ValueError, KeyError, TypeError, AttributeError): return Report()
 
 def pose_table(
@@ -932,7 +937,8 @@ def write_pose_table(
     tables = iter([table] if isinstance(table, pa.Table) else table)
     first = next(tables, None)
     if first is None: raise ValueError(f'{path} would be a pose table of no tables')
-    with atomic_path(path) as tmp, pq.ParquetWriter(tmp, first.schema, compression='zstd') as writer:
+    options = dict(compression='zstd', write_page_checksum=True)
+    with atomic_path(path) as tmp, pq.ParquetWriter(tmp, first.schema, **options) as writer:
         for part in itertools.chain([first], tables): writer.write_table(part, ROW_GROUP)
 
 def _arrow_says(error): return str(error).splitlines()[0]
@@ -942,12 +948,59 @@ def open_pose_table(
 ):        # pyarrow.parquet.ParquetFile; FileNotFoundError, or ValueError if it is no Parquet file
     "Open a pose table without reading its rows."
     import pyarrow as pa, pyarrow.parquet as pq
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'{path} is missing: expected a pose table (.parquet); `text2pose data build` makes one')
-    try: return pq.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as e:
+    path = check_file(path, 'a pose table (.parquet); `text2pose data build` makes one')
+    try:
+        with pq.ParquetFile(path) as file: metadata,schema = file.metadata,file.schema_arrow
+        # so that a text which many rows share is kept once
+        texts = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
+        _check_table_size(metadata, path)
+        return pq.ParquetFile(path, metadata=metadata, read_dictionary=texts, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as e:
+        raise ValueError(f'{path} is not a readable Parquet file: {_arrow_says(e)}') from None
+
+_MAX_TEXT = 2**16  # bytes of a caption, of the codes of a pose, or of another text in the table
+
+def _max_table(path): return 2**28+10*path.stat().st_size  # bytes of memory; ours take 3 times the file
+
+def _check_table_size(metadata, path):
+    "What a Parquet file says of itself fits into memory: a file of a few kilobytes may hold millions of equal rows."
+    needed = 0
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            name = column.path_in_schema.split('.')[0]
+            if name not in POSE_COLUMNS: continue
+            if 'DELTA_BYTE_ARRAY' in column.encodings:  # a text there may repeat most of the one before it
+                raise ValueError(f'{path}, column {name} has the encoding DELTA_BYTE_ARRAY; expected plain texts')
+            needed += column.total_uncompressed_size+4*column.num_values
+    check_size(path, needed, _max_table(path), ' when unpacked')
+
+def _plain_texts(table, path):
+    "A table whose texts are not numbers into a list of texts any more, if that fits into memory."
+    import pyarrow as pa, pyarrow.compute as pc
+    needed = 0
+    for name,column in zip(table.column_names, table.columns):
+        if not pa.types.is_dictionary(column.type): continue
+        for chunk in column.chunks:
+            lengths = pc.binary_length(chunk.dictionary)
+            longest = pc.max(lengths).as_py() or 0
+            if longest>_MAX_TEXT:
+                raise ValueError(f'{path}, column {name} holds a text of {longest:,} bytes; at most {_MAX_TEXT:,} are read')
+            needed += pc.sum(lengths.take(chunk.indices)).as_py() or 0
+    check_size(path, needed, _max_table(path), ' when unpacked')
+    plain = [pa.field(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in table.schema]
+    return table.cast(pa.schema(plain, table.schema.metadata))
+
+def table_columns(
+    file,        # pyarrow.parquet.ParquetFile, from `open_pose_table`
+    path,        # of the file, for error messages
+    groups=None, # numbers of the row groups to read; all by default
+    columns=POSE_COLUMNS, # names; those that the file lacks are left out
+):               # pyarrow.Table; ValueError where it is damaged, or out of all proportion
+    "Read some columns of a pose table, unchecked but for their size."
+    import pyarrow as pa
+    columns = [c for c in columns if c in file.schema_arrow.names]
+    try: return _plain_texts(file.read_row_groups(range(file.num_row_groups) if groups is None else groups, columns), path)
+    except (pa.ArrowException, OSError) as e:
         raise ValueError(f'{path} is not a readable Parquet file: {_arrow_says(e)}') from None
 
 def read_pose_table(
@@ -956,17 +1009,15 @@ def read_pose_table(
 ):        # pyarrow.Table with the columns of POSE_COLUMNS; FileNotFoundError, or ValueError if it is no pose table
     "Read and check a pose table."
     import pyarrow as pa
-    file = open_pose_table(path)
-    try: table = file.read() if groups is None else file.read_row_groups(groups)
-    except (pa.ArrowInvalid, OSError) as e:
-        raise ValueError(f'{path} is not a readable Parquet file: {_arrow_says(e)}') from None
+    path = Path(path)
+    table = table_columns(open_pose_table(path), path, groups)
     face = pose_schema().field('face')
     if 'face' not in table.column_names: table = table.append_column(face, pa.nulls(len(table), face.type))
     if missing := [c for c in POSE_COLUMNS if c not in table.column_names]:
         raise ValueError(f'{path} is no pose table: it lacks the column {missing[0]}')
     report = table_report(table)
     try: table = table.select(list(POSE_COLUMNS)).cast(pose_schema())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as e:
+    except (pa.ArrowException, ValueError) as e:
         raise ValueError(f'{path} is no pose table: {_arrow_says(e)}') from None
     check_array(table_joints(table), (None,N_JOINTS,3), f'{path}, column joints')
     if not np.allclose(np.linalg.norm(table_faces(table.filter(table['face'].is_valid())), axis=1), 1, atol=.01):

@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 import numpy as np
 import torch
-from .core import asset, atomic_path, check_count, data_dir, fingerprint
+from .core import asset, atomic_path, check_count, check_file, data_dir, file_sha256, fingerprint
 from .data import (
-    N_JOINTS, Report, joint_idx, mirror, open_pose_table, pose_table, read_pose_table, table_joints, table_report,
+    N_JOINTS, Report, joint_idx, mirror, open_pose_table, pose_table, read_pose_table, table_columns, table_joints, table_report,
     with_report, write_pose_table)
 from .captions import clip_rows, mirror_words
 from .humanml3d import ALL_SOURCES, OPEN_SOURCES, humanml3d_ids, read_humanml3d, read_realmocap22
@@ -175,7 +175,7 @@ def _realmocap22_jobs(folder, preset, clip_jobs):
     sources = OPEN_SOURCES if preset=='open' else ALL_SOURCES
     files = [where/'captions.jsonl', *(where/f'{source}.npz' for source in sources)]
     for file in files:
-        if not file.is_file(): raise FileNotFoundError(f'{file} is missing: expected it in a realmocap22 folder')
+        check_file(file, 'it in a realmocap22 folder')
     def read(some, report): return read_realmocap22(where, some)
     return clip_jobs(sources, read, size=1), files
 
@@ -599,7 +599,6 @@ class PoseStream:
 
     def _look_through(self):
         "Read the short columns once: which groups have rows of the split, and what the summary tells."
-        import pooch
         file = open_pose_table(self.path)
         short = ['pose_id','source','licence','split','caption_kind']
         if missing:=[c for c in short if c not in file.schema_arrow.names]:
@@ -610,7 +609,7 @@ class PoseStream:
             if file.metadata.row_group(k).num_rows>self.rows:
                 raise ValueError(f'{self.path} has more than {self.rows} rows in one group, so no window of them can '
                                  'be read; write_pose_table makes smaller groups')
-            some = file.read_row_group(k, columns=short).to_pydict()
+            some = table_columns(file, self.path, [k], short).to_pydict()
             self.splits.update(some['split'])
             mine = [i for i,s in enumerate(some['split']) if s==self.split]
             self.counts.append(len(mine))
@@ -624,7 +623,7 @@ class PoseStream:
         self.summary = dict(
             rows=len(self), sources=dict(sorted(sources.items())), licences=dict(sorted(licences.items())),
             caption_kinds=dict(sorted(kinds.items())), window=window,
-            fingerprint=fingerprint(dict(content=pooch.file_hash(str(self.path)), window=window)))
+            fingerprint=fingerprint(dict(content=file_sha256(self.path), window=window)))
 
     def __len__(self): return sum(self.counts)
 

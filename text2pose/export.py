@@ -10,7 +10,7 @@ __all__ = ['COCO18', 'BODY25', 'KEYPOINTS', 'OPENPOSE_LIMBS', 'COLORS', 'MIXAMO_
            'plot_sheet', 'file_name', 'format_of', 'check_numbered_folder', 'export', 'load_poses', 'load_faces']
 
 # %% ../nbs/02d_export.ipynb #ee82835e
-import errno, functools, inspect, itertools, json, os, re, shutil, stat, tempfile, warnings, zipfile
+import errno, functools, inspect, itertools, json, math, os, re, shutil, stat, warnings, zipfile
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from . import __version__
 from .core import (
-    asset, atomic_path, check_array, check_count, check_file, check_target, disk_errors, read_array, read_json,
-    why_unreadable)
+    asset, atomic_path, check_array, check_count, check_file, check_size, check_target, disk_errors, open_zip,
+    parse_json, read_array, read_json, sync, temporary_beside, why_unreadable)
 from .data import (
     JOINT_NAMES, LEFT_COLOR, N_JOINTS, PARENTS, RIGHT_COLOR, TRUNK_COLOR, VIEWS, _NECK_TILT, _axes, _joint_axes,
     bone_lengths, canonical, canonical_faces, check_faces, joint_idx, plot_bodies, project, y_up_from_z_up,
@@ -779,12 +779,14 @@ def to_glb(
 # %% ../nbs/02d_export.ipynb #8f5cb0dd
 _NOT_OURS = 'expected a file as `to_glb` or `to_vrma` writes it, with nodes for the 22 joints of one skeleton a pose'
 
+_MAX_POSES = 100_000  # in a GLB file, which can be small and show one animation to many bodies
+
 def _glb_parts(data):
     "The document of a GLB file and its buffer: a header of 12 bytes, then two chunks of length, kind and content."
     if data[:4]==b'glTF' and len(data)!=int.from_bytes(data[8:12], 'little'):
         raise ValueError(f'it should have {int.from_bytes(data[8:12], "little"):,} bytes and has {len(data):,}')
     n = int.from_bytes(data[12:16], 'little')
-    doc = json.loads(data[20:20+n])
+    doc = parse_json(data[20:20+n], 'its document')
     if data[:4]!=b'glTF' or not doc['asset']['generator'].startswith('text2pose'): raise ValueError(_NOT_OURS)
     return doc, data[20+n+8:]
 
@@ -793,7 +795,8 @@ def _accessor_values(doc, blob, i):
     accessor = doc['accessors'][i]
     view = doc['bufferViews'][accessor['bufferView']]
     start = view.get('byteOffset', 0)
-    return np.frombuffer(blob[start:start+view['byteLength']], np.float32).reshape(accessor['count'], -1)
+    some = memoryview(blob)[start:start+view['byteLength']]  # no copy: many accessors may share the numbers
+    return np.frombuffer(some, np.float32).reshape(accessor['count'], -1)
 
 def _animated(doc, blob):
     "(node, 'rotation' or 'translation') → values (poses, 4 or 3); the key that only ends the last pose is left out."
@@ -837,11 +840,13 @@ def from_glb(
         doc,blob = _glb_parts(data)
         animated = _animated(doc, blob)
         n = len(next(iter(animated.values()))) if animated else 1
+        n_poses = n*len(_skeletons(doc))
+        if n_poses>_MAX_POSES: raise ValueError(f'it holds {n_poses:,} poses; at most {_MAX_POSES:,} are read')
         people = [_skeleton_poses(doc, joints, f'_{i+1}' if i else '', animated, n)
                   for i,joints in enumerate(_skeletons(doc))]
         joints,faces = (np.concatenate(parts).astype(np.float32) for parts in zip(*people))
         extras = dict(doc.get('extras', {}))
-    except Exception: raise ValueError(_NOT_OURS) from None
+    except Exception as e: raise ValueError(str(e) if 'at most' in str(e) else _NOT_OURS) from None
     return check_array(joints, (None,N_JOINTS,3), 'the scene'), extras, faces
 
 # %% ../nbs/02d_export.ipynb #94dc38a8
@@ -1177,18 +1182,14 @@ def _swap_in(new, path, aside):
 def _numbered_folder(path):
     "Yield a new folder that takes the place of a path when the block ends well: all of its files, or none."
     check_numbered_folder(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        around = Path(tempfile.mkdtemp(prefix=f'.{path.name}-', dir=path.parent))
-    except OSError as e: raise OSError(f'cannot write {path}: {e.strerror or e}') from None
-    try:
-        new = around/'new'
+    with temporary_beside(path) as around:
+        new,aside = (around/name/path.name for name in ('new','old'))
+        aside.parent.mkdir()
         new.mkdir()
-        with disk_errors(path): yield new
-        _swap_in(new, path, around/'old')
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-        if not (around/'old').exists(): shutil.rmtree(around, ignore_errors=True)
+        with disk_errors(path):
+            yield new
+            sync(new)
+        _swap_in(new, path, aside)
 
 def export(
     joints,        # (n, 22, 3) or (22, 3), metres, canonical
@@ -1231,10 +1232,6 @@ def export(
 _MAX_READ = 1e6 # metres; poses in millimetres can be read
 _MAX_FILE_BYTES = 2**27 # of a file of poses; JSON then holds some 50,000 of them
 
-def _check_file_size(path, n_bytes, how=''):
-    if n_bytes<=_MAX_FILE_BYTES: return
-    raise ValueError(f'{path} has {n_bytes/1e6:,.0f} MB{how}; a file of poses has at most {_MAX_FILE_BYTES/1e6:.0f} MB')
-
 def _json_poses(path):
     poses = read_json(path).get('poses')
     try:
@@ -1244,19 +1241,27 @@ def _json_poses(path):
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise ValueError(f'{path} is not a pose file: expected "poses", each with "joints" of 22 × 3 numbers') from None
 
-def _npz_arrays(path, names):
-    "The arrays of a .npz file that have these names."
-    with zipfile.ZipFile(path) as z:
-        _check_file_size(path, sum(member.file_size for member in z.infolist()), ' when unpacked')
-    with np.load(path, allow_pickle=False) as z: return [z[name] if name in z else None for name in names]
+_MEMBERS = 100  # files in an archive of arrays
+
+def _read_member(z, name):
+    "An array of an archive; its header must claim what the archive says it holds. None where there is no such array."
+    if f'{name}.npy' not in z.namelist(): return None
+    with z.open(f'{name}.npy') as f:
+        version = np.lib.format.read_magic(f)
+        shape,_,dtype = getattr(np.lib.format, f'read_array_header_{version[0]}_0')(f)
+        claimed,there = math.prod(shape)*dtype.itemsize, z.getinfo(f'{name}.npy').file_size-f.tell()
+    if dtype.hasobject: raise ValueError(f'{name} holds pickled objects')
+    if claimed!=there: raise ValueError(f'{name} claims {claimed:,} bytes and has {there:,}')
+    with z.open(f'{name}.npy') as f: return np.lib.format.read_array(f, allow_pickle=False)
 
 def _npz_poses(path):
-    try: joints,prompts,faces = _npz_arrays(path, ('joints','prompts','faces'))
-    except Exception as e:
-        if 'when unpacked' in str(e): raise
-        raise ValueError(f'{path} is not a readable .npz of poses{why_unreadable(e)}') from None
+    with open_zip(path, _MEMBERS) as z:
+        check_size(path, sum(member.file_size for member in z.infolist()), _MAX_FILE_BYTES, ' when unpacked')
+        try: joints,prompts,faces = (_read_member(z, name) for name in ('joints','prompts','faces'))
+        except Exception as e:  # the readers of archives and arrays raise many kinds
+            raise ValueError(f'{path} is not a readable .npz of poses{why_unreadable(e)}') from None
     if joints is None: raise ValueError(f'{path} is not a readable .npz of poses: expected an array called joints')
-    return joints, None if prompts is None else [str(p) for p in np.atleast_1d(prompts)], faces
+    return joints, None if prompts is None else [str(p) for p in np.atleast_1d(prompts).ravel()], faces
 
 def _npy_poses(path):
     try: shape = np.load(path, mmap_mode='r', allow_pickle=False).shape
@@ -1312,8 +1317,7 @@ def _read(path, **rig):
     kind = path.suffix.lower()
     if kind not in _READERS:
         raise ValueError(f'{path} has an unknown ending {path.suffix!r}; poses are read from {", ".join(_READERS)}')
-    check_file(path, f'a {kind} file of poses')
-    _check_file_size(path, path.stat().st_size)
+    check_file(path, f'a {kind} file of poses', _MAX_FILE_BYTES)
     with np.errstate(over='ignore', invalid='ignore'):  # what comes of numbers out of all proportion is refused here
         joints,prompts,faces = _READERS[kind](path, **(rig if kind=='.bvh' else {}))
     joints = check_array(joints, (None,N_JOINTS,3), f'{path}, joints').astype(np.float32)

@@ -11,7 +11,7 @@ __all__ = ['HUMANML3D_SLICES', 'OPEN_SOURCES', 'ALL_SOURCES', 'joints_from_human
 import json, re, warnings
 from pathlib import Path
 import numpy as np
-from .core import atomic_folder, check_array, decode_text, read_array
+from .core import atomic_folder, check_array, check_file, check_size, decode_text, open_zip, read_array
 from .data import (
     Caption, Clip, N_JOINTS, POSE_DIM, Report, heading, mirror, pose_faults, rotate_z, unit_vectors, y_up_from_z_up,
     z_up_from_y_up)
@@ -154,6 +154,7 @@ def humanml3d_vec_from_joints(
 
 # %% ../nbs/00b_humanml3d.ipynb #7f6960e3
 _HUMANML3D_LICENCE = 'AMASS licence, non-commercial research'
+_MAX_LIST = 2**24  # bytes of a list of clips; all of HumanML3D's ids take 0.2 MB
 
 def humanml3d_ids(
     folder,             # the official layout
@@ -164,7 +165,7 @@ def humanml3d_ids(
     folder = Path(folder)
     path = folder/f'{split}.txt'
     if not folder.is_dir(): raise FileNotFoundError(f'{folder} is missing: expected a HumanML3D folder')
-    if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected a split list with one clip id a line')
+    check_file(path, 'a split list with one clip id a line', _MAX_LIST)
     try: lines = decode_text(path.read_bytes()).splitlines()
     except UnicodeDecodeError as e: raise ValueError(f'{path} is not UTF-8 text: {e}') from None
     ids = [line.strip() for line in lines if line.strip()]
@@ -304,21 +305,24 @@ def _spell_out_sides(label):
     def _side(m): return dict(l='left', r='right')[m[1]]+(' ' if m[2] else '')
     return _HDM05_SIDE.sub(_side, label)
 
+_MAX_LISTING = 2**26  # bytes of captions.jsonl; ours has 1 MB
+
 def _read_listing(path):
     "What captions.jsonl says: clip id → dict with text, split, rig and sentences."
-    if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected the realmocap22 folder')
+    check_file(path, 'the realmocap22 folder', _MAX_LISTING)
     rows = {}
     for i,line in enumerate(path.read_bytes().splitlines(), 1):
         try:
             r = json.loads(line)
             rows[r['id']] = dict(text=r['text'], split=r['split'], rig=r['rig'], sentences=r.get('sentences') or [])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise ValueError(f'{path}, line {i}: expected a JSON object with id, text, split and rig') from None
     return rows
 
 def _read_motion(path):
     "Motion of a source, Y up: ids (n,), start (n+1,), joints (frames, 22, 3), path of the pelvis (frames, 2)."
-    if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected motion of the source {path.stem}')
+    check_file(path, f'motion of the source {path.stem}')
+    with open_zip(path, 100) as z: check_size(path, sum(m.file_size for m in z.infolist()), 2**30, ' when unpacked')
     try:
         with np.load(path, allow_pickle=False) as z:
             ids,start,joints,root_xz = (z[name] for name in ('ids','start','joints','root_xz'))

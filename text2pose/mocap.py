@@ -9,13 +9,15 @@ __all__ = ['RIGS', 'UNITS', 'AXES', 'ARCHIVES', 'Motion', 'read_bvh', 'read_amc'
            'mocap_files', 'read_cmu_index', 'mocap_captions', 'read_mocap_folder', 'unpack', 'fetch']
 
 # %% ../nbs/00c_mocap.ipynb #5e534429
-import hashlib, itertools, json, os, re, shutil, unicodedata, warnings
+import hashlib, itertools, json, os, queue, re, shutil, threading, time, unicodedata, warnings
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 import numpy as np
-from .core import asset, atomic_folder, atomic_path, check_array, check_count, data_dir, decode_text, read_json
+from .core import (
+    asset, atomic_folder, atomic_path, check_array, check_count, check_file, check_size, data_dir, decode_text,
+    file_sha256, open_zip, read_json, sync)
 from .data import (
     Caption, Clip, JOINT_NAMES, N_JOINTS, body_axes, canonical_faces, is_t_pose, unit_vectors)
 from .captions import read_texts
@@ -33,11 +35,14 @@ class Motion:
     notes:str=''         # the comments of the file; a unit may be named there
     rotation:object=None # rotation(j, slice of frames): (n, 3, 3) against the parent, None for a joint without angles
 
-_MAX_BYTES = 2**28        # of a file
+_MAX_BYTES = 2**27        # of a file
+_MAX_LINES = 1_500_000
+_MAX_LINE = 2**20         # characters
 _MAX_NAME = 200           # characters in the name of a joint
 _MAX_JOINTS = 10_000
-_MAX_FRAMES = 2_000_000
-_MAX_POINTS = 50_000_000  # joints × frames
+_MAX_FRAMES = 400_000
+_MAX_POINTS = 20_000_000  # joints × frames
+_MAX_NUMBERS = 30_000_000 # channels × frames
 _CHUNK = 200_000          # joints × frames that are worked on together
 
 _CYCLE = dict(x=(0,1,2), y=(1,2,0), z=(2,0,1))  # an axis, and the two that turn about it
@@ -83,13 +88,18 @@ def _forward_chunk(parents, offsets, rotation, frames):
             world.append(_compose(world[p], local))
     return np.stack(positions, 1)
 
+def _check_length(n_frames, n_joints, width, where):
+    "A capture is not out of all proportion; its frames have so many numbers each."
+    limits = (('frames',n_frames,_MAX_FRAMES), (f'frames of {n_joints:,} joints',n_frames*n_joints,_MAX_POINTS),
+              (f'frames of {width:,} numbers',n_frames*width,_MAX_NUMBERS))
+    for what,n,most in limits:
+        if n>most: raise ValueError(f'{where}: {n_frames:,} {what} are too many; split the file')
+
 @np.errstate(over='ignore', invalid='ignore')
 def _forward(parents, offsets, rotation, n_frames, where):
     "Positions (frames, joints, 3); an offset is (3,) or (frames, 3), rotation(j, slice) gives (n, 3, 3) or None."
     n_joints = len(parents)
-    if n_frames*n_joints>_MAX_POINTS:
-        raise ValueError(f'{where}: {n_frames} frames of {n_joints} joints are more than {_MAX_POINTS:,} points; '
-                         'split the file')
+    _check_length(n_frames, n_joints, 1, where)
     positions = np.empty((n_frames,n_joints,3), np.float32)
     chunk = max(1, _CHUNK//n_joints)
     for start in range(0, n_frames, chunk):
@@ -102,16 +112,20 @@ def _forward(parents, offsets, rotation, n_frames, where):
 # %% ../nbs/00c_mocap.ipynb #888db472
 def _lines(path, kind):
     "The lines of a text file, whatever ends them, without a byte-order mark."
-    path = Path(path)
-    if not path.is_file(): raise FileNotFoundError(f'{path} is missing: expected {kind} file')
-    size = path.stat().st_size
-    if size>_MAX_BYTES:
-        raise ValueError(f'{path} has {size:,} bytes; {kind} file of more than {_MAX_BYTES:,} is refused')
+    path = check_file(path, f'{kind} file', _MAX_BYTES)
     raw = path.read_bytes()
+    n_lines = raw.count(b'\n')+raw.count(b'\r')
+    if n_lines>2*_MAX_LINES: raise ValueError(f'{path} has too many lines; at most {_MAX_LINES:,} are read')
     if not raw.strip(): raise ValueError(f'{path} is empty: expected {kind} file')
     is_utf16 = raw[:2] in (b'\xff\xfe',b'\xfe\xff')
     if b'\0' in raw and not is_utf16: raise ValueError(f'{path} is not a text file: expected {kind} file')
-    return _decoded(raw).replace('\r\n', '\n').replace('\r', '\n').split('\n')
+    lines = _decoded(raw).replace('\r\n', '\n').replace('\r', '\n').split('\n')
+    if len(lines)>_MAX_LINES:
+        raise ValueError(f'{path} has {len(lines):,} lines; at most {_MAX_LINES:,} are read')
+    for i,line in enumerate(lines, 1):
+        if len(line)>_MAX_LINE:
+            raise ValueError(f'{path}, line {i} has {len(line):,} characters; at most {_MAX_LINE:,} are read')
+    return lines
 
 def _decoded(raw):
     "Text of UTF-8, or of the Japanese encoding in which programs for MMD name their joints."
@@ -275,9 +289,10 @@ def _frames_present(rows, counts, n_frames, width, path):
         raise ValueError(f'{path}, line {line}: a frame has {width} numbers, found {count}')
     return sum(counts)//width
 
-def _bvh_frames(lines, at, width, path):
+def _bvh_frames(lines, at, width, n_joints, path):
     "The MOTION part from index `at` on: values (frames, width), and frames per second."
     n_frames,seconds,count_line,time_line = _bvh_header(lines, at, path)
+    _check_length(n_frames, n_joints, width, f'{path}, line {count_line}')
     rows = [(i,line) for i,line in enumerate(lines[time_line:], time_line+1) if _is_text(line)]
     counts = [len(line.split()) for _,line in rows]
     present = _frames_present(rows, counts, n_frames, width, path)
@@ -286,8 +301,6 @@ def _bvh_frames(lines, at, width, path):
         if not present or abs(present-n_frames)>max(1, present//100): raise ValueError(said)
         warnings.warn(f'{said}; the {present} are read')
         n_frames = present
-    if n_frames>_MAX_FRAMES:
-        raise ValueError(f'{path}, line {count_line}: more than {_MAX_FRAMES:,} frames; split the file')
     values = []
     for start in range(0, len(rows), 1000):
         chunk = [(i,line.split()) for i,line in rows[start:start+1000]]
@@ -333,7 +346,9 @@ def read_bvh(
     motion_line = skeleton.read(lines)
     width = sum(len(c) for c in skeleton.channels)
     if not width: raise ValueError(f'{where}: no joint has CHANNELS')
-    values,fps = _bvh_frames(lines, motion_line, width, where)
+    values,fps = _bvh_frames(lines, motion_line, width, len(skeleton.names), where)
+    notes = _comments(lines[:motion_line])
+    del lines  # as large as the file
     positions,rotations = _channel_columns(skeleton.channels)
     offsets = [_moved_offset(o, c, values) for o,c in zip(skeleton.offsets, positions)]
     def rotation(j, frames):
@@ -342,7 +357,6 @@ def read_bvh(
         columns = [column for _,column in rotations[j]]
         return _euler(order, np.radians(values[frames][:,columns]))
     joints = _forward(skeleton.parents, offsets, rotation, len(values), where)
-    notes = _comments(lines[:motion_line])
     offsets = np.array(skeleton.offsets)
     return Motion(_unique(skeleton.names), skeleton.parents, offsets, joints, fps, notes, rotation)
 
@@ -595,14 +609,14 @@ def read_amc(
     fps=120.,  # frames per second where the file does not say; CMU and HDM05 recorded at 120
 )->Motion:     # joints are where bones begin; sizes are divided by the skeleton's `length`
     "Read an AMC file with its ASF skeleton."
-    if not Path(path).is_file(): raise FileNotFoundError(f'{path} is missing: expected an AMC file')
+    check_file(path, 'an AMC file')
     skeleton = _AsfSkeleton(Path(asf) if asf else _find_asf(path))
     names,parents,offsets = skeleton.joints()
     dof = skeleton.dof()
     if not any(dof.values()): raise ValueError(f'{skeleton.path}: no bone has a degree of freedom')
     values,angle,rate = _amc_frames(path, {bone:_widths(d) for bone,d in dof.items() if d})
     n_frames = len(next(iter(values.values())))
-    if n_frames>_MAX_FRAMES: raise ValueError(f'{path}: more than {_MAX_FRAMES:,} frames; split the file')
+    _check_length(n_frames, len(names), sum(x.shape[1] for x in values.values()), str(path))
     fps = fps if rate is None else rate
     if not 1<=fps<=10_000: raise ValueError(f'{path}: frames per second must be between 1 and 10,000, found {fps:g}')
     to_radians = np.pi/180 if (angle or skeleton.angle)=='deg' else 1.
@@ -1569,7 +1583,7 @@ def read_mocap_folder(
 _CMU_INDEX = 'https://raw.githubusercontent.com/una-dinosauria/cmu-mocap/34e1472e5b8c234d40a62bb9cd969b5910fa1803/cmu-mocap-index-text.txt'
 ARCHIVES = dict( # name → files: file → address, the archive first; what the owner asks for
     cmu=dict(
-        files={'allasfamc.zip':'http://mocap.cs.cmu.edu/allasfamc.zip', 'cmu-mocap-index-text.txt':_CMU_INDEX},
+        files={'allasfamc.zip':'https://mocap.cs.cmu.edu/allasfamc.zip', 'cmu-mocap-index-text.txt':_CMU_INDEX},
         licence='CMU mocap: free for all uses; the data may not be resold directly, even converted; acknowledgement asked',
         credit='The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF EIA-0196217.'),
     style100=dict(
@@ -1589,39 +1603,61 @@ def _member_parts(member, archive):
     "Folders and name of a file in an archive; a link, or a name that leads elsewhere, is refused."
     parts = member.filename.replace('\\', '/').split('/')
     leads_elsewhere = '..' in parts or parts[0]=='' or ':' in parts[0]
+    odd = len(member.filename)>_MAX_NAME or not member.filename.isprintable()
     kind = (member.external_attr>>16)&0o170000  # as in a Unix file mode; 0 where it is not said
-    if leads_elsewhere or kind not in (0,0o100000):
-        raise ValueError(f'{archive}: refused to unpack {member.filename!r}')
+    if leads_elsewhere or odd or kind not in (0,0o100000):
+        raise ValueError(f'{archive}: refused to unpack {_short(member.filename)}')
     return parts
+
+_MAX_FILES = 50_000  # in an archive; CMU's has 2,600
+_RATIO = 20          # text of numbers is packed to a third or a quarter
+
+def _check_members(members, archive, folder, max_bytes):
+    "There is something to read among the files, and room for all of them."
+    kinds = {Path(m.filename).suffix.lower() for m in members}
+    if not ('.bvh' in kinds or {'.amc','.asf'}<=kinds):
+        raise ValueError(f'{archive} holds no capture: expected .bvh files, or .amc files and their .asf')
+    n_bytes = sum(m.file_size for m in members)
+    if n_bytes>max_bytes: raise ValueError(f'{archive} unpacks to more than the limit of {max_bytes:,} bytes')
+    for m in members: check_size(f'{archive}: {m.filename!r}', m.file_size, _MAX_BYTES)
+    _check_room(folder, n_bytes)
+
+def _check_room(folder, n_bytes):
+    "There is room for so many bytes on the disk of a folder, which need not exist."
+    there = next(p for p in Path(folder).absolute().parents if p.exists())
+    free = shutil.disk_usage(there).free
+    if n_bytes>free: raise ValueError(f'{folder} needs {n_bytes/1e6:,.0f} MB; {free/1e6:,.0f} MB are free')
 
 def unpack(
     archive,               # a .zip file
     folder,                # where its files go; must not exist, and appears only when all are there
-    max_bytes:int=40*2**30, # limit of what may come out, counted while it comes
-    max_files:int=200_000, # limit of the number of files
+    max_bytes:int=None,    # limit of what may come out, declared or counted; by default what such an archive may hold
+    max_files:int=_MAX_FILES, # limit of the number of files
     progress=iter,         # wraps the list of files, for example tqdm
 )->int:                    # number of files
     "Unpack the capture files of an archive, whole or not at all; nothing can land outside the folder."
     import zipfile, zlib
-    archive,folder = Path(archive),Path(folder)
+    archive,folder = check_file(archive, 'an archive of captures'),Path(folder)
     if folder.exists(): raise ValueError(f'{folder} exists already; move it away to unpack {archive} again')
+    if max_bytes is None: max_bytes = 2**30+_RATIO*archive.stat().st_size
     broken = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError,
-              FileExistsError, NotADirectoryError, IsADirectoryError)
+              FileExistsError, NotADirectoryError, IsADirectoryError, UnicodeError)
     written = 0
     try:
-        with zipfile.ZipFile(archive) as z, atomic_folder(folder) as out:
+        with open_zip(archive, max_files) as z:
             members = [m for m in z.infolist() if _is_wanted(m)]
-            if len(members)>max_files:
-                raise ValueError(f'{archive} holds {len(members):,} files, more than the limit of {max_files:,}')
-            for member in progress(members):
-                path = out.joinpath(*_member_parts(member, archive))
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with z.open(member) as src, path.open('xb') as dst:
-                    for piece in _chunks(src):
-                        written += len(piece)
-                        if written>max_bytes:
-                            raise ValueError(f'{archive} unpacks to more than the limit of {max_bytes:,} bytes')
-                        dst.write(piece)
+            parts = [_member_parts(m, archive) for m in members]
+            _check_members(members, archive, folder, max_bytes)
+            with atomic_folder(folder) as out:
+                for member,names in progress(list(zip(members, parts))):
+                    path = out.joinpath(*names)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    with z.open(member) as src, path.open('xb') as dst:
+                        for piece in _chunks(src):
+                            written += len(piece)
+                            if written>max_bytes:
+                                raise ValueError(f'{archive} unpacks to more than the limit of {max_bytes:,} bytes')
+                            dst.write(piece)
     except broken as e: raise ValueError(f'{archive} is not a readable archive: {e}') from None
     return len(members)
 
@@ -1632,8 +1668,9 @@ def _chunks(stream, size=2**20):
 # %% ../nbs/00c_mocap.ipynb #908b437f
 def _resume_point(part, note, url):
     "Bytes that are here already, and the headers that ask for the rest; 0 and {} to begin at the beginning."
-    seen = read_json(note) if part.is_file() and note.is_file() else {}
-    if seen.get('url')!=url or not seen.get('validator'): return 0, {}
+    try: seen = read_json(note) if part.is_file() else {}
+    except (OSError, ValueError): return 0, {}
+    if seen.get('url')!=url or not isinstance(seen.get('validator'), str): return 0, {}
     at = part.stat().st_size
     return at, {'Range':f'bytes={at}-', 'If-Range':seen['validator']} if at else {}
 
@@ -1642,39 +1679,114 @@ def _validator(response):
     tag = response.headers.get('ETag') or ''
     return tag if tag and not tag.startswith('W/') else response.headers.get('Last-Modified')
 
-def _receive(response, part, note, url, at, progress):
+_MAX_DOWNLOAD = 4*2**30        # bytes
+_WAIT = 60                     # seconds in which something must come
+_SPEED_WINDOW,_MIN_SPEED = 120,2000  # seconds over which a speed is measured; bytes per second
+
+def _check_address(url):
+    "An address that nobody on the way can answer for; on this machine itself there is no way."
+    from urllib.parse import urlsplit
+    parts = urlsplit(url)
+    is_local = parts.hostname in ('localhost','127.0.0.1','::1')
+    if parts.hostname and (parts.scheme=='https' or (parts.scheme=='http' and is_local)): return
+    raise ValueError(f'{url!r} is not an https address')
+
+def _opener():
+    "What opens addresses, and follows to others that `_check_address` lets through."
+    from urllib.request import HTTPRedirectHandler, build_opener
+    class Checked(HTTPRedirectHandler):
+        def redirect_request(self, request, fp, code, msg, headers, newurl):
+            _check_address(newurl)
+            return super().redirect_request(request, fp, code, msg, headers, newurl)
+    return build_opener(Checked)
+
+def _answers(request):
+    "The response to a request, then its bytes piece by piece; TimeoutError where nothing comes for a while."
+    answers,ended = queue.Queue(4),threading.Event()
+    def put(x):
+        while not ended.is_set():
+            try: return answers.put(x, timeout=.5)
+            except queue.Full: pass
+    def receive():  # a server that sends a byte now and then keeps only this thread waiting
+        try:
+            with _opener().open(request, timeout=_WAIT) as response:
+                put(response)
+                while not ended.is_set() and (piece:=response.read1(2**20)): put(piece)
+            put(None)
+        except BaseException as e: put(e)
+    threading.Thread(target=receive, daemon=True).start()
+    try:
+        while True:
+            try: x = answers.get(timeout=_WAIT)
+            except queue.Empty: raise TimeoutError(f'nothing came for {_WAIT} seconds') from None
+            if x is None: return
+            if isinstance(x, BaseException): raise x
+            yield x
+    finally: ended.set()
+
+def _fast_enough(pieces):
+    "Pieces of a download; TimeoutError where they come too slowly."
+    begin,n_bytes = time.monotonic(),0
+    for piece in pieces:
+        yield piece
+        n_bytes += len(piece)
+        seconds = time.monotonic()-begin
+        if seconds<_SPEED_WINDOW: continue
+        if n_bytes<seconds*_MIN_SPEED:
+            raise TimeoutError(f'only {n_bytes:,} bytes came in {seconds:.0f} seconds; call again to go on')
+        begin,n_bytes = time.monotonic(),0
+
+def _receive(response, pieces, part, note, url, at, progress):
     "Write a response into the part file, behind the bytes that are here if the server sends the rest."
     content_range = response.headers.get('Content-Range') or ''
     if response.status!=206 or not content_range.startswith(f'bytes {at}-'): at = 0
     length = response.headers.get('Content-Length') or ''
+    size = at+int(length) if re.fullmatch('[0-9]{1,18}', length) else None
+    if size is not None: check_size(url, size, _MAX_DOWNLOAD)
+    _check_room(part, (size or 0)-at)
     part.parent.mkdir(parents=True, exist_ok=True)
     note.write_text(json.dumps(dict(url=url, validator=_validator(response))))
+    written = at
     with part.open('ab' if at else 'wb') as f:
-        for piece in progress(_chunks(response)): f.write(piece)
-    size = part.stat().st_size
-    if length.isdigit() and size!=int(length)+at:
-        raise ConnectionError(f'the connection ended after {size:,} of {int(length)+at:,} bytes; call again to go on')
+        for piece in progress(_fast_enough(pieces)):
+            written += len(piece)
+            check_size(url, written, _MAX_DOWNLOAD)
+            f.write(piece)
+    if size not in (None,written):
+        raise ConnectionError(f'the connection ended after {written:,} of {size:,} bytes; call again to go on')
+
+def _clear_part(part, note, url):
+    "Keep what a later call can go on from, and nothing else."
+    if _resume_point(part, note, url)[0]: return
+    part.unlink(missing_ok=True)
+    note.unlink(missing_ok=True)
+
+def _download_error(error, url):
+    "One sentence about what stopped a download; other errors as they are."
+    from http.client import HTTPException
+    from urllib.error import HTTPError, URLError
+    elsewhere = 'another address can be given with url='
+    if isinstance(error, HTTPError):
+        return ConnectionError(f'{url} answered {error.code} {error.reason}; {elsewhere}')
+    if isinstance(error, URLError): return ConnectionError(f'{url} cannot be reached: {error.reason}; {elsewhere}')
+    is_broken = isinstance(error, (ConnectionError, TimeoutError, HTTPException))
+    return ConnectionError(f'{url}: {error or type(error).__name__}') if is_broken else error
 
 def _download(url, out, progress=iter):
     "Fetch a file into `out` by way of `out`.part, which a later call resumes if the server has the same file."
-    import urllib.error, urllib.parse, urllib.request
-    from http.client import HTTPException
+    from urllib.request import Request
     part,note = Path(f'{out}.part'),Path(f'{out}.part.json')
-    if urllib.parse.urlsplit(url).scheme not in ('http','https'):
-        raise ValueError(f'{url!r} is not an http or https address')
+    _check_address(url)
     at,resume = _resume_point(part, note, url)
-    request = urllib.request.Request(url, headers={'User-Agent':'text2pose', **resume})
-    elsewhere = 'another address can be given with url='
-    try:
-        with urllib.request.urlopen(request, timeout=60) as response:
-            _receive(response, part, note, url, at, progress)
-    except urllib.error.HTTPError as e:
-        if e.code==416: part.unlink(missing_ok=True)  # what we have is longer than the file: begin anew next time
-        raise ConnectionError(f'{url} answered {e.code} {e.reason}; {elsewhere}') from None
-    except urllib.error.URLError as e:
-        raise ConnectionError(f'{url} cannot be reached: {e.reason}; {elsewhere}') from None
-    except (ConnectionError, TimeoutError, HTTPException) as e:
-        raise ConnectionError(f'{url}: {e or type(e).__name__}') from None
+    answers = _answers(Request(url, headers={'User-Agent':'text2pose', **resume}))
+    try: _receive(next(answers), answers, part, note, url, at, progress)
+    except BaseException as e:
+        # too large, an address that leads to another, or what we have is longer than the file: begin anew next time
+        if isinstance(e, ValueError) or getattr(e, 'code', None)==416: part.unlink(missing_ok=True)
+        _clear_part(part, note, url)
+        raise _download_error(e, url) from None
+    finally: answers.close()
+    sync(part)
     os.replace(part, out)
     note.unlink(missing_ok=True)
 
@@ -1695,64 +1807,71 @@ def _recorded(record):
 def _write_json(path, content):
     with atomic_path(path) as tmp: tmp.write_text(json.dumps(content, indent=1)+'\n')
 
-def _retrieve(address, path, record, out, progress, say):
-    "Fetch a file unless it is here, and compare its checksum with the one noted; whether it was fetched now."
-    import pooch
-    sha = (_recorded(record).get(path.name) or {}).get('sha256')
-    fresh = not path.is_file()
-    if not fresh and sha and pooch.file_hash(str(path))!=sha:
-        raise ValueError(f'{path} is not the file that was fetched (its checksum is not the one in {record}); '
-                         'delete it to fetch it again')
-    if fresh: say(f'fetching {address}')
-    def download(url, to, _):  # pooch names a temporary file; what is unfinished is kept beside the real one
-        unfinished = path.with_name(f'.{path.name}')
-        _download(url, unfinished, progress)
-        os.replace(unfinished, to)
-    known_hash = f'sha256:{sha}' if sha else None
-    try: pooch.retrieve(address, known_hash, fname=path.name, path=path.parent, downloader=download)
-    except ValueError as e:
-        if 'hash' not in str(e).lower(): raise
+def _retrieve(address, path, known, record, out, progress, say):
+    "Fetch a file unless it is here, and compare its checksum with the one known; whether it was fetched now."
+    if path.is_file():
+        if known and file_sha256(path)!=known:
+            raise ValueError(f'{path} is not the file that was fetched (its checksum is not the one in {record}); '
+                             'delete it to fetch it again')
+        return False
+    say(f'fetching {address}')
+    unfinished = path.with_name(f'.{path.name}')
+    _download(address, unfinished, progress)
+    if known and file_sha256(unfinished)!=known:
+        unfinished.unlink()
         raise ValueError(f'{address} now gives other bytes than those first fetched; nothing was kept. '
-                         f'If you trust the change, delete {record} and {out}, and fetch again') from None
-    return fresh
+                         f'If you trust the change, delete {record} and {out}, and fetch again')
+    os.replace(unfinished, path)
+    return True
+
+def _checksums(name, sha256, record):
+    "File → SHA-256, as given, or else as noted when it was first fetched."
+    files = ARCHIVES[name]['files']
+    given = {next(iter(files)):sha256} if isinstance(sha256, str) else sha256 or {}
+    for file,digits in given.items():
+        if file not in files: raise ValueError(f'sha256 names {file!r}; the files of {name} are {", ".join(files)}')
+        if not re.fullmatch('[0-9a-fA-F]{64}', str(digits)):
+            raise ValueError(f'sha256 of {file} must be 64 hexadecimal digits, got {_short(str(digits))}')
+    noted = _recorded(record)
+    def of(entry): return entry.get('sha256') if isinstance(entry, dict) else None
+    return {file:given[file].lower() if file in given else of(noted.get(file)) for file in files}
 
 def _note(record, address, path):
     "Write down where a file came from, its checksum and its size, once."
-    import pooch
     known = _recorded(record)
-    if (known.get(path.name) or {}).get('sha256'): return
-    known[path.name] = dict(url=address, sha256=pooch.file_hash(str(path)), bytes=path.stat().st_size)
+    if isinstance(known.get(path.name), dict) and known[path.name].get('sha256'): return
+    known[path.name] = dict(url=address, sha256=file_sha256(path), bytes=path.stat().st_size)
     _write_json(record, known)
 
 def fetch(
     name:str,      # a key of ARCHIVES: 'cmu' or 'style100'
     folder=None,   # where it goes; by default a folder of that name in TEXT2POSE_DATA, or in ./data
-    url=None,      # another address for the archive, or a dict file → address
+    url=None,      # another address for the archive, or a dict file → address; https only
     progress=iter, # wraps downloads (pieces of 1 MiB) and files, for example tqdm
     say=print,     # told licence, acknowledgement and what is done
+    sha256=None,   # checksum that the archive must have, or a dict file → checksum; by default that of the first fetch
 )->Path:           # the folder with the capture files, for read_mocap_folder
     "Download a public archive once, check it and unpack it."
     if name not in ARCHIVES: raise ValueError(f'unknown archive {name!r}; expected one of {", ".join(ARCHIVES)}')
-    try: import pooch
-    except ImportError: raise ImportError('fetching needs pooch: pip install pooch') from None
-    pooch.utils.get_logger().setLevel('ERROR')
     folder = Path(folder) if folder else (data_dir() or Path('data'))/name
     record,out = folder/'fetched.json',folder/'files'
     licence,credit = ARCHIVES[name]['licence'],ARCHIVES[name]['credit']
     (archive,address),*others = _addresses(name, url).items()
+    known = _checksums(name, sha256, record)
     say(f'{name}: {licence}. {credit}')
-    fresh = _retrieve(address, folder/archive, record, out, progress, say)
+    fresh = _retrieve(address, folder/archive, known[archive], record, out, progress, say)
     if not out.is_dir():
         try: n = unpack(folder/archive, out, progress=progress)
         except ValueError:
             if fresh: (folder/archive).unlink()  # a broken archive is neither kept nor noted
             raise
         say(f'{n} files in {out}')
+    if not mocap_files(out): raise ValueError(f'{out} holds no .bvh or .amc file; delete it to unpack {archive} again')
     if not (out/'source.json').is_file():
         _write_json(out/'source.json', dict(source=name, licence=licence, credit=credit))
     _note(record, address, folder/archive)
     for file,address in others:
-        _retrieve(address, folder/file, record, out, progress, say)
+        _retrieve(address, folder/file, known[file], record, out, progress, say)
         if not (out/file).is_file():
             with atomic_path(out/file) as tmp: shutil.copyfile(folder/file, tmp)
         _note(record, address, folder/file)

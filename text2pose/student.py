@@ -7,11 +7,11 @@ __all__ = ['jump', 'jump_target', 'word_features', 'JumpNet', 'teacher_name', 's
 
 # %% ../nbs/03d_student.ipynb #8831b83f
 import json
-from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
-from .core import check_count, fingerprint, load_module, read_tensors, tensor_checksum, write_tensors
+from .core import (
+    check_count, check_file, fingerprint, load_module, read_tensors, tensor_checksum, write_tensors)
 from .data import N_JOINTS
 from .unet import BodyStep, mean_and_maximum, timestep_embedding
 from .fast import _check_packages, _exported, _session
@@ -174,7 +174,7 @@ def load_student(
     teacher:str, # from `teacher_name`
 )->JumpNet:      # in float32, in evaluation mode
     "Read a student; weights that do not fit their configuration, or another teacher, are refused."
-    if not Path(path).is_file(): raise FileNotFoundError(f'{path} is missing: expected the weights of a student there')
+    check_file(path, 'the weights of a student there')
     try:
         state,notes = read_tensors(path)
         net = load_module(lambda config: JumpNet(**config), json.loads(notes['config']), state)
