@@ -43,7 +43,8 @@ def judge(reader, folder, some):
     try: found = reader.read(folder, said)
     except (ValueError, OSError) as e:
         text = str(e)
-        return ('refused',text) if is_sentence(text, names) else ('wrong',f'no sentence that names the file: {type(e).__name__} {text[:300]!r}')
+        if is_sentence(text, names): return 'refused', text
+        return 'wrong', f'no sentence that names the file: {type(e).__name__} {text[:300]!r}'
     except MemoryError as e: return 'wrong', f'out of memory: {where()}'
     except Exception as e: return 'wrong', f'{type(e).__name__}: {str(e)[:200]!r} {where()}'
     unclear = [s for s in said if not is_sentence(s, names)]
@@ -93,10 +94,11 @@ def work(reader, seeds, folder, report):
             signal.setitimer(signal.ITIMER_PROF, 0)
             signal.setitimer(signal.ITIMER_REAL, 0)
             grown = max(0, memory()[1]-before)
-            row = dict(seed=seed, verdict=verdict, why=why[:600], seconds=round(time.process_time()-began, 3), memory=grown)
+            seconds = round(time.process_time()-began, 3)
+            row = dict(seed=seed, verdict=verdict, why=why[:600], seconds=seconds, memory=grown)
             out.write(json.dumps(row)+'\n')
             out.flush()
-            for path in folder.iterdir(): shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            clear(folder)
 
 def warm(reader, folder):
     "Read the valid examples, which must be read well: imports and caches are no matter of a case."
@@ -104,7 +106,12 @@ def warm(reader, folder):
         put(files, folder)
         verdict,why = judge(reader, folder, list(reader.kinds))
         assert verdict=='read', f'{reader.name}: a valid example is {verdict}: {why}'
-        for path in folder.iterdir(): shutil.rmtree(path) if path.is_dir() else path.unlink()
+        clear(folder)
+
+def clear(folder):
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink(): shutil.rmtree(path)
+        else: path.unlink()
 
 def forked(function, *args):
     "Start a function in a child; its process id."

@@ -10,16 +10,18 @@ import numpy as np
 
 NUMBERS = [0, -0., 1, -1, .5, 7, 255, 1e-45, 1e-300, 1e20, 3.4e38, 1e39, 1e308, -1e308, 2**31-1, 2**31, 2**63, 2**64,
            10**30, -10**30, 10**400, float('nan'), float('inf'), float('-inf')]
-TEXTS = ['', ' ', 'x', '走', '\0', '\n', '\x1b[31m', '\ud800', '..', '../x', '/etc/passwd', 'nan', '1e999', '{', '[', "'",
-         'x'*300, 'a b '*2000, '\u202e', '\ufeff', 'é', '٣', 'null', 'true', '%s%n', '__class__']
+TEXTS = ['', ' ', 'x', '走', '\0', '\n', '\x1b[31m', '\ud800', '..', '../x', '/etc/passwd', 'nan', '1e999', '{', '[',
+         "'", 'x'*300, 'a b '*2000, '\u202e', '\ufeff', 'é', '٣', 'null', 'true', '%s%n', '__class__']
+FLOATS = [float(n) for n in NUMBERS if abs(n)<10**300 or n!=n or n in (float('inf'),-float('inf'))]
 VALUES = [None, True, False, [], {}, [[]], [{}], {'a':1}, {'':None}, [None]*22, [[0,0,0]]*22, [0]*66]
 WORDS = ['', '{', '}', '\n', '\t', '#', ':', '-', '.', '0', '-1', '1e400', '1e38', '1e300', 'nan', 'inf', '-inf', '1_0',
          '٣', '0x10', '9'*25, '9'*5000, '1,5', 'HIERARCHY', 'ROOT', 'JOINT a', 'End Site', 'OFFSET', 'OFFSET 0 0 0',
-         'CHANNELS', 'CHANNELS 3 Zrotation Xrotation Yrotation', 'CHANNELS 99 Xrotation', 'MOTION', 'Frames: 10000000000',
-         'Frames: 0', 'Frames: -5', 'Frame Time: 0', 'Frame Time: nan', 'Xposition', ':root', ':bonedata', ':hierarchy',
-         ':units', 'begin', 'end', 'dof rx', 'dof rx rx', 'limits (', 'axis 0 0 0 XXZ', 'name root', 'length 0',
-         'length 1e308', 'direction 0 0 0', 'root b0', 'b0 b0', 'b0 root', 'angle rad', 'order TX', ':DEGREES', '1', '18',
-         '\0', '\ufeff', '\u2028', '\x0c', 'é', '漢', 'x'*300, '*a', '&a', '<<', '!!bool "x"', '!!python/object:os.system',
+         'CHANNELS', 'CHANNELS 3 Zrotation Xrotation Yrotation', 'CHANNELS 99 Xrotation', 'MOTION',
+         'Frames: 10000000000', 'Frames: 0', 'Frames: -5', 'Frame Time: 0', 'Frame Time: nan', 'Xposition', ':root',
+         ':bonedata', ':hierarchy', ':units', 'begin', 'end', 'dof rx', 'dof rx rx', 'limits (', 'axis 0 0 0 XXZ', 'name root', 'length 0',
+         'length 1e308', 'direction 0 0 0', 'root b0', 'b0 b0', 'b0 root', 'angle rad', 'order TX', ':DEGREES', '1',
+         '18', '\0', '\ufeff', '\u2028', '\x0c', 'é', '漢', 'x'*300, '*a', '&a', '<<', '!!bool "x"',
+         '!!python/object:os.system',
          '? ', '- ', '[', ']', '|', '>', '"', '~', '{a: 1}', '1:1', '2020-01-01', '#0.0#nan', '##', 'a/NOUN', '//']
 
 def pick(rng, values): return values[int(rng.integers(len(values)))]
@@ -157,8 +159,9 @@ def _npy(x):
 
 def damage_npy(rng, b):
     if rng.random()<.3:  # the header claims something else
-        claims = [b"(4, 22, 3)", b"(9**9,22,3)", b"(4294967296, 22, 3)", b"(99999999999999999999, 22, 3)", b"(-4, 22, 3)",
-                  b"((((((((((4", b"()", b"'<f4'", b"'|O'", b"'<c8'", b"'<M8[s]'", b"[('a','<f4')]", b"True", b"False"]
+        claims = [b"(4, 22, 3)", b"(9**9,22,3)", b"(4294967296, 22, 3)", b"(99999999999999999999, 22, 3)",
+                  b"(-4, 22, 3)", b"((((((((((4", b"()", b"'<f4'", b"'|O'", b"'<c8'", b"'<M8[s]'",
+                  b"[('a','<f4')]", b"True", b"False"]
         was = pick(rng, [b"'<f4'", b"False", b"22, 3"])
         return b.replace(was, pick(rng, claims), 1)
     return _npy(odd_array(rng, np.load(io.BytesIO(b), allow_pickle=False)))
@@ -218,6 +221,8 @@ def _joined_safetensors(header, data):
 
 _TYPES = dict(F32='f4', F16='f2', F64='f8', I64='i8', I32='i4', I8='i1', U8='u1', BOOL='?')
 
+TENSORS = ['x','model.','optimizer.0.exp_avg','ema.x','joints.scale','words']
+
 def _change_tensor(rng, header, data):
     "A tensor with another name, type, shape or content, in a file that is right in itself."
     tensors = {}
@@ -228,10 +233,11 @@ def _change_tensor(rng, header, data):
     name = pick(rng, list(tensors))
     how = int(rng.integers(10))
     if how==0: tensors.pop(name)
-    elif how==1: tensors[pick(rng, ['x','model.','optimizer.0.exp_avg','ema.x','joints.scale','words'])] = tensors.pop(name)
+    elif how==1: tensors[pick(rng, TENSORS)] = tensors.pop(name)
     else:
         x = odd_array(rng, tensors[name])
-        if x.dtype.newbyteorder('<') in map(np.dtype, _TYPES.values()): tensors[name] = x.astype(x.dtype.newbyteorder('<'))
+        little = x.dtype.newbyteorder('<')
+        if little in map(np.dtype, _TYPES.values()): tensors[name] = x.astype(little)
     new,parts,at = {k:v for k,v in header.items() if k=='__metadata__'},[],0
     for name,x in tensors.items():
         kind = next(k for k,v in _TYPES.items() if np.dtype(v)==x.dtype)
@@ -253,7 +259,8 @@ def damage_safetensors(rng, b):
     if how==2 and len(data)>8:  # numbers
         data,at = bytearray(data),int(rng.integers(len(data)-4))
         size = int(pick(rng, [2,4]))
-        data[at//size*size:at//size*size+size] = np.array(pick(rng, NUMBERS[:20]+NUMBERS[-3:]), f'f{size}' if size==4 else 'f2').tobytes()
+        at = at//size*size
+        data[at:at+size] = np.array(pick(rng, FLOATS)).astype(f'f{size}').tobytes()
         return _joined_safetensors(header, bytes(data))
     return _change_tensor(rng, header, data)
 
@@ -267,17 +274,20 @@ def damage_parquet(rng, b):
     name,column,n = table.column_names[i],table.column(i),len(table)
     how = int(rng.integers(8))
     if how==0: table = table.drop_columns([name])
-    if how==1: table = table.rename_columns([pick(rng, ['x','joints','']) if c==name else c for c in table.column_names])
+    if how==1:
+        new = pick(rng, ['x','joints',''])
+        table = table.rename_columns([new if c==name else c for c in table.column_names])
     if how==2: table = table.set_column(i, name, pa.array([None]*n, column.type))
     if how==3: table = table.set_column(i, name, pa.array([pick(rng, TEXTS).replace('\ud800','?')]*n))
-    if how==4: table = table.set_column(i, name, pa.array([float(pick(rng, NUMBERS[:18]+NUMBERS[-3:]))]*n))
+    if how==4: table = table.set_column(i, name, pa.array([pick(rng, FLOATS)]*n))
     if how==5:
         width = int(pick(rng, [0,3,65,67,66]))
         rows = rng.normal(0, pick(rng, [.3,1e20]), (n,width)).astype('f4')
         if rng.random()<.4 and rows.size: rows.flat[0] = pick(rng, [np.nan,np.inf])
         table = table.set_column(i, name, pa.array(rows.tolist(), pa.list_(pa.float32(), width)))
     if how==6:
-        text = pick(rng, [b'[1]', b'{', b'null', b'{"kept":"x"}', as_json(rng, odd_value(rng)).encode('utf-8','replace')])
+        odd = as_json(rng, odd_value(rng)).encode('utf-8', 'replace')
+        text = pick(rng, [b'[1]', b'{', b'null', b'{"kept":"x"}', odd])
         table = table.replace_schema_metadata({'text2pose':text})
     if how==7: table = pa.concat_tables([table]*int(pick(rng, [0,2,300]))) if rng.random()<.7 else table.slice(0, 0)
     out = io.BytesIO()

@@ -58,7 +58,8 @@ def check_clips(clips):
 def check_library(library):
     check_joints(library.joints)
     n = len(library.joints)
-    assert n==len(library.names)==len(library.phrases)==len(library.sources)==len(library.splits)==len(set(library.names))
+    lists = library.names, library.phrases, library.sources, library.splits, set(library.names)
+    assert all(len(v)==n for v in lists)
     assert all(isinstance(t, str) for texts in library.phrases for t in texts)
 
 def check_table(table):
@@ -158,7 +159,9 @@ class Vrma:
 @reader({'poses.bvh':'text'}, check_poses, ('poses.bvh','frames','rest pose'))
 class Bvh:
     "poses .bvh"
-    def make(): return [{'poses.bvh':_exported('poses.bvh')}, {'poses.bvh':_exported('poses.bvh', options=dict(names='mixamo'))}]
+    def make():
+        mixamo = _exported('poses.bvh', options=dict(names='mixamo'))
+        return [{'poses.bvh':_exported('poses.bvh')}, {'poses.bvh':mixamo}]
     def read(folder, said): return _load(folder/'poses.bvh')
 
 @reader({'walk.bvh':'text'}, check_clip, ('walk.bvh','frames','rest pose'))
@@ -173,13 +176,8 @@ def _amc_pair(seed=0):
     from test_mocap import random_amc
     return random_amc(np.random.default_rng(seed), n_bones=6, n_frames=3)[:2]
 
-def _person_amc():
-    "A pair that is read as a person: CMU's names."
-    from text2pose.data import y_up_from_z_up
-    return _amc_pair(1)
-
 def check_motion(m):
-    assert np.isfinite(m.positions).all() and np.isfinite(m.offsets).all() and len(m.positions)
+    assert len(m.positions) and np.isfinite(m.positions).all() and np.isfinite(m.offsets).all()
     assert len(m.names)==len(m.parents)==m.positions.shape[1]==len(set(m.names))
 
 @reader({'01.asf':'text', '01_01.amc':'text'}, check_motion, ('01.asf','01_01.amc'), weight=2)
@@ -203,7 +201,8 @@ class JointMap:
         from text2pose.export import load_poses
         return *load_poses(folder/'poses.bvh', joint_map=folder/'map.json', unit='m', up='y'), None
 
-@reader({'frame.json':'json'}, lambda found: check_poses((*found,None)), ('frame.json','OpenPose','pose_keypoints_2d'), weight=.7)
+@reader({'frame.json':'json'}, lambda found: check_poses((*found,None)),
+        ('frame.json','OpenPose','pose_keypoints_2d'), weight=.7)
 class OpenPose:
     "OpenPose .json"
     def make():
@@ -219,7 +218,9 @@ class OpenPose:
 @reader({'body.json':'json'}, check_lengths)
 class Body:
     "bone lengths .json"
-    def make(): return [{'body.json':json.dumps(m).encode()} for m in (dict(left_knee=.43, wrist=.25), dict(head=.2, spine1=.1))]
+    def make():
+        bodies = dict(left_knee=.43, wrist=.25), dict(head=.2, spine1=.1)
+        return [{'body.json':json.dumps(body).encode()} for body in bodies]
     def read(folder, said):
         from text2pose.cli import _body_lengths
         return _body_lengths(str(folder/'body.json'))
@@ -347,8 +348,9 @@ class SavedLibrary:
 class Texts:
     "captions: HumanML3D texts"
     def make():
-        line = 'a person stands.#a/DET person/NOUN stand/VERB#0.0#0.0\n'
-        return [{'texts.txt':(line+'he kicks to the left#he/PRON kick/VERB to/ADP the/DET left/NOUN#1.0#2.5\n').encode()}]
+        one = b'a person stands.#a/DET person/NOUN stand/VERB#0.0#0.0\n'
+        two = b'he kicks to the left#he/PRON kick/VERB to/ADP the/DET left/NOUN#1.0#2.5\n'
+        return [{'texts.txt':one+two}]
     def read(folder, said):
         from text2pose.captions import read_texts
         return read_texts(folder/'texts.txt')
@@ -402,8 +404,9 @@ class Realmocap:
         from text2pose.humanml3d import read_realmocap22
         return list(read_realmocap22(folder/'r', ('cmu',)))
 
-@reader({'m/captions.jsonl':'jsonl', 'm/source.json':'json', 'm/cmu-mocap-index-text.txt':'text', 'm/texts/walk.txt':'text'},
-        check_clips, ('captions.jsonl','source.json','cmu-mocap-index-text.txt','walk','01_02'))
+@reader({'m/captions.jsonl':'jsonl', 'm/source.json':'json', 'm/cmu-mocap-index-text.txt':'text',
+         'm/texts/walk.txt':'text'}, check_clips,
+        ('captions.jsonl','source.json','cmu-mocap-index-text.txt','walk','01_02'))
 class MocapFolder:
     "capture folder: captions.jsonl, source.json, index, texts"
     def make():
@@ -415,7 +418,8 @@ class MocapFolder:
     def read(folder, said):
         from text2pose.mocap import read_mocap_folder
         clips = list(read_mocap_folder(folder/'m', on_skip=said.append, on_warn=said.append))
-        for clip in clips: assert isinstance(clip.source, str) and isinstance(clip.licence, str), 'a source that is no text'
+        for clip in clips:
+            assert isinstance(clip.source, str) and isinstance(clip.licence, str), 'a source that is no text'
         return clips
 
 def check_unpacked(folder):
@@ -481,7 +485,8 @@ class Training:
     "weights: training.json"
     def make():
         how = dict(about='a test', steps=3, samples=9, losses=[dict(step=1, loss=.5, val=dict(gap=1.))], processes=1,
-                   data=dict(rows=3, licences=dict(atlas='Apache-2.0'), sources=dict(atlas=3)), config=dict(phase='text'))
+                   data=dict(rows=3, licences=dict(atlas='Apache-2.0'), sources=dict(atlas=3)),
+                   config=dict(phase='text'))
         return [{**_model_folder(), 'w/training.json':json.dumps(how).encode()}]
     def read(folder, said):
         from text2pose.cfg import Text2PosePipeline
@@ -628,7 +633,8 @@ class States:
         import torch
         from text2pose.dataset import CaptionStates, save_caption_states
         states = CaptionStates.of([torch.randn(n, 6, generator=torch.Generator().manual_seed(n)) for n in (2,3,4)])
-        return [{'states.safetensors':_written(lambda p: save_caption_states(states, ['a','b','c'], p), 'x.safetensors')}]
+        def write(path): save_caption_states(states, ['a','b','c'], path)
+        return [{'states.safetensors':_written(write, 'x.safetensors')}]
     def read(folder, said):
         from text2pose.dataset import load_caption_states
         return load_caption_states(folder/'states.safetensors', ['b','a'])

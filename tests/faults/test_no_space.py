@@ -1,4 +1,4 @@
-"""A full disk: every writer says so in a sentence that names what it wrote, leaves what was there, and nothing by halves.
+"""A full disk: every writer says so in a sentence that names what it wrote, and leaves what was there, and no halves.
 
 The disk is a small tmpfs. Where one may not be mounted (only root may), the kernel refuses to let a file grow instead
 (RLIMIT_FSIZE): the error has another number and comes by the same way.
@@ -23,7 +23,8 @@ def disk(tmp_path_factory):
 
 def files(folder):
     "Bytes of every file below a folder, hidden ones included."
-    return {str(p.relative_to(folder)):p.read_bytes() for p in sorted(folder.rglob('*')) if p.is_file() and p.name!='full'}
+    found = [p for p in sorted(folder.rglob('*')) if p.is_file() and p.name!='full']
+    return {str(p.relative_to(folder)):p.read_bytes() for p in found}
 
 @contextmanager
 def only(disk, left):

@@ -1,5 +1,5 @@
-"""Everything that writes files, on small poses and networks: name → (what it makes, a function that makes it there)."""
-import io, json, zipfile
+"Everything that writes files, on small poses and networks: name → what it makes, and a function that makes it there."
+import io, zipfile
 from functools import lru_cache
 from pathlib import Path
 
@@ -99,7 +99,7 @@ def _new_pose(path):
 def _generate(path):
     command('generate', 'arms raised', '-n', '2', '--steps', '2', '--out', path, '--format', 'json,npz,bvh,openpose')
 
-def _evaluate_like(path):
+def _show(path):
     command('data', 'show', _own_file(path), '-n', '1', '--out', path)
 
 def _own_file(path):
@@ -107,12 +107,14 @@ def _own_file(path):
     np.save(file, POSES)
     return file
 
+def _export(format): return lambda path: export(POSES, path, format, prompts=['a','b'])
+
 def _build(path): command('data', 'build', '--words', '0', '--out', path)
 
 def _convert(path): command('convert', _own_file(path), path)
 
 WRITERS = {
-    **{f'export {f}':(file_name('poses', f), lambda path, f=f: export(POSES, path, f, prompts=['a','b'])) for f in FORMATS},
+    **{f'export {f}':(file_name('poses', f), _export(f)) for f in FORMATS},
     'export separate':('each', lambda path: export(POSES, path, 'npy', separate=True)),
     'scene':('scene.json', lambda path: export_scene(POSES, path)),
     'scene picture':('scene.png', lambda path: export_scene(POSES, path)),
@@ -130,7 +132,7 @@ WRITERS = {
     'new pose':('mine.yaml', _new_pose),
     'text2pose generate':('out', _generate),
     'text2pose data build':('built.parquet', _build),
-    'text2pose data show':('picture.png', _evaluate_like),
+    'text2pose data show':('picture.png', _show),
     'text2pose convert':('converted.glb', _convert)}
 
 ONCE = ('archive','HumanML3D folder','new pose')  # writers that refuse to replace anything
