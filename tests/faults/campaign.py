@@ -17,7 +17,7 @@ LONGEST = 4000  # characters of a sentence
 def spoilt(reader, seed):
     "The files of a case, and the names of those that were spoilt."
     import numpy as np
-    from mutate import KINDS, damage, pick
+    from mutate import damage, pick
     rng = np.random.default_rng([zlib.crc32(reader.name.encode()), seed])
     files = dict(pick(rng, reader.make()))
     here = [name for name in reader.kinds if name in files]
@@ -45,7 +45,7 @@ def judge(reader, folder, some):
         text = str(e)
         if is_sentence(text, names): return 'refused', text
         return 'wrong', f'no sentence that names the file: {type(e).__name__} {text[:300]!r}'
-    except MemoryError as e: return 'wrong', f'out of memory: {where()}'
+    except MemoryError: return 'wrong', f'out of memory: {where()}'
     except Exception as e: return 'wrong', f'{type(e).__name__}: {str(e)[:200]!r} {where()}'
     unclear = [s for s in said if not is_sentence(s, names)]
     if unclear: return 'wrong', f'left out without a sentence that names the file: {unclear[0][:300]!r}'

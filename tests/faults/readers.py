@@ -3,14 +3,14 @@
 A reader gets a folder with the files of one case. It either refuses them in a sentence (ValueError or OSError), or what
 it gives keeps its contract, which `check` asserts.
 """
-import io, json, warnings
+import io, json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from text2pose.data import JOINT_NAMES, N_JOINTS, own_poses
+from text2pose.data import N_JOINTS, own_poses
 
 @dataclass
 class Reader:
@@ -580,7 +580,7 @@ def _run():
     return train.make_trainer(config, data, states, cpu=True)
 
 def _checkpoint():
-    import tempfile, torch
+    import tempfile
     from text2pose.train import Checkpoints
     run = _run()
     if run.step==0: run.train_step()

@@ -1,11 +1,9 @@
 "What the campaign found, made small: each file once was a traceback, a message without the file, or was accepted."
 import io, json, zipfile
-from pathlib import Path
 
-import numpy as np, pytest
+import pytest
 
 import campaign
-from mutate import _joined_safetensors, _split_safetensors
 
 READERS = campaign.prepared()
 

@@ -1,6 +1,4 @@
 "Spoilt files for every reader: refused in a sentence or read well, in little time and memory. The table: campaign.py."
-import json
-
 import pytest
 
 import campaign

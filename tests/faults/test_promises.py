@@ -1,11 +1,10 @@
 "The promises of SECURITY.md: each names a test that is there; those that no other test keeps are kept here."
-import json, os, pickle, re, socket, subprocess, sys, zipfile
+import json, os, pickle, re, subprocess, sys, zipfile
 from pathlib import Path
 
 import numpy as np, pytest
 
 from tree import ROOT
-from text2pose.core import asset, read_array
 from text2pose.export import load_poses
 
 def test_every_promise_has_its_test():
@@ -98,7 +97,8 @@ def _text(text): return lambda path: path.write_text(text)
 
 LAUGHS = 'a: &a [x,x,x,x,x,x,x,x,x]\n'
 for a,b in zip('abcdefgh', 'bcdefghi'): LAUGHS += f'{b}: &{b} [{",".join([f"*{a}"]*9)}]\n'
-BOMBS = {'bomb.npz':_npz_bomb, 'deep.yaml':_text('['*100_000), 'laughs.yaml':_text(LAUGHS), 'deep.json':_text('['*10**6)}
+BOMBS = {'bomb.npz':_npz_bomb, 'deep.yaml':_text('['*100_000), 'laughs.yaml':_text(LAUGHS),
+         'deep.json':_text('['*10**6)}
 
 @pytest.mark.parametrize('name', BOMBS)
 def test_bombs(tmp_path, name):
