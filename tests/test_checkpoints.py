@@ -25,9 +25,9 @@ def data(): return sets_of(own_rows()[:40])
 
 @pytest.fixture
 def run(data):
-    def make(phase='text', val=None, given=None, **kwargs):
+    def make(phase='text', val=None, given=None, start=None, **kwargs):
         config = phase_config(phase, **{**dict(n_steps=6, batch_size=8, unet=TINY, text_layers=1), **kwargs})
-        return make_trainer(config, *(given or data), val, cpu=True)
+        return make_trainer(config, *(given or data), val, cpu=True, start=start)
     return make
 
 def same(a, b):
@@ -125,7 +125,10 @@ def test_every_tensor_is_compared(run, tmp_path, name, change, says):
     assert '\n' not in str(e.value) and t.step==0
     assert all(torch.equal(v, before[k]) for k,v in t.inner.state_dict().items())
 
-@pytest.mark.parametrize('key,value', [('step','2'), ('log',None), ('settings',[]), ('lr_schedule',3), ('data','x')])
+@pytest.mark.parametrize('key,value', [('step','2'), ('log',None), ('settings',[]), ('lr_schedule',3), ('data','x'),
+    ('step',-1), ('step',10**9), ('step',True), ('log',[3]), ('log',[{}]), ('running',[{'loss':'x'}]), ('running',[1]),
+    ('data',[]), ('data',[3]), ('best','x'), ('best',{'step':[],'loss':1}), ('lr_schedule',{'last_epoch':'x'}),
+    ('lr_schedule',{'evil':1}), ('lr_schedule',{'_last_lr':[[1]]})])
 def test_a_state_of_another_kind(run, tmp_path, key, value):
     run().fit(tmp_path, stop_at=2)
     path = Checkpoints(tmp_path).path(2)
@@ -235,18 +238,54 @@ def test_not_a_number(run, tmp_path, monkeypatch):
     weight.register_hook(lambda grad: grad*torch.inf)
     with pytest.raises(RuntimeError, match=f"the gradient of '{name}' is not finite at step 3"): t.train_step()
 
-def test_sigterm_is_a_sentence(run, tmp_path):
-    t = run(n_steps=1000)
+@pytest.mark.parametrize('number,error', [(signal.SIGTERM,RuntimeError), (signal.SIGINT,KeyboardInterrupt)])
+def test_told_to_stop(run, tmp_path, number, error):
+    "The step goes on to its end and a checkpoint is written: a second run ends with the weights and log of one run."
+    t = run(n_steps=6)
     step = t.train_step
     def told():
-        if t.step==3: os.kill(os.getpid(), signal.SIGTERM)
+        if t.step==2: os.kill(os.getpid(), number)
         return step()
     t.train_step = told
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(RuntimeError, match=r'told to stop \(SIGTERM\) after step 3; the same command goes on'):
-        t.fit(tmp_path, checkpoint_every=1)
-    assert signal.getsignal(signal.SIGTERM)==before
-    assert Checkpoints(tmp_path).newest().name=='step-00000003'
+    before = signal.getsignal(number)
+    with pytest.raises(error) as e: t.fit(tmp_path/'told', checkpoint_every=500, log_every=2)
+    if error is RuntimeError:
+        assert str(e.value).startswith('training was told to stop (SIGTERM) after step 3; the same command goes on')
+    assert signal.getsignal(number)==before
+    assert [p.name for p in Checkpoints(tmp_path/'told').paths()]==['step-00000003']
+    again = run(n_steps=6).fit(tmp_path/'told', log_every=2)
+    whole = run(n_steps=6).fit(tmp_path/'whole', log_every=2)
+    assert same(again, whole) and again.log==whole.log
+    assert (tmp_path/'told'/'metrics.jsonl').read_bytes()==(tmp_path/'whole'/'metrics.jsonl').read_bytes()
+
+def test_a_second_time_ends_at_once(run, tmp_path):
+    t = run(n_steps=6)
+    def told():
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError('still there')
+    t.train_step = told
+    with pytest.raises(KeyboardInterrupt): t.fit(tmp_path)
+
+def test_other_start_weights(run, tmp_path):
+    "A run that goes on must have begun from the same weights."
+    for name,seed in (('a',1),('b',2)): run(n_steps=1, seed=seed).fit().save(tmp_path/name)
+    first = run(start=tmp_path/'a')
+    first.fit(tmp_path/'run', stop_at=2)
+    for start in (None,tmp_path/'b'):
+        with pytest.raises(ValueError, match='step-00000002 belongs to another run: start was ') as e:
+            run(start=start).fit(tmp_path/'run')
+        assert '\n' not in str(e.value)
+    assert run(start=tmp_path/'a').fit(tmp_path/'run').step==6
+
+def test_another_number_of_processes_is_told(run, tmp_path):
+    run().fit(tmp_path, stop_at=2)
+    path = Checkpoints(tmp_path).path(2)
+    tensors,state = Checkpoints.read(path)
+    rewritten(path, tensors, {**state, 'processes':2})
+    said = []
+    assert run().fit(tmp_path, tell=said.append).step==6
+    assert len(said)==1 and 'was written by a run of 2 processes, this one has 1' in said[0]
 
 def test_metrics(run, data, tmp_path, monkeypatch):
     "Each entry of the log is a line; TensorBoard, where it is installed, gets the same numbers; a bar gets the loss."

@@ -279,7 +279,8 @@ def _read_clip(folder):
     if find_spec('transformers') is None:
         raise ImportError('the text encoder clip needs transformers: pip install "text2pose[clip]" installs it')
     from transformers import CLIPTextModel
-    with _quiet_transformers(): return _ClipText(CLIPTextModel.from_pretrained(folder, use_safetensors=True))
+    options = dict(use_safetensors=True, trust_remote_code=False, local_files_only=True)
+    with _quiet_transformers(): return _ClipText(CLIPTextModel.from_pretrained(folder, **options))
 
 def _read_tokenizer(folder):
     "The tokenizer in tokenizer.json; it neither pads nor cuts."
@@ -321,7 +322,8 @@ def load_text_encoder(
     revision:str=None, # branch, tag or commit on the hub, instead of the package and of the revision in ENCODERS
 )->TextEncoder:        # in float32, on the CPU
     "A frozen text encoder, offline where possible."
-    if name not in ENCODERS: raise ValueError(f'unknown text encoder {name!r}; expected one of {", ".join(ENCODERS)}')
+    if not isinstance(name, str) or name not in ENCODERS:
+        raise ValueError(f'unknown text encoder {name!r}; expected one of {", ".join(ENCODERS)}')
     if revision is not None and not (isinstance(revision, str) and revision.strip()):
         raise ValueError(f'revision must be a branch, a tag or a commit on the hub, got {revision!r}')
     repo,pinned,max_tokens,pooling,early = ENCODERS[name]

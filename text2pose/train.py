@@ -11,7 +11,7 @@ __all__ = ['PHASES', 'RELEASE_SCORER', 'POSITION_UNIT', 'CHECKPOINT_FILE', 'MANI
            'draw_timesteps', 'Trainer', 'make_trainer', 'dual_losses']
 
 # %% ../nbs/05_train.ipynb #20d8cf2e
-import hashlib, json, math, os, shutil, signal, subprocess, threading, warnings
+import hashlib, json, math, os, signal, subprocess, threading, warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
@@ -19,7 +19,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from .core import asset, atomic_folder, atomic_path, check_count, fingerprint, read_json, tensor_checksum
+from .core import (
+    asset, atomic_folder, atomic_path, check_count, check_file, fingerprint, read_json, sweep, temporary_beside,
+    tensor_checksum)
 from .data import N_JOINTS, plot_bodies
 from .skeleton import anatomy_loss, naive_anatomy_loss, reference_bone_lengths
 from .posecodes import POSECODES, posecode_margins
@@ -400,7 +402,7 @@ class Checkpoints:
 
     def clean(self):
         "Remove what interrupted writing and deleting left behind."
-        for path in self.folder.glob('.step-*'): shutil.rmtree(path, ignore_errors=True)
+        sweep(self.folder)
 
     def save(self,
         tensors:dict,  # name → tensor
@@ -430,9 +432,7 @@ class Checkpoints:
         "Keep the newest and the best; what goes is renamed first, so that no half of it looks like a checkpoint."
         for path in self.paths()[:-self.keep_last]:
             if best is not None and path==self.path(best): continue
-            trash = path.with_name(f'.{path.name}-old')
-            path.rename(trash)
-            shutil.rmtree(trash, ignore_errors=True)
+            with temporary_beside(path) as around: path.rename(around/'new'/path.name)
 
     @staticmethod
     def read(
@@ -445,7 +445,7 @@ class Checkpoints:
             manifest = read_json(Path(path)/MANIFEST)
             if manifest.get('format')!=CHECKPOINT_FORMAT: raise ValueError(f'{MANIFEST} is not of a checkpoint')
             wanted = manifest['files'][CHECKPOINT_FILE]
-            data = (Path(path)/CHECKPOINT_FILE).read_bytes()
+            data = check_file(Path(path)/CHECKPOINT_FILE, 'the tensors of a checkpoint', wanted['bytes']).read_bytes()
             found = dict(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
             for what,value in found.items():
                 if value!=wanted[what]:
@@ -590,7 +590,12 @@ def _weights_file(path):
 def _how_made(folder):
     "What training.json says of the weights in a folder, without their log; None where there is no such file."
     file = Path(folder)/'training.json'
-    return {k:v for k,v in read_json(file).items() if k!='losses'} if file.is_file() else None
+    if not file.is_file(): return None
+    how = {k:v for k,v in read_json(file).items() if k!='losses'}
+    config = how.get('config', {})
+    if not isinstance(config, dict) or not isinstance(config.get('phase', ''), str):
+        raise ValueError(f'{file}: config must be a JSON object whose phase is a text')
+    return how
 
 def _check_same(config, wanted, message):
     "Refuse weights whose configuration differs."
@@ -612,16 +617,25 @@ def _accelerator(cpu, mixed_precision):
                          'bf16 can on most devices, fp16 on GPUs; no is always possible')
     return acc
 
-@contextmanager
-def _stopped_by_sigterm(step):
-    "Turn SIGTERM, by which machines announce that time is up, into an exception; step() tells how far the run is."
-    if threading.current_thread() is not threading.main_thread():  # only there signals can be caught
-        yield
-        return
-    def stop(*_): raise RuntimeError(f'training was told to stop (SIGTERM) after step {step()}; {_GO_ON}')
-    before = signal.signal(signal.SIGTERM, stop)
-    try: yield
-    finally: signal.signal(signal.SIGTERM, before)
+class _Stop:
+    "Notes SIGTERM, by which machines announce that time is up, and Ctrl-C: the step goes on to its end."
+    def __enter__(self):
+        self.number,self.before = None,{}
+        if threading.current_thread() is threading.main_thread():  # only there signals can be caught
+            self.before = {s:signal.signal(s, self.note) for s in (signal.SIGTERM,signal.SIGINT)}
+        return self
+
+    def note(self, number, frame):
+        if self.number is not None: raise KeyboardInterrupt  # the second time somebody means it
+        self.number = number
+
+    def __exit__(self, *error):
+        for s,handler in self.before.items(): signal.signal(s, handler or signal.SIG_DFL)
+
+    def tell(self, step):
+        "Raise what the signal means."
+        if self.number==signal.SIGINT: raise KeyboardInterrupt
+        if self.number is not None: raise RuntimeError(f'training was told to stop (SIGTERM) after step {step}; {_GO_ON}')
 
 _GO_ON = 'the same command goes on from the last checkpoint, if there is one'
 
@@ -629,6 +643,25 @@ def _lost_a_process(error):
     "Whether an exchange with another process failed because it is gone."
     signs = ('gloo', 'nccl', 'connection closed', 'connection reset', 'broken pipe')
     return isinstance(error, torch.distributed.DistError) or any(sign in str(error).lower() for sign in signs)
+
+def _is_number(v): return isinstance(v, (int,float)) and not isinstance(v, bool)
+
+def _is_like(found, wanted):
+    "Whether JSON has the form of what is known: numbers, texts, lists and dictionaries in the same places."
+    if isinstance(wanted, dict):
+        is_dict = isinstance(found, dict) and found.keys()==wanted.keys()
+        return is_dict and all(_is_like(found[k], v) for k,v in wanted.items())
+    if isinstance(wanted, (list,tuple)):
+        return isinstance(found, (list,tuple)) and len(found)==len(wanted) and all(map(_is_like, found, wanted))
+    return _is_number(found) if _is_number(wanted) else isinstance(found, type(wanted))
+
+def _shown(v):
+    "A setting in a message; some are long."
+    return repr(v) if len(repr(v))<=100 else repr(v)[:97]+'…'
+
+def _weights_name(module):
+    "A short name for the weights of a network."
+    return fingerprint([(k,tensor_checksum(v)) for k,v in module.state_dict().items()])
 
 # of the JSON state of a checkpoint
 _STATE_TYPES = dict(step=int, log=list, running=list, settings=dict, data=list, lr_schedule=dict)
@@ -654,6 +687,7 @@ class BaseTrainer:
             torch.manual_seed(config.seed)
             model = self.new_model()
         self.origins = dict(start=None, scorer=None)  # how the weights were made that this run builds on
+        self.built_on = dict(start=None, scorer=None)  # short names of these weights
         self.initialize(model, start, scorer)
         self._prepare(model)
         self.step,self.log,self.commit,self.best = 0,[],_commit(),None
@@ -695,7 +729,7 @@ class BaseTrainer:
 
     def settings(self)->dict:
         "What must be the same when a run goes on, JSON."
-        return json.loads(json.dumps(asdict(self.config)))
+        return {**json.loads(json.dumps(asdict(self.config))), **self.built_on}
 
     def draw_batch(self)->Batch:
         "This process's share of the next batch, on the CPU."
@@ -863,20 +897,30 @@ class BaseTrainer:
             if self.acc.is_main_process: metrics.begin(self.log)
         end = min(stop_at or self.config.n_steps, self.config.n_steps)
         bar = progress(range(self.step, end))
-        with _stopped_by_sigterm(lambda: self.step):
+        with _Stop() as stop:
+            saved = None
             for _ in bar:
-                self.running.append(self.train_step())
+                try: self.running.append(self.train_step())
+                except RuntimeError:
+                    if stop.number is None: raise
+                    break  # another process was told to stop, too, and has gone
                 loss = self.running[-1]['loss']
                 if hasattr(bar, 'set_postfix'): bar.set_postfix(loss=f'{loss:.3f}', refresh=False)
                 improved = False
                 if self.step%log_every==0 or self.step==end:
                     validate = self.step%(10*log_every)==0 or self.step==self.config.n_steps
                     improved = self._add_to_log(self._mean_losses(), validate, metrics)
-                if not self.acc.is_main_process: continue
+                if not self.acc.is_main_process:
+                    if stop.number is not None: break
+                    continue
                 if sheets and self.step%sheet_every==0: self.draw_sheet(sheets)
-                if checkpoints and (self.step%checkpoint_every==0 or self.step==end or improved):
-                    self.save_checkpoint(checkpoints)
+                is_due = self.step%checkpoint_every==0 or self.step==end or improved or stop.number is not None
+                if checkpoints and is_due: saved = self.save_checkpoint(checkpoints)
+                if stop.number is not None: break
+            told_between = stop.number is not None and saved!=self.step
+            if told_between and checkpoints and self.acc.is_main_process: self.save_checkpoint(checkpoints)
         if metrics: metrics.close()
+        stop.tell(self.step)
         return self
 
     def _mean_losses(self):
@@ -923,13 +967,15 @@ class BaseTrainer:
 
     def save_checkpoint(self,
         checkpoints:Checkpoints, # of the run
-    ):
+    )->int: # steps done
         "Write everything needed to go on."
         lr_schedule = {k:v for k,v in self.lr_schedule.state_dict().items() if k!='_schedule_phases'}
         scaler = None if self.acc.scaler is None else self.acc.scaler.state_dict()
         state = dict(step=self.step, log=self.log, commit=self.commit, settings=self.settings(), best=self.best,
-                     data=self.data_history, lr_schedule=lr_schedule, scaler=scaler, running=self.running)
+                     data=self.data_history, lr_schedule=lr_schedule, scaler=scaler, running=self.running,
+                     processes=self.acc.num_processes)
         checkpoints.save(self._tensors(), state, self.best and self.best['step'])
+        return self.step
 
     def resume(self,
         checkpoints:Checkpoints, # of the run
@@ -944,20 +990,24 @@ class BaseTrainer:
             found = [str(checkpoints.newest(tell) or '')]
         with self._with_others(): path, = broadcast_object_list(found)
         if not path: return
-        self.load_checkpoint(path, new_data)
+        self.load_checkpoint(path, new_data, tell)
         if self.acc.is_main_process: checkpoints.remove_old(self.best and self.best['step'])
 
     def load_checkpoint(self,
         path,                # of one of the folders below checkpoints/
         new_data:bool=False, # as for `fit`
+        tell=warnings.warn,  # likewise
     ):
         "Go on where a checkpoint left off; everything is checked before anything is loaded."
         tensors,state = Checkpoints.read(path)
-        for key,kind in _STATE_TYPES.items():
-            if not isinstance(state.get(key), kind): raise ValueError(f'{path} is not a readable checkpoint: no {key}')
+        if wrong := self._wrong_in(state): raise ValueError(f'{path} is not a readable checkpoint: no {wrong}')
         for key,now in self.settings().items():
             was = state['settings'].get(key)
-            if was!=now: raise ValueError(f'{path} belongs to another run: {key} was {was!r}, now {now!r}')
+            if was!=now:
+                raise ValueError(f'{path} belongs to another run: {key} was {_shown(was)}, now {_shown(now)}')
+        before,now = state.get('processes'),self.acc.num_processes
+        if before not in (None,now) and self.acc.is_main_process:
+            tell(f'{path} was written by a run of {before} processes, this one has {now}: sums are rounded otherwise')
         history = self._joined_history(state, path, new_data)
         check_tensors(tensors, self._expected_tensors(tensors), path)
         self.inner.load_state_dict(_below('model.', tensors))
@@ -970,6 +1020,24 @@ class BaseTrainer:
         self.step,self.log,self.running = state['step'],state['log'],state['running']
         self.commit,self.best = state.get('commit'),state.get('best')
         self.data_history = history
+
+    def _wrong_in(self, state):
+        "The part of a checkpoint's state that is not what `save_checkpoint` writes; None where all of it is."
+        def are_numbers(values): return all(_is_number(v) for v in values)
+        def are_dicts(values, *keys): return all(isinstance(v, dict) and set(keys)<=v.keys() for v in values)
+        for key,kind in _STATE_TYPES.items():
+            if not isinstance(state.get(key), kind) or isinstance(state[key], bool): return key
+        best,lr_schedule = state.get('best'),self.lr_schedule.state_dict()
+        scaler = {} if self.acc.scaler is None else self.acc.scaler.state_dict()
+        found = state['lr_schedule']
+        parts = dict(
+            step=0<=state['step']<=self.config.n_steps, log=are_dicts(state['log'], 'step'),
+            running=are_dicts(state['running']) and are_numbers(v for d in state['running'] for v in d.values()),
+            data=len(state['data'])>0 and are_dicts(state['data'], 'fingerprint'),
+            best=best is None or (are_dicts([best], 'step', 'loss') and are_numbers([best['step'],best['loss']])),
+            lr_schedule=all(k in lr_schedule and _is_like(v, lr_schedule[k]) for k,v in found.items()),
+            scaler=not scaler or _is_like(state.get('scaler'), scaler))
+        return next((key for key,fits in parts.items() if not fits), None)
 
     def _joined_history(self, state, path, new_data):
         "The tables that a run was on and is on; another one is refused, unless it was asked for."
@@ -1078,7 +1146,7 @@ class ScorerTrainer(BaseTrainer):
         first = load_scorer(file)
         _check_same(first.config, model.config, f'training cannot go on from {file}')
         model.load_state_dict(first.state_dict())
-        self.origins['start'] = _how_made(file.parent)
+        self.origins['start'],self.built_on['start'] = _how_made(file.parent),_weights_name(first)
 
     def callable(self, model): return _BothTowers(model)
 
@@ -1259,9 +1327,10 @@ class Trainer(BaseTrainer):
         _check_same(scorer.config, wanted, f'the scorer {file} does not fit this run')
         state,reader = scorer.reader.state_dict(), model.projection.reader
         reader.load_state_dict({k:state[k] for k in reader.state_dict()})
-        how = _how_made(file.parent)
+        how,self.built_on['scorer'] = _how_made(file.parent),_weights_name(scorer)
         # beside the weights of a text phase lies the scorer that it was given
-        self.origins['scorer'] = how['scorer'] if how and 'scorer' in how and how['config']['phase']!='scorer' else how
+        from_text = how and 'scorer' in how and how.get('config', {}).get('phase')!='scorer'
+        self.origins['scorer'] = how['scorer'] if from_text else how
         if not self.config.num_exemplars: return
         self.exemplars = Exemplars(scorer, self.data.atlas_names, self.config.num_exemplars)
         scorer.to(self.acc.device)
@@ -1271,7 +1340,7 @@ class Trainer(BaseTrainer):
         first = load_model(folder)
         _check_same(first.config, model.config, f'training cannot go on from {folder}')
         model.load_state_dict(first.state_dict())
-        self.origins['start'] = _how_made(folder)
+        self.origins['start'],self.built_on['start'] = _how_made(folder),_weights_name(first)
 
     def settings(self)->dict:
         return {**super().settings(), 'exemplars':self.exemplars and self.exemplars.fingerprint()}
