@@ -79,7 +79,6 @@ def work(reader, seeds, folder, report):
     "Judge cases one after another; write a line about each."
     warnings.simplefilter('ignore')
     for signum in (signal.SIGPROF,signal.SIGALRM): signal.signal(signum, signal.SIG_DFL)
-    warm(reader, folder)
     limit_memory()
     with open(report, 'a') as out:
         for seed in seeds:
@@ -100,13 +99,15 @@ def work(reader, seeds, folder, report):
             out.flush()
             clear(folder)
 
-def warm(reader, folder):
+def warm(reader):
     "Read the valid examples, which must be read well: imports and caches are no matter of a case."
     for files in reader.make():
-        put(files, folder)
-        verdict,why = judge(reader, folder, list(reader.kinds))
+        with tempfile.TemporaryDirectory() as tmp:
+            put(files, Path(tmp)/'case')
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore')
+                verdict,why = judge(reader, Path(tmp)/'case', list(reader.kinds))
         assert verdict=='read', f'{reader.name}: a valid example is {verdict}: {why}'
-        clear(folder)
 
 def clear(folder):
     for path in folder.iterdir():
@@ -131,6 +132,7 @@ DIED = {signal.SIGPROF:f'more than {SECONDS} s of processor time', signal.SIGALR
 def run(reader, seeds):
     "Judge the cases of a reader in workers that follow each other; a row for each."
     seeds = list(seeds)
+    warm(reader)
     with tempfile.TemporaryDirectory() as tmp:
         folder,report = Path(tmp)/'case', Path(tmp)/'report'
         rows = []
@@ -140,7 +142,7 @@ def run(reader, seeds):
             status = os.waitpid(forked(work, reader, seeds[len(rows):], folder, report), 0)[1]
             rows = [json.loads(line) for line in report.read_text().splitlines()] if report.exists() else []
             if status==0: break
-            if not os.WIFSIGNALED(status): raise RuntimeError(f'{reader.name}: the worker failed, see above')
+            if not os.WIFSIGNALED(status): raise RuntimeError(f'{reader.name}: the worker failed')
             signum = os.WTERMSIG(status)
             why = DIED.get(signum, f'killed by {signal.Signals(signum).name}')
             row = dict(seed=seeds[len(rows)], verdict='wrong', why=why, seconds=float(SECONDS), memory=0)
@@ -203,6 +205,7 @@ def main():
     readers = {name:r for name,r in prepared().items() if args.reader in name}
     n = shares(readers, args.cases)
     began,load = time.time(),os.getloadavg()[0]
+    for r in readers.values(): warm(r)  # once, before the workers are forked
     with tempfile.TemporaryDirectory() as tmp:
         def share(k):
             for i,(name,r) in enumerate(readers.items()):
