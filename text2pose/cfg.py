@@ -19,8 +19,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from .core import (
-    asset, atomic_path, check_array, check_count, check_file, load_module, read_json, read_tensors, write_tensors)
+from text2pose.core import (
+    asset, atomic_path, check_array, check_count, check_file, load_module, read_json, read_tensors, read_training,
+    write_tensors)
 from .data import (
     JOINT_NAMES, MIRROR_IDX, N_JOINTS, as_numpy, bone_lengths, canonical, joint_idx, mirror, own_poses, plot_bodies)
 from .captions import mirror_words
@@ -872,7 +873,7 @@ class Text2PosePipeline:
             raise ValueError(f'{folder} is no id of the Hugging Face hub: only there are revisions, got {revision!r}')
         if not folder.is_dir():
             raise FileNotFoundError(f'{folder} is missing: expected a folder with model.safetensors and config.json')
-        training = read_json(folder/'training.json') if (folder/'training.json').is_file() else None
+        training = read_training(folder/'training.json') if (folder/'training.json').is_file() else None
         scorer = load_scorer(folder/'scorer.safetensors') if (folder/'scorer.safetensors').is_file() else None
         if not isinstance(library, PoseLibrary): library = _library_with(folder/'library.safetensors', library)
         model,student = load_model(folder), None

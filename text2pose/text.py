@@ -17,7 +17,8 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
-from .core import check_file, fingerprint, load_module, read_json, read_tensors, write_tensors
+from .core import (
+    check_count, check_file, fingerprint, load_module, read_json, read_tensors, write_tensors)
 from .data import N_JOINTS, mirror
 from .skeleton import bone_directions
 from .posecodes import POSECODES, posecode_margins
@@ -248,6 +249,7 @@ def _read_bert(folder):
         if got!=wanted: raise ValueError(f'{key} is {got!r} in config.json, expected {wanted!r}')
     missing = [theirs for theirs in _BERT_CONFIG.values() if theirs not in config]
     if missing: raise ValueError(f'config.json has no {missing[0]}')
+    check_count('num_hidden_layers', config['num_hidden_layers'], 1, 100)
     with torch.device('meta'):  # no memory and no time for numbers that the weights replace at once
         model = Bert(**{ours:config[theirs] for ours,theirs in _BERT_CONFIG.items()})
     model.load_state_dict(_bert_state(folder/'model.safetensors', len(model.layers)), assign=True)
