@@ -67,7 +67,7 @@ FOUND = {
     'table: 65 numbers':lambda: table(TABLE, column('joints', [0.]*65)),
     'stream: a broken page':lambda: broken_page(STREAM),
     'stream: ids that are lists':lambda: table(STREAM, column('pose_id', [1.])),
-    'stream: ids that are numbers':lambda: table(STREAM, column('pose_id', 1.)),
+    'stream: ids that are null':lambda: table(STREAM, column('pose_id', None)),
     'stream: sources that are lists':lambda: table(STREAM, column('source', [1.])),
     'stream: an unknown posecode':lambda: table(STREAM, column('codes', 'x')),
     'captures: a source that is a list':lambda: lone(FOLDER, 'm/source.json', b'{"source":[],"licence":"free"}'),
