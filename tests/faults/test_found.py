@@ -1,7 +1,7 @@
 "What the campaign found, made small: each file once was a traceback, a message without the file, or was accepted."
 import io, json, zipfile
 
-import pytest
+import numpy as np, pytest
 
 import campaign
 
@@ -72,6 +72,13 @@ FOUND = {
     'stream: an unknown posecode':lambda: table(STREAM, column('codes', 'x')),
     'captures: a source that is a list':lambda: lone(FOLDER, 'm/source.json', b'{"source":[],"licence":"free"}'),
     'captures: a licence that is a number':lambda: lone(FOLDER, 'm/source.json', b'{"source":"cmu","licence":3}'),
+    'HumanML3D: an id that is too long for a file':lambda: lone('HumanML3D folder', 'h/train.txt', b'1'*300),
+    'realmocap22: sentences that are no list':lambda: realmocap(dict(sentences=3.)),
+    'realmocap22: sentences that are no texts':lambda: realmocap(dict(sentences=[[]])),
+    'realmocap22: an id that is a list':lambda: realmocap(dict(id=[])),
+    'realmocap22: a path that is not finite':lambda: realmocap_arrays(root_xz=np.full((6,2), np.nan, np.float32)),
+    'realmocap22: a start that is one number':lambda: realmocap_arrays(start=np.array(3)),
+    'realmocap22: ids that are numbers':lambda: realmocap_arrays(ids=np.array([1.,2.])),
     'prompts: a word of 5,000 digits':lambda: lone('prompts file', 'prompts.txt', b'9'*5000),
     'atlas: a phrase of 60,000 letters':lambda: lone(
         'atlas .yaml', 'mine.yaml',
@@ -79,6 +86,16 @@ FOUND = {
     'archive: a long name':lambda: archive('X'*300+'.bvh'),
     'archive: a file where a folder is':lambda: archive('x.bvh', 'x.bvh/y.bvh'),
 }
+
+def realmocap(changes):
+    row = dict(id='a', text='walk', split='train', rig='cmu', sentences=[])|changes
+    return lone('realmocap22 folder', 'r/captions.jsonl', json.dumps(row).encode())
+
+def realmocap_arrays(**changes):
+    files = example('realmocap22 folder')
+    out = io.BytesIO()
+    with np.load(io.BytesIO(files['r/cmu.npz'])) as z: np.savez(out, **{**z, **changes})
+    return 'realmocap22 folder', {**files, 'r/cmu.npz':out.getvalue()}
 
 def archive(*names):
     b = io.BytesIO()
