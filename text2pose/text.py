@@ -35,15 +35,16 @@ class TextStates:
 
 def _check_prompt(prompt):
     "One prompt, normalized; raises where it is no English text."
+    shown = repr(prompt if len(prompt)<=80 else f'{prompt[:80]}…')
     prompt = unicodedata.normalize('NFKC', prompt)  # full-width letters and the like become plain ones
     if any(unicodedata.category(c)=='Cs' for c in prompt):
-        raise ValueError(f'the prompt {prompt!r} is not valid UTF-8 text')
+        raise ValueError(f'the prompt {shown} is not valid UTF-8 text')
     letters = [c for c in prompt if c.isalpha()]
     if not letters:
-        raise ValueError(f'the prompt {prompt!r} holds no words; expected a short description such as "arms raised"')
+        raise ValueError(f'the prompt {shown} holds no words; expected a short description such as "arms raised"')
     foreign = [c for c in letters if not unicodedata.name(c, '').startswith('LATIN')]
     if foreign:
-        raise ValueError(f'the prompt {prompt!r} holds {foreign[0]!r}, which is not a Latin letter; '
+        raise ValueError(f'the prompt {shown} holds {foreign[0]!r}, which is not a Latin letter; '
                          'the text encoders know English only')
     return ' '.join(prompt.split())
 
