@@ -42,10 +42,12 @@ def _shown(prompt, longest=60):
 def _check_prompt(prompt):
     "One prompt, normalized; raises where it is no English text."
     if len(prompt)>MAX_PROMPT:
-        raise ValueError(f'the prompt {_shown(prompt, 40)} has {len(prompt):,} characters, at most {MAX_PROMPT:,} are read')
+        raise ValueError(f'the prompt {_shown(prompt, 40)} has {len(prompt):,} characters, '
+                         f'at most {MAX_PROMPT:,} are read')
     prompt = unicodedata.normalize('NFKC', prompt)  # full-width letters and the like become plain ones
     shown = _shown(prompt)
-    if any(unicodedata.category(c)=='Cs' for c in prompt): raise ValueError(f'the prompt {shown} is not valid UTF-8 text')
+    if any(unicodedata.category(c)=='Cs' for c in prompt):
+        raise ValueError(f'the prompt {shown} is not valid UTF-8 text')
     letters = [c for c in prompt if c.isalpha()]
     if not letters:
         raise ValueError(f'the prompt {shown} holds no words; expected a short description such as "arms raised"')
