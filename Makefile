@@ -48,7 +48,7 @@ notebooks: install-dev
 test: install-dev
 	python tools/check_tree.py
 	@$(MAKE) --no-print-directory notebooks
-	OMP_NUM_THREADS=$(OMP_NUM_THREADS) python -m pytest -n 2 --dist loadfile -v
+	OMP_NUM_THREADS=$(OMP_NUM_THREADS) python -m pytest -n 2 --dist worksteal -v
 
 figures: install-dev demo
 	cp out/demo/poses.png figures/demo.png

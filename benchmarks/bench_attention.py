@@ -4,18 +4,19 @@
 
 Sides: the sign-flip test of chapter 04c on sentences of our own and on the public prompts. Exchanged: the twins among
 the public prompts, parts of their conditions taken from the mirrored prompt. Settled: for every public prompt the step
-from which on all its statements hold, in runs of 6 and 20 steps. Enforcement off.
+from which on all its statements hold, in runs of 6 and 20 steps. Enforcement off. What the file already has from the
+same poses and seed is kept.
 """
 import argparse, json
 from pathlib import Path
 import numpy as np
-from text2pose.core import asset, atomic_path
+from text2pose.core import asset, atomic_path, read_json
 from text2pose.cfg import MAX_BATCH, Text2PosePipeline
 from text2pose.attention import SIDE_PROMPTS, attention_effect, settled, side_followed, track_run
 
 EXCHANGED = (
     (), ('keys','values','summary','exemplars'), ('keys',), ('values',), ('keys','values'), ('summary',),
-    ('exemplars',), ('keys','values','exemplars'), ('codes',), ('words',), ('codes','words'))
+    ('exemplars',), ('keys','values','summary'), ('keys','values','exemplars'), ('codes',), ('words',), ('codes','words'))
 
 def sides(pipe, prompts, n, seed):
     "What the sign-flip test found: the whole, the layers, and every cell."
@@ -55,19 +56,25 @@ def main():
     a = p.parse_args()
     pipe = Text2PosePipeline.from_pretrained()
     rows = [json.loads(line) for line in asset('prompts.jsonl').read_text(encoding='utf-8').splitlines()]
-    result = dict(poses=a.poses, seed=a.seed, sides={}, exchanged=[], settled={})
+    result = dict(poses=a.poses, seed=a.seed, sides={}, settled={}, exchanged=[])
+    before = read_json(a.out) if a.out.is_file() else {}
+    if (before.get('poses'),before.get('seed'))==(a.poses,a.seed): result |= before
+    done = [r['parts'] for r in result['exchanged']]
     def save():
         with atomic_path(a.out) as tmp: tmp.write_text(json.dumps(result, indent=1)+'\n')
     for name,prompts in (('own',SIDE_PROMPTS), ('public',[row['prompt'] for row in rows])):
+        if name in result['sides']: continue
         r = result['sides'][name] = sides(pipe, prompts, a.poses, a.seed)
         print(f'{name}: {r["pairs"]} pairs, {np.exp(r["mean"]):.2f} times, p {r["p"]:.4f}, {r["more"]} cells more, '
               f'{r["less"]} less', flush=True)
         save()
     for n_steps in (6,20):
+        if str(n_steps) in result['settled']: continue
         r = result['settled'][str(n_steps)] = settling(pipe, rows, a.poses, a.seed, n_steps)
         print(n_steps, 'steps:', json.dumps(r['groups']['all']), flush=True)
         save()
     for parts in EXCHANGED:
+        if list(parts) in done: continue
         own,mirrored = side_followed(pipe, rows, parts, a.poses, a.seed)
         result['exchanged'].append(dict(parts=parts, own=own, mirrored=mirrored))
         print(f'{" + ".join(parts) or "nothing":38} own {100*own:5.1f} %, mirrored {100*mirrored:5.1f} %', flush=True)

@@ -13,7 +13,6 @@ enforcement, as `enforced`.
 """
 import argparse, json
 from pathlib import Path
-from types import SimpleNamespace
 import numpy as np
 from text2pose.core import atomic_path, available, read_json
 from text2pose.data import table_joints
@@ -23,21 +22,10 @@ from text2pose.atlas import atlas_rows, composition_rows
 from text2pose.cfg import Text2PosePipeline
 from text2pose.dataset import build_table
 from text2pose.eval import (
-    atlas_recall, caption_adherence, naturalness, prompt_adherence, rate, read_prompts, reading_accuracy, side_accuracy,
-    story_effects)
+    LookUp, atlas_recall, caption_adherence, naturalness, prompt_adherence, rate, read_prompts, reading_accuracy,
+    side_accuracy, story_effects)
 
 SPLITS = ('dev','val')
-
-class LookUp:
-    "Called like the pipeline, but returns poses of the library: pose j is the nearest after the same shaking."
-    def __init__(self, pipe): self.pipe,self.model = pipe,pipe.model
-
-    def __call__(self, prompts, num_poses_per_prompt=4, seed=0, **kwargs):
-        n = num_poses_per_prompt
-        similarity = self.pipe.memory.similarity(self.pipe.text_encoder(list(prompts))).repeat_interleave(n, 0)
-        batch = SimpleNamespace(pose_idx=[*range(n)]*len(prompts))
-        found = self.pipe._look_up(similarity, batch, SimpleNamespace(seed=seed, num_exemplars=1))
-        return SimpleNamespace(joints=self.pipe.memory.library.joints[found.rows[:,0].numpy()])
 
 class Apart(Text2PosePipeline):
     "Guidance drops the words and keeps the exemplars."

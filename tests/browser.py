@@ -45,6 +45,8 @@ def node_modules(
         CACHE.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE.parent) as tmp:
             _install(Path(tmp))
+            if lock.is_file() and lock.read_bytes()==(WEB/'package-lock.json').read_bytes():
+                return CACHE/'node_modules'  # another process has been faster
             shutil.rmtree(CACHE, ignore_errors=True)
             os.rename(tmp, CACHE)
             Path(tmp).mkdir()  # which the context removes

@@ -196,7 +196,7 @@ def test_a_device_is_handed_to_the_pipeline(monkeypatch):
     def moved(pipe, device): raise RuntimeError(f'moved to {device}')
     monkeypatch.setattr(cli, '_check_device', lambda name: None)
     monkeypatch.setattr(Text2PosePipeline, 'to', moved)
-    for args in (['generate','a'], ['describe','--prompt','a'], ['evaluate']):
+    for args in (['generate','a'], ['describe','--prompt','a'], ['evaluate','--out','r']):
         result = CliRunner().invoke(app, [*args, '--device', 'cuda'])
         assert result.exit_code==1 and 'moved to cuda' in result.stderr
 

@@ -167,8 +167,8 @@ def test_weights_and_scorer_of_another_kind():
     (['describe','x.npy','-n','0'], '-n must be'),
     (['describe','x.npy','--style','poem'], 'unknown style'),
     (['describe','x.npy','--device','gpu'], 'no such device'),
-    (['evaluate','--device','gpu'], 'no such device'),
-    (['evaluate','-n','0'], '-n must be')])
+    (['evaluate','--out','r','--device','gpu'], 'no such device'),
+    (['evaluate','--out','r','-n','0'], '-n must be')])
 def test_elsewhere(args, says): fails(2, says, *args)
 
 def test_output_folder():
@@ -194,7 +194,7 @@ def test_single_outputs_that_are_folders():
     np.save('own.npy', own_poses()[0]['joints'][None])
     for folder in ('p.png','n.json','t.parquet'): Path(folder).mkdir()
     fails(1, 'p.png is a folder', 'data', 'show', 'own.npy', '--out', 'p.png')
-    fails(1, 'n.json is a folder', 'evaluate', '--out', 'n.json')
+    fails(1, 'file is a file, not a folder', 'evaluate', '--out', 'file/r')
     fails(1, 't.parquet is a folder', 'data', 'build', '--out', 't.parquet')
 
 def _other_configs(config):
@@ -314,7 +314,6 @@ def test_weights_of_others_are_not_overwritten():
 def test_prompt_files(content, says):
     Path('p.txt').write_bytes(content)
     fails(1, says, 'generate', '--prompts', 'p.txt')
-    fails(1, says, 'evaluate', '--prompts', 'p.txt')
 
 def test_divergence():
     write_pose_table(pose_table(own_rows()), 't.parquet')

@@ -1,5 +1,5 @@
 "Checks of arguments and files, writers that are interrupted, and what `available` says."
-import os, signal, time, tracemalloc, zipfile
+import json, os, signal, time, tracemalloc, zipfile
 from pathlib import Path
 
 import numpy as np, pytest
@@ -306,3 +306,13 @@ def test_archives(tmp_path):
     for content in (b'', b'PK', b'PK\5\6'+b'\xff'*18, b'no zip'*100):
         (tmp_path/'none.zip').write_bytes(content)
         with pytest.raises(ValueError, match='none.zip'): core.open_zip(tmp_path/'none.zip', 10)
+
+@pytest.mark.parametrize('content,says', [
+    (dict(data=[1]), 'data must be an object, found list'), (dict(steps='6'), 'steps must be a whole number, found str'),
+    (dict(samples={}), 'samples must be a whole number, found dict'), (dict(config=['text']), 'config must be an object'),
+    (dict(config=dict(phase={})), 'config: phase must be a text, found dict'), (dict(scorer='x'), 'scorer must be'),
+    (dict(scorer=dict(samples=[])), 'scorer: samples must be'), (dict(data=dict(licences=['x'])), 'licences must be'),
+    (dict(data=dict(licences=dict(a=[]))), 'licences: a must be a text'), (dict(losses={}), 'losses must be a list')])
+def test_how_weights_were_made(tmp_path, content, says):
+    (tmp_path/'training.json').write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=f'training.json.*{says}'): core.read_training(tmp_path/'training.json')

@@ -1,5 +1,5 @@
 "Poses at the edges of what there is, rules at their limits, drawings that are refused, and pose tables that are none."
-import json
+import json, os, resource, subprocess, sys
 
 import numpy as np, pyarrow as pa, pyarrow.parquet as pq, pytest, torch
 
@@ -388,3 +388,80 @@ def test_unreadable_report(table, stored):
     "A broken report does not make the poses unreadable."
     assert table_report(table.replace_schema_metadata({'text2pose':stored}))==Report()
     assert table_report(with_report(table, None))==Report()
+
+# ---- hostile tables
+
+def in_a_process(code, gigabytes=2):
+    "Run code in a process that may take so much memory; its last line and peak in bytes."
+    def limit(): resource.setrlimit(resource.RLIMIT_AS, (int(gigabytes*2**30),)*2)
+    code += '\nimport resource\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*1024)'
+    r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, preexec_fn=limit, timeout=300)
+    assert r.returncode==0, r.stderr[-2000:]
+    *_,said,peak = r.stdout.splitlines()
+    return said, int(peak)
+
+def _bombs(table, folder):
+    "Small files that would be large tables, and what is said of them."
+    def column(name, values): return _with_column(table, name, values)
+    n = len(table)
+    made = dict(
+        shared=(column('caption', pa.array(['x'*5_000_000]*n)), {}, 'column caption holds a text of 5,000,000 bytes'),
+        many=(column('codes', pa.array(['x'*60_000]*n)).take(np.zeros(20_000, int)), {}, 'MB when unpacked'),
+        plain=(column('clip', pa.array(['x'*3_000_000]*n)), dict(use_dictionary=False), 'MB when unpacked'),
+        prefix=(column('clip', pa.array([f'{"x"*100_000}{i}' for i in range(n)])), dict(
+            use_dictionary=False, column_encoding={'clip':'DELTA_BYTE_ARRAY'}), 'the encoding DELTA_BYTE_ARRAY'),
+        rows=(table.take(np.zeros(700_000, int)), {}, 'MB when unpacked'),
+        lists=(column('joints', pa.array([[0.]*600_000]*n, pa.list_(pa.float32()))), {}, 'MB when unpacked'))
+    for name,(bomb,options,_) in made.items():
+        pq.write_table(bomb, folder/f'{name}.parquet', compression='zstd', **options)
+        assert (folder/f'{name}.parquet').stat().st_size<500_000, name
+    return {name:says for name,(*_,says) in made.items()}
+
+def test_tables_that_fill_the_memory(tmp_path, table):
+    says = _bombs(table.take(np.zeros(120, int)), tmp_path)
+    code = f"""from pathlib import Path
+from text2pose.data import read_pose_table
+said = []
+for name in {[*says]}:
+    try: read_pose_table(Path({str(tmp_path)!r})/(name+'.parquet'))
+    except ValueError as e: said.append(str(e))
+print('|'.join(said))"""
+    said,peak = in_a_process(code)
+    for one,(name,expected) in zip(said.split('|'), says.items(), strict=True):
+        assert f'{name}.parquet' in one and expected in one, one
+    assert peak<500e6
+
+def test_only_our_columns_are_read(tmp_path, table):
+    more = table.append_column('note', pa.array(['x'*5_000_000]*len(table)))
+    pq.write_table(more, tmp_path/'t.parquet')
+    assert read_pose_table(tmp_path/'t.parquet').equals(table)
+
+def test_changed_bytes_are_found(tmp_path, table):
+    "Pages carry checksums: no table with a bit turned is read as another table."
+    write_pose_table(table, tmp_path/'t.parquet')
+    whole = (tmp_path/'t.parquet').read_bytes()
+    rng = np.random.default_rng(0)
+    for at in rng.integers(4, len(whole)-8, 40):
+        changed = bytearray(whole)
+        changed[at] ^= 1<<int(rng.integers(8))
+        (tmp_path/'t.parquet').write_bytes(bytes(changed))
+        try: back = read_pose_table(tmp_path/'t.parquet')
+        except ValueError as e: assert f'{tmp_path}/t.parquet' in str(e) and '\n' not in str(e)
+        else: assert back.equals(table)  # in what nobody reads: statistics, page headers
+
+def test_tables_that_are_no_files(tmp_path):
+    os.mkfifo(tmp_path/'pipe.parquet')
+    for path in (tmp_path/'pipe.parquet','/dev/zero'):
+        with pytest.raises(FileNotFoundError, match='is no regular file: expected a pose table'): read_pose_table(path)
+
+@pytest.mark.parametrize('stored', ['{"read":{"a":1},"dropped":{},"skipped":[]}', '['*100_000,
+    '{"read":{"a":{"rows":"x"}},"dropped":{},"skipped":[]}', '{"read":{},"dropped":{"a":[]},"skipped":[]}',
+    '{"read":{},"dropped":{},"skipped":[3]}', '{"read":{},"dropped":{},"skipped":[],"warned":[{}]}'])
+def test_reports_of_other_things(table, stored):
+    assert str(table_report(table.replace_schema_metadata({'text2pose':stored})))==''
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, 1e31, 1e300])
+def test_canonical_of_no_numbers(value):
+    joints = POSES[:2].astype(float)
+    joints[1,3,0] = value
+    with pytest.raises(ValueError, match='poses hold 1 values that are NaN or beyond'): canonical(joints)

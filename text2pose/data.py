@@ -586,12 +586,16 @@ def rotate_z(
     return np.stack([c*x-s*y, s*x+c*y, z], axis=-1)
 
 # %% ../nbs/00_data.ipynb #25c37b9e
+_FARTHEST = 1e30  # metres: squares stay finite in the double precision of `canonical`
+
 def canonical(
     joints:np.ndarray, # (..., 22, 3), metres, Z up, any place and heading
 )->np.ndarray:         # (..., 22, 3) float32, pelvis at the origin, facing −Y
     "Move the pelvis to the origin and turn the subject to face −Y; sizes and shape are kept."
     joints = np.asarray(joints, dtype=np.float64)
     if joints.shape[-2:]!=(N_JOINTS,3): raise ValueError(f'poses must have shape (..., 22, 3), found {joints.shape}')
+    n_bad = int((~(np.abs(joints)<=_FARTHEST)).sum())  # also where a number is NaN
+    if n_bad: raise ValueError(f'poses hold {n_bad} values that are NaN or beyond {_FARTHEST:g} metres')
     return rotate_z(joints-joints[...,:1,:], -heading(joints)).astype(np.float32)
 
 def canonical_faces(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SAME_POSE', 'EVALUATOR', 'DENIALS', 'ConvStep', 'AttentionPooling', 'pose_features', 'PoseTextEvaluator',
-           'load_evaluator', 'with_twins', 'same_poses', 'EvaluatorTrainer', 'train_evaluator', 'held_out_recall',
+           'load_evaluator', 'same_poses', 'mirror_loss', 'EvaluatorTrainer', 'train_evaluator', 'held_out_recall',
            'bootstrap', 'bootstrap_ratio', 'expected_hits', 'r_precision', 'mm_dist', 'mean_recall', 'learned_recall',
            'frechet_distance', 'fid', 'diversity', 'multimodality', 'prdc', 'pair_order', 'denial_pairs']
 
@@ -16,9 +16,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from .core import asset, check_file, load_module, read_tensors, write_tensors
-from .data import N_JOINTS
+from .data import N_JOINTS, mirror
+from .captions import mirror_words
 from .skeleton import bone_directions
-from .text import contrastive_loss
 from .dataset import CaptionStates, TrainingSet, encode_captions
 from .train import BaseTrainer, Batch, SampleRandom, TrainConfig, same_pairs
 
@@ -132,12 +132,13 @@ class PoseTextEvaluator(nn.Module):
         text_encoder,  # a TextEncoder
     ):                 # (n, embed_dim) torch, vectors of length one
         "Vectors of captions."
-        order = sorted(range(len(captions)), key=lambda i: len(captions[i]))
+        different = sorted(set(captions), key=lambda c: (len(c),c))  # each is read once
         parts = []
-        for start in range(0, len(order), _AT_ONCE):
-            read = text_encoder([captions[i] for i in order[start:start+_AT_ONCE]])
+        for start in range(0, len(different), _AT_ONCE):
+            read = text_encoder(different[start:start+_AT_ONCE])
             parts.append(self.embed_text(read.tokens.float(), read.mask))
-        return torch.cat(parts)[torch.tensor(order).argsort()]
+        at = {c:i for i,c in enumerate(different)}
+        return torch.cat(parts)[[at[c] for c in captions]]
 
     @torch.no_grad()
     def poses(self,
@@ -171,31 +172,31 @@ def load_evaluator(
 # %% ../nbs/05b_evaluator.ipynb #a1e63fdd
 SAME_POSE = .05  # metres, root of the mean square over joints: a pose that is nearer is no counterexample
 
-def with_twins(
-    data:TrainingSet, # what is drawn from
-    which,            # (n,) float64 from 0 to 1: which pairs, as for `TrainingSet.take`
-    side,             # (n,) from 0 to 1: which of them are mirrored
-)->tuple:             # as of `TrainingSet.take`
-    "Pairs, the second half of them mirror images of the first half where those name a side."
-    joints,captions,atlas_idx = data.take(which, side)
-    half = len(which)//2
-    twins = data.take(which[:half], 1-side[:half])
-    has_twin = twins[1]!=captions[:half]
-    for mine,mirrored in zip((joints,captions,atlas_idx), twins):
-        end = mine[half:2*half]
-        end[has_twin] = mirrored[has_twin]
-    return joints, captions, atlas_idx
-
 def same_poses(
-    joints, # (B, 22, 3) metres
-):          # (B, B) bool
-    "Which poses of a batch are nearly the same."
-    x = joints.flatten(1)
-    return torch.cdist(x, x)<SAME_POSE*N_JOINTS**.5
+    a, # (n, 22, 3) metres
+    b, # (m, 22, 3)
+):     # (n, m) bool
+    "Which poses are nearly the same."
+    return torch.cdist(a.flatten(1), b.flatten(1))<SAME_POSE*N_JOINTS**.5
+
+def mirror_loss(
+    text,    # (B, d) vectors of captions
+    pose,    # (B, d) vectors of poses: row i belongs to row i of text
+    turned,  # (B, d) vectors of the mirror images of the poses
+    scale,   # τ, a number
+    same,    # (B, B) bool, pairs that are no counterexamples
+    same_turned, # (B, B) bool, likewise of captions and mirror images
+):           # (B,) losses
+    "InfoNCE in both directions, with mirror images as further counterexamples of every caption."
+    own = torch.eye(len(text), dtype=torch.bool, device=text.device)
+    logits = (scale*text@pose.T).masked_fill(same&~own, -torch.inf)
+    further = (scale*text@turned.T).masked_fill(same_turned, -torch.inf)
+    to_pose = torch.cat([logits,further], 1).log_softmax(1).diagonal()
+    return -(to_pose+logits.log_softmax(0).diagonal())/2
 
 # %% ../nbs/05b_evaluator.ipynb #2684bf28
-EVALUATOR = dict(towers=dict(embed_dim=128), batch_size=512, lr=1e-3, warmup=.05, ema_decay=.995, token_drop_prob=.1,
-    seed=7919)  # the settings of the shipped evaluator; its seed is no other network's
+EVALUATOR = dict(towers=dict(embed_dim=128), batch_size=512, lr=1e-3, warmup=.05, ema_decay=.995, token_drop_prob=.2,
+    weight_decay=.05, seed=7919)  # the settings of the shipped evaluator; its seed is no other network's
 
 class EvaluatorTrainer(BaseTrainer):
     "Trains the evaluator; its loop and checkpoints are those of the other trainers."
@@ -209,18 +210,22 @@ class EvaluatorTrainer(BaseTrainer):
 
     def new_model(self)->PoseTextEvaluator: return PoseTextEvaluator(self.states.dim, **self.config.towers)
 
-    def initialize(self, model, start, scorer): pass
+    def initialize(self, model, start, scorer):
+        self.names_side = torch.tensor([mirror_words(c)!=c for c in self.data.captions])
 
     def draw_batch(self)->Batch:
         keys = self.my_keys()
         random = SampleRandom(keys)
-        joints,captions,atlas_idx = with_twins(self.data.at(self.step), random.rand(), random.rand())
+        joints,captions,atlas_idx = self.data.take(random.rand(), random.rand())
         return Batch(*self.states(captions, 'cpu'), keys=keys, joints=joints, caption_idx=captions, atlas_idx=atlas_idx)
 
     def batch_losses(self, batch)->dict:
-        text,pose,scale = self.model(batch.tokens, batch.mask, batch.joints)
-        same = same_pairs(batch.caption_idx, batch.atlas_idx)|same_poses(batch.joints)
-        return dict(loss=contrastive_loss(text, pose, scale, same))
+        x,turned = batch.joints,mirror(batch.joints)
+        text,poses,scale = self.model(batch.tokens, batch.mask, torch.cat([x,turned]))
+        same = same_pairs(batch.caption_idx, batch.atlas_idx)
+        any_side = ~self.names_side[batch.caption_idx.cpu()].to(x.device)[:,None]
+        return dict(loss=mirror_loss(text, *poses.chunk(2), scale, same|same_poses(x, x),
+                                     any_side|same_poses(x, turned)))
 
     def validate(self)->dict: return dict(val=held_out_recall(self.averaged(), *self.val)) if self.val else {}
 
@@ -232,7 +237,7 @@ def train_evaluator(
     table,          # pyarrow.Table, a pose table of the preset open
     folder,         # of the run: checkpoints and encoded captions; an interrupted run goes on from there
     text_encoder,   # a TextEncoder
-    n_steps:int=2000, # of 512 pairs
+    n_steps:int=1200, # of 512 pairs
     progress=iter,  # wraps the steps, for example tqdm
     **kwargs,       # of TrainConfig, that differ from EVALUATOR
 )->EvaluatorTrainer: # when it is done
@@ -282,7 +287,7 @@ def bootstrap_ratio(
     parts,wholes = (np.asarray(x, dtype=np.float64) for x in (parts,wholes))
     if not wholes.sum(): return dict(value=float('nan'), low=float('nan'), high=float('nan'))
     rows = np.random.default_rng(seed).integers(len(parts), size=(repeats,len(parts)))
-    low,high = np.quantile(parts[rows].sum(1)/wholes[rows].sum(1), (.025,.975))
+    low,high = np.quantile(parts[rows].sum(1)/wholes[rows].sum(1).clip(1e-9), (.025,.975))
     return dict(value=float(parts.sum()/wholes.sum()), low=float(low), high=float(high))
 
 def expected_hits(

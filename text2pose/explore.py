@@ -27,8 +27,8 @@ from .export import FORMATS, export, file_name, load_poses
 from .library import PoseLibrary, atlas_library, name_words
 from .text import check_prompts
 from .view import PoseView, _png_of, _sentence
-from .diffusion import alphas_cumprod
 from .cfg import GUIDANCE_INTERVAL, GUIDANCE_METHODS, GUIDANCE_SCALE, StoreAttention, Text2PosePipeline
+from .attention import step_measures
 
 # %% ../nbs/06a_explore.ipynb #a3b76db7
 _STYLE = '''<style>
@@ -382,10 +382,9 @@ class DenoisingExplorer(Explorer):
         return f'"{words}": {len(frames)} steps in {_milliseconds(self.seconds)}'
 
     def _measures(self, out, timesteps, frames):
-        alphas = alphas_cumprod(self.pipe.model.config['schedule'], self.pipe.model.config['num_train_timesteps'])
-        away = np.linalg.norm(frames-out.raw_joints, axis=-1).mean((1,2))
-        return [(str(i+1), str(t), float((1-alphas[t])**.5), float(plausibility(x).mean()), float(100*d))
-                for i,(t,x,d) in enumerate(zip(timesteps, frames, away))]
+        m = step_measures(self.pipe, timesteps, frames, out.raw_joints)
+        columns = (m['noise'],m['plausibility'].mean(1),100*m['distance'].mean(1))
+        return [(str(i+1),str(t),*map(float, numbers)) for i,(t,*numbers) in enumerate(zip(timesteps, *columns))]
 
     def _tell_step(self):
         "Say what step is shown; nothing for the poses themselves."

@@ -307,8 +307,8 @@ def _atan2(y, x):
     zero = (y==0) & (x==0)
     return torch.atan2(torch.where(zero, 0., y), torch.where(zero, 1., x))
 
-def _check_joints(joints):
-    "As torch, float32 or float64, (..., 22, 3), finite; or one clear sentence."
+def _check_joints(joints, farthest=math.inf):
+    "As torch, float32 or float64, (..., 22, 3), finite and within so many metres; or one clear sentence."
     try:
         if isinstance(joints, np.ndarray): x = torch.tensor(np.ascontiguousarray(joints))
         else: x = torch.as_tensor(joints)
@@ -319,6 +319,8 @@ def _check_joints(joints):
         raise ValueError(f'joints must have shape (..., 22, 3) and be real, got {tuple(x.shape)}, {x.dtype}')
     x = x.to(torch.promote_types(x.dtype, torch.float32))
     if n:=int((~x.isfinite()).sum()): raise ValueError(f'joints hold {n} NaN or infinite values')
+    if farthest<math.inf and (n:=int((x.abs()>farthest).sum())):
+        raise ValueError(f'joints hold {n} values beyond {farthest:g} metres')
     return x
 
 _LENGTHS = (1e-7,30)  # metres: bones that are shorter or longer are none, or in another unit
@@ -1242,7 +1244,7 @@ def enforce_bone_lengths(
 ):                # (..., 22, 3) of the same kind, with exactly these bone lengths
     "Keep every bone's direction, set its length, and rebuild from the pelvis outwards."
     if isinstance(joints, np.ndarray): return enforce_bone_lengths(_check_joints(joints), lengths).numpy()
-    joints = _check_joints(joints)
+    joints = _check_joints(joints, 1e15)  # squares stay finite in float32
     lengths = _lengths_of(joints, lengths)
     bones = _bones(joints)
     norm = bones.norm(dim=-1, keepdim=True)

@@ -17,7 +17,8 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
-from .core import check_file, fingerprint, load_module, read_json, read_tensors, write_tensors
+from .core import (
+    check_count, check_file, fingerprint, load_module, read_json, read_tensors, write_tensors)
 from .data import N_JOINTS, mirror
 from .skeleton import bone_directions
 from .posecodes import POSECODES, posecode_margins
@@ -248,6 +249,7 @@ def _read_bert(folder):
         if got!=wanted: raise ValueError(f'{key} is {got!r} in config.json, expected {wanted!r}')
     missing = [theirs for theirs in _BERT_CONFIG.values() if theirs not in config]
     if missing: raise ValueError(f'config.json has no {missing[0]}')
+    check_count('num_hidden_layers', config['num_hidden_layers'], 1, 100)
     with torch.device('meta'):  # no memory and no time for numbers that the weights replace at once
         model = Bert(**{ours:config[theirs] for ours,theirs in _BERT_CONFIG.items()})
     model.load_state_dict(_bert_state(folder/'model.safetensors', len(model.layers)), assign=True)
@@ -279,7 +281,8 @@ def _read_clip(folder):
     if find_spec('transformers') is None:
         raise ImportError('the text encoder clip needs transformers: pip install "text2pose[clip]" installs it')
     from transformers import CLIPTextModel
-    with _quiet_transformers(): return _ClipText(CLIPTextModel.from_pretrained(folder, use_safetensors=True))
+    options = dict(use_safetensors=True, trust_remote_code=False, local_files_only=True)
+    with _quiet_transformers(): return _ClipText(CLIPTextModel.from_pretrained(folder, **options))
 
 def _read_tokenizer(folder):
     "The tokenizer in tokenizer.json; it neither pads nor cuts."
@@ -321,7 +324,8 @@ def load_text_encoder(
     revision:str=None, # branch, tag or commit on the hub, instead of the package and of the revision in ENCODERS
 )->TextEncoder:        # in float32, on the CPU
     "A frozen text encoder, offline where possible."
-    if name not in ENCODERS: raise ValueError(f'unknown text encoder {name!r}; expected one of {", ".join(ENCODERS)}')
+    if not isinstance(name, str) or name not in ENCODERS:
+        raise ValueError(f'unknown text encoder {name!r}; expected one of {", ".join(ENCODERS)}')
     if revision is not None and not (isinstance(revision, str) and revision.strip()):
         raise ValueError(f'revision must be a branch, a tag or a commit on the hub, got {revision!r}')
     repo,pinned,max_tokens,pooling,early = ENCODERS[name]

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import nn
 from .core import (
-    asset, atomic_folder, atomic_path, check_count, check_file, fingerprint, read_json, sweep, temporary_beside,
-    tensor_checksum)
+    asset, atomic_folder, atomic_path, check_count, check_file, fingerprint, read_json, read_training, sweep,
+    temporary_beside, tensor_checksum)
 from .data import N_JOINTS, plot_bodies
 from .skeleton import anatomy_loss, naive_anatomy_loss, reference_bone_lengths
 from .posecodes import POSECODES, posecode_margins
@@ -591,11 +591,7 @@ def _how_made(folder):
     "What training.json says of the weights in a folder, without their log; None where there is no such file."
     file = Path(folder)/'training.json'
     if not file.is_file(): return None
-    how = {k:v for k,v in read_json(file).items() if k!='losses'}
-    config = how.get('config', {})
-    if not isinstance(config, dict) or not isinstance(config.get('phase', ''), str):
-        raise ValueError(f'{file}: config must be a JSON object whose phase is a text')
-    return how
+    return {k:v for k,v in read_training(file).items() if k!='losses'}
 
 def _check_same(config, wanted, message):
     "Refuse weights whose configuration differs."
@@ -1329,7 +1325,7 @@ class Trainer(BaseTrainer):
         reader.load_state_dict({k:state[k] for k in reader.state_dict()})
         how,self.built_on['scorer'] = _how_made(file.parent),_weights_name(scorer)
         # beside the weights of a text phase lies the scorer that it was given
-        from_text = how and 'scorer' in how and how.get('config', {}).get('phase')!='scorer'
+        from_text = how and 'scorer' in how and (how.get('config') or {}).get('phase')!='scorer'
         self.origins['scorer'] = how['scorer'] if from_text else how
         if not self.config.num_exemplars: return
         self.exemplars = Exemplars(scorer, self.data.atlas_names, self.config.num_exemplars)

@@ -1,6 +1,6 @@
 """Train the evaluator of chapter 05b: writes text2pose/assets/evaluator.safetensors and evaluator.json, how it was made.
 
-    TEXT2POSE_DATA=... python tools/make_evaluator.py RUN [--table open.parquet] [--steps 2000]
+    TEXT2POSE_DATA=... python tools/make_evaluator.py RUN [--table open.parquet] [--steps 1200]
 
 RUN is a folder for checkpoints and encoded captions: the same command goes on where it was interrupted. Without a table
 that of the preset open is built, with one caption from geometry for a pose, 8 variations and 4,000 compositions.
@@ -21,7 +21,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('run', type=Path)
     p.add_argument('--table', type=Path)
-    p.add_argument('--steps', type=int, default=2000)
+    p.add_argument('--steps', type=int, default=1200)
     a = p.parse_args()
     table = read_pose_table(a.table) if a.table else build_table('open', n_words=1, n_variations=8, n_compositions=4000)
     trainer = train_evaluator(table, a.run, load_text_encoder(), a.steps, tqdm)
