@@ -172,6 +172,7 @@ def build():
     shutil.rmtree(SITE, ignore_errors=True)
     (OUT/'_build/html').rename(SITE)
     shutil.rmtree(SITE/'_sources', ignore_errors=True)  # nothing leads there
+    for template in (SITE/'_static').glob('*macros.html'): template.unlink()  # the theme's own, not pages
     shutil.copytree(SOURCE/'extra', SITE, dirs_exist_ok=True)
 
 def add_page():
