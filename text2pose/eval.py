@@ -7,7 +7,8 @@ __all__ = ['STORY', 'NEUTRAL', 'FLAT_FOOT', 'TIPPED', 'WITHOUT_NETWORK', 'WITH_P
            'DDPM_CAPTIONS', 'plot_losses', 'rate', 'read_prompts', 'prompt_adherence', 'side_accuracy',
            'caption_adherence', 'reading_accuracy', 'story_effects', 'bone_length_error', 'nearest_poses',
            'atlas_recall', 'spine_bend', 'foot_pitch', 'has_tipped_foot', 'naturalness', 'two_sample_test', 'LookUp',
-           'generate_by', 'EvalSet', 'eval_set', 'codes_followed', 'naturalness_by_rule', 'evaluate', 'report_tables']
+           'generate_by', 'EvalSet', 'eval_set', 'codes_followed', 'naturalness_by_rule', 'evaluate', 'summary_table',
+           'report_tables']
 
 # %% ../nbs/06_eval.ipynb #a08bb2cd
 import json, platform, re
@@ -696,6 +697,34 @@ def _table(rows, columns, first='system'):
     lines += [f'| {name} | '+' | '.join(say(m) for say in columns.values())+' |' for name,m in rows.items()]
     return '\n'.join(lines)
 
+_SHORT_SYSTEMS = ('model','student','words only','look-up','mean pose','real')
+# what the summary says: heading, part of the report (None: captures, or the atlas without them), how it is read
+_SHORT_ROWS = (
+    ('prompts of val followed, %', 'prompts', lambda m: _said(m['val'])),
+    ('prompts of dev followed, %', 'prompts', lambda m: _said(m['dev'])),
+    ('both twins right, %', 'prompts', lambda m: _said(m['twins']['both_right'])),
+    ('stated codes that hold, %', None, lambda m: _said(m['codes'])),
+    ('R@1 in pools of 32, %', None, lambda m: _said(m['r_precision']['R@1']) if m['r_precision'] else '–'),
+    ('FID', None, lambda m: _said(m['fid'], False)),
+    ('coverage', None, lambda m: f"{m['coverage']:.2f}"),
+    ('told from real by a classifier, %', None, _CLOUD_COLUMNS['told from real, %']),
+    ('spine bend, °', None, lambda m: _said(m['spine_bend'], False)),
+    ('tipped feet, %', None, lambda m: _said(m['tipped_feet'])),
+    ('implausible, %', None, lambda m: _said(m['implausible'])))
+
+def summary_table(
+    report:dict, # of `evaluate`
+)->str:          # Markdown
+    "The report in one table, the one of README."
+    results = report['results']
+    held_out = 'captures' if 'captures/real' in results else 'atlas'
+    systems = [s for s in _SHORT_SYSTEMS if f'{held_out}/{s}' in results or f'prompts/{s}' in results]
+    lines = ['| | '+' | '.join(systems)+' |', '| --- |'+' --- |'*len(systems)]
+    for heading,part,say in _SHORT_ROWS:
+        measures = [results.get(f'{part or held_out}/{system}') for system in systems]
+        if any(measures): lines.append(f'| {heading} | '+' | '.join(say(m) if m else '–' for m in measures)+' |')
+    return '\n'.join(lines)
+
 def report_tables(
     report:dict, # of `evaluate`
 )->str:          # Markdown
@@ -703,7 +732,7 @@ def report_tables(
     said = [f"# Evaluation of the weights {report['settings']['weights']}", '',
             f"Evaluator version {report['settings']['evaluator']}, seed {report['settings']['seed']}, "
             'one pose a draw, nothing chosen, enforcement off but for `enforced`. '
-            'In brackets: 95 % intervals, captions or prompts drawn anew.', '']
+            'In brackets: 95 % intervals, captions or prompts drawn anew.', '', summary_table(report), '']
     grouped = {}
     for part,measures in report['results'].items():
         name,_,system = part.partition('/')
