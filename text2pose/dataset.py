@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from .core import asset, atomic_path, check_count, check_file, data_dir, file_sha256, fingerprint
 from .data import (
-    N_JOINTS, Report, joint_idx, mirror, open_pose_table, pose_table, read_pose_table, table_columns, table_joints, table_report,
-    with_report, write_pose_table)
+    N_JOINTS, Report, joint_idx, mirror, open_pose_table, pose_table, read_pose_table, table_columns, table_joints,
+    table_report, with_report, write_pose_table)
 from .captions import clip_rows, mirror_words
 from .humanml3d import ALL_SOURCES, OPEN_SOURCES, humanml3d_ids, read_humanml3d, read_realmocap22
 from .mocap import mocap_files, read_mocap_folder
