@@ -16,7 +16,8 @@ from text2pose.attention import SIDE_PROMPTS, attention_effect, settled, side_fo
 
 EXCHANGED = (
     (), ('keys','values','summary','exemplars'), ('keys',), ('values',), ('keys','values'), ('summary',),
-    ('exemplars',), ('keys','values','summary'), ('keys','values','exemplars'), ('codes',), ('words',), ('codes','words'))
+    ('exemplars',), ('keys','values','summary'), ('keys','values','exemplars'), ('codes',), ('words',),
+    ('codes','words'))
 
 def sides(pipe, prompts, n, seed):
     "What the sign-flip test found: the whole, the layers, and every cell."

@@ -10,6 +10,7 @@ The tests below look at the hand-written poses and at 120 real ones.
 """
 import re, sys
 from collections import Counter
+from functools import cache
 import numpy as np, pytest
 
 from text2pose.captions import mirror_words
@@ -312,15 +313,18 @@ def test_parser():
     for text in ('raise your right arm', "don't raise your left arm", 'a man squatting'):
         assert contradictions(text, joints)[1]
 
+@cache
+def own_captions(): return describe(OWN, 30, seed=7)
+
 def test_grammar():
-    for ds in describe(OWN, 60, seed=7):
+    for ds in own_captions():
         for d in ds: assert not SLIPS.search(d.text) and 3<=len(d.text.split())<=60, d.text
     for style in STYLES:
-        for ds in summarize_poses(OWN, 6, style):
+        for ds in summarize_poses(OWN, 4, style):
             for d in ds: assert not SLIPS.search(d.text), d.text
 
 def test_own_poses():
-    c = survey(OWN, describe(OWN, 30))
+    c = survey(OWN, own_captions())
     assert c['contradictions']==0 and c['captions read']>.7*c['captions'], c
     assert c['caught when sides are exchanged']>.3*c['one-sided captions'], c
 
@@ -332,7 +336,7 @@ def test_angles_are_read():
     assert contradictions('lean forward about 40 degrees', joints)[1]
 
 def test_who_names_one_side_means_the_other_does_not():
-    n,differ = others_differ(OWN, describe(OWN, 30))
+    n,differ = others_differ(OWN, own_captions())
     assert n>200 and differ>=.995*n, (n,differ)
 
 @pytest.mark.parametrize('style', STYLES)

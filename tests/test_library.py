@@ -214,9 +214,9 @@ def exported(path, prompts):
     export(X, path, prompts=prompts)
     return L.read_library(path.parent)
 
-@pytest.mark.parametrize('stem', ['01_01', '001', '___', '🤸', '(-)', '\u200b'])
-@pytest.mark.parametrize('format', ['bvh','npz','json'])
-def test_files_without_words(tmp_path, stem, format):
+@pytest.mark.parametrize('format,stem', [
+    *(('npz', stem) for stem in ('01_01','001','___','🤸','(-)','\u200b')), ('bvh','01_01'), ('json','🤸')])
+def test_files_without_words(tmp_path, format, stem):
     export(X, tmp_path/f'{stem}.{format}')
     found = L.read_library(tmp_path)
     assert found.names[:3]==['pose 1','pose 2','pose 3'] and found.phrases[:3]==[['pose 1'],['pose 2'],['pose 3']]
