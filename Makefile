@@ -11,11 +11,12 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MPLBACKEND := Agg
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help install install-dev demo test notebooks figures export readme docs clean
+.PHONY: help install install-dev demo test faults notebooks figures export readme docs clean
 
 help:
 	@echo "make demo         generate the five demo prompts into out/demo"
 	@echo "make test         check the tree, run the notebooks (with their data cells where TEXT2POSE_DATA is set), run the tests"
+	@echo "make faults       kills, full disks, spoilt files: the long half of the fault suite, and benchmarks/faults.json"
 	@echo "make export       write text2pose/*.py from the notebooks, and clean the notebooks"
 	@echo "make readme       write README.md from nbs/index.ipynb"
 	@echo "make docs         build the site of the book, offline, into _docs/html, and look for dead links"
@@ -49,6 +50,13 @@ test: install-dev
 	python tools/check_tree.py
 	@$(MAKE) --no-print-directory notebooks
 	OMP_NUM_THREADS=$(OMP_NUM_THREADS) python -m pytest -n 2 --dist worksteal -v
+
+FAULTS := tests/faults tests/test_checkpoints.py::test_killed_at_fifty_moments tests/test_processes.py \
+	tests/test_explore_browser.py::test_two_browsers_and_a_lost_kernel
+
+faults: install-dev
+	OMP_NUM_THREADS=1 python -m pytest -m 'campaign or not campaign' -n 2 --dist loadfile -v --durations=10 $(FAULTS)
+	OMP_NUM_THREADS=1 python tests/faults/campaign.py --out benchmarks/faults.json
 
 figures: install-dev demo
 	cp out/demo/poses.png figures/demo.png

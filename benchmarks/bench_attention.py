@@ -56,7 +56,7 @@ def main():
     a = p.parse_args()
     pipe = Text2PosePipeline.from_pretrained()
     rows = [json.loads(line) for line in asset('prompts.jsonl').read_text(encoding='utf-8').splitlines()]
-    result = dict(poses=a.poses, seed=a.seed, sides={}, settled={}, exchanged=[])
+    result = dict(poses=a.poses, seed=a.seed, sides={}, exchanged=[], settled={})
     before = read_json(a.out) if a.out.is_file() else {}
     if (before.get('poses'),before.get('seed'))==(a.poses,a.seed): result |= before
     done = [r['parts'] for r in result['exchanged']]
@@ -68,16 +68,16 @@ def main():
         print(f'{name}: {r["pairs"]} pairs, {np.exp(r["mean"]):.2f} times, p {r["p"]:.4f}, {r["more"]} cells more, '
               f'{r["less"]} less', flush=True)
         save()
-    for n_steps in (6,20):
-        if str(n_steps) in result['settled']: continue
-        r = result['settled'][str(n_steps)] = settling(pipe, rows, a.poses, a.seed, n_steps)
-        print(n_steps, 'steps:', json.dumps(r['groups']['all']), flush=True)
-        save()
     for parts in EXCHANGED:
         if list(parts) in done: continue
         own,mirrored = side_followed(pipe, rows, parts, a.poses, a.seed)
         result['exchanged'].append(dict(parts=parts, own=own, mirrored=mirrored))
         print(f'{" + ".join(parts) or "nothing":38} own {100*own:5.1f} %, mirrored {100*mirrored:5.1f} %', flush=True)
+        save()
+    for n_steps in (6,20):
+        if str(n_steps) in result['settled']: continue
+        r = result['settled'][str(n_steps)] = settling(pipe, rows, a.poses, a.seed, n_steps)
+        print(n_steps, 'steps:', json.dumps(r['groups']['all']), flush=True)
         save()
 
 if __name__=='__main__': main()

@@ -8,8 +8,8 @@ from pathlib import Path
 from text2pose.core import asset
 
 HERE = Path(__file__).parent
-WAYS = ['', 'slowly', 'with force', 'as if tired', 'as if dancing', 'like a child', 'on a beach', 'in the rain', 'at night',
-        'before a crowd']
+WAYS = ['', 'slowly', 'with force', 'as if tired', 'as if dancing', 'like a child', 'on a beach', 'in the rain',
+        'at night', 'before a crowd']
 PEOPLE = ['', 'a man: ', 'a woman: ', 'someone: ', 'a tall person: ']
 
 def make_prompts(n):
@@ -38,8 +38,9 @@ def main():
     parser.add_argument('--jobs', type=int, nargs='+', default=[1,2])
     parser.add_argument('--out', type=Path, default=HERE/'batch.json')
     a = parser.parse_args()
-    found = dict(command=f'python benchmarks/bench_batch.py --prompts {a.prompts} --steps {a.steps}', n_poses_per_prompt=1,
-                 cpus=os.cpu_count(), processor=platform.machine(), load_before=round(os.getloadavg()[0], 1), runs={})
+    command = f'python benchmarks/bench_batch.py --prompts {a.prompts} --steps {a.steps}'
+    found = dict(command=command, n_poses_per_prompt=1, cpus=os.cpu_count(), processor=platform.machine(),
+                 load_before=round(os.getloadavg()[0], 1), runs={})
     with tempfile.TemporaryDirectory() as tmp:
         path = Path(tmp)/'prompts.txt'
         prompts = make_prompts(a.prompts)
@@ -48,7 +49,8 @@ def main():
             out = Path(tmp)/f'jobs{jobs}'
             numbers = run(path, out, jobs, a.steps)
             files = [p for p in out.rglob('*') if p.is_file()]
-            numbers |= dict(prompts=len(prompts), files=len(files), megabytes=round(sum(p.stat().st_size for p in files)/1e6, 1))
+            n_bytes = sum(p.stat().st_size for p in files)
+            numbers |= dict(prompts=len(prompts), files=len(files), megabytes=round(n_bytes/1e6, 1))
             found['runs'][f'jobs {jobs}'] = numbers
             print(f'jobs {jobs}: {numbers}', flush=True)
             a.out.write_text(json.dumps(found, indent=1)+'\n')

@@ -114,6 +114,52 @@ def test_shipped_weights_alone_and_in_company(shipped, n_threads):
             np.testing.assert_allclose(shipped(prompt, 2).joints, joints, atol=1e-4)
     finally: torch.set_num_threads(before)
 
+@pytest.mark.parametrize('dtype', [torch.bfloat16,torch.float16])
+def test_halves_alone_and_in_company(dtype):
+    "The same call gives the same bits, in any order; batches of other sizes round in the third digit."
+    exact,halves = random_pipe('directions'), random_pipe('directions').to(dtype=dtype)
+    prompts = [f'{w} raised' for w in 'abcdefgh']
+    whole = raw(halves, prompts, 2)
+    np.testing.assert_array_equal(raw(halves, prompts, 2), whole)
+    turned = raw(halves, prompts[::-1], 2).reshape(8,2,22,3)[::-1].reshape(16,22,3)
+    np.testing.assert_array_equal(turned, whole)
+    alone = np.concatenate([raw(halves, p, 2) for p in prompts])
+    moved = np.abs(alone-whole).max((1,2))
+    assert np.median(moved)<.01 and moved.max()<.1
+    assert 1e-5<np.median(np.abs(whole-raw(exact, prompts, 2)).max((1,2)))<.02
+
+# many prompts
+
+class Counting(HashEncoder):
+    "Notes how many prompts it is given at once."
+    def __init__(self): self.counts = []
+    def __call__(self, prompts):
+        self.counts.append(len(prompts))
+        return super().__call__(prompts)
+
+def test_prompts_are_read_few_at_a_time(pipe, monkeypatch):
+    "And each of them once, however many poses it has; the poses are those of one batch."
+    monkeypatch.setattr(cfg, 'MAX_BATCH', 8)
+    monkeypatch.setattr(cfg, 'ENCODE_CHUNK', 3)
+    counting = Text2PosePipeline(pipe.model, Counting())
+    prompts = [f'{w} raised {"high "*i}' for i,w in enumerate('abcdefghijklm')]
+    negatives = [None,'crouching']*6+[None]
+    many = raw(counting, prompts, 1, negative_prompt=negatives)
+    assert max(counting.text_encoder.counts)==3 and sum(counting.text_encoder.counts)==13+6
+    counting.text_encoder.counts.clear()
+    raw(counting, 'arms raised', 20)
+    assert counting.text_encoder.counts==[1]
+    monkeypatch.undo()
+    np.testing.assert_allclose(many, raw(pipe, prompts, 1, negative_prompt=negatives), atol=1e-5)
+
+def test_a_seed_for_each_prompt(pipe):
+    prompts,seeds = ['left arm','golf','golf'], [3,0,7]
+    each = raw(pipe, prompts, 2, seed=seeds, sampler='ddpm').reshape(3,2,22,3)
+    for prompt,seed,joints in zip(prompts, seeds, each):
+        np.testing.assert_allclose(raw(pipe, prompt, 2, seed=seed, sampler='ddpm'), joints, atol=1e-5)
+    with pytest.raises(ValueError, match='seed is a list of 2 for 3 prompts'): raw(pipe, prompts, seed=[1,2])
+    with pytest.raises(ValueError, match='seed'): raw(pipe, prompts, seed=[1,2,-1])
+
 def test_the_same_whatever_the_default_dtype(shipped):
     def made(): return shipped(['arms raised','a kick with the left leg'], 2, 4, best_of=2).joints
     before = made()

@@ -26,6 +26,10 @@ def run(*args, typed=None):
     assert result.exit_code==0, f'{result.output}\n{result.exception!r}'
     return result
 
+def answer(*args):
+    "What a command tells a script: the one JSON object on its standard output."
+    return json.loads(run(*args, '--json').stdout)
+
 def own_file(n=3):
     np.save('own.npy', np.stack([p['joints'] for p in own_poses()[:n]]))
     return 'own.npy'
@@ -100,10 +104,14 @@ def test_what_may_be_wrong_is_said():
 def test_prompts_from_standard_input_and_file():
     text = '\ufeff# a comment\nwave\n\n   # another\n  arms   raised\n'
     Path('p.txt').write_text(text, encoding='utf-8')
-    run('generate', '--prompts', 'p.txt', *FAST, '--out', 'a', '--format', 'json')
-    run('generate', '--prompts', '-', *FAST, '--out', 'b', '--format', 'json', typed=text)
-    assert load_poses('a/poses.json')[1]==['wave','arms raised']
-    assert Path('a/poses.json').read_bytes()==Path('b/poses.json').read_bytes()
+    run('generate', '--prompts', 'p.txt', *FAST, '--out', 'a')
+    run('generate', '--prompts', '-', *FAST, '--out', 'b', typed=text)
+    assert load_poses('a/poses.npz')[1]==['wave','arms raised']
+    for name in ('poses.npz','index.html','manifest.jsonl','batch.json'):
+        assert Path('a', name).read_bytes()==Path('b', name).read_bytes()
+    run('generate', 'jump', '--prompts', 'p.txt', *FAST, '--out', 'c', '--format', 'BVH,json')
+    assert sorted(os.listdir('c/poses'))==[f'0000{i}-{w}.{f}' for i,w in enumerate(['jump','wave','arms-raised'], 1)
+                                           for f in ('bvh','json')]
 
 def test_a_prompt_without_quotes_is_noted():
     said = run('generate', 'arms', 'raised', *FAST, '--format', 'json').stderr
@@ -234,8 +242,9 @@ def test_picture_formats(ending, begins):
 def test_describe():
     lines = run('describe', own_file()).stdout.splitlines()
     assert lines[0::2]==['0','1','2'] and all(len(l.split())>2 for l in lines[1::2])
-    rows = [json.loads(l) for l in run('describe', 'own.npy', '-n', '2', '--json').stdout.splitlines()]
-    assert [r['pose'] for r in rows]==[0,0,1,1,2,2] and all(r['text'] and r['codes'] for r in rows)
+    rows = answer('describe', 'own.npy', '-n', '2')['poses']
+    assert [(r['pose'], len(r['sentences'])) for r in rows]==[(0,2),(1,2),(2,2)]
+    assert all(s['text'] and s['codes'] for r in rows for s in r['sentences'])
     assert '[' in run('describe', 'own.npy', '--codes').stdout
     assert '0: wave' in run('describe', '--prompt', 'wave', '--prompt', 'sit').stdout
 
@@ -315,10 +324,115 @@ def test_defaults_of_train_are_those_of_the_configuration():
             seed='seed', precision='mixed_precision', freeze_reader='freeze_reader').items():
         assert option[name].default.default==getattr(TrainConfig(), field), name
 
-# shells
+# shells and scripts
 
-def test_completion():
-    env = {**os.environ, '_TEXT2POSE_COMPLETE':'complete_bash', 'COMP_WORDS':'text2pose gen', 'COMP_CWORD':'1'}
-    code = "from text2pose.cli import app; app(prog_name='text2pose')"
-    r = subprocess.run([sys.executable, '-c', code], env=env, capture_output=True, text=True, timeout=60)
-    assert r.stdout.split()==['generate'], r.stdout+r.stderr
+ENTRY = (sys.executable, '-c', "from text2pose.cli import app; app(prog_name='text2pose')")
+
+def completed(shell, words):
+    "What a shell is offered for the last of some words."
+    env = {**os.environ, '_TEXT2POSE_COMPLETE':f'complete_{shell}', 'COMP_WORDS':words,
+           'COMP_CWORD':str(words.count(' ')), '_TYPER_COMPLETE_ARGS':words, '_TYPER_COMPLETE_FISH_ACTION':'get-args'}
+    r = subprocess.run(ENTRY, env=env, capture_output=True, text=True, timeout=120)
+    assert not r.stderr
+    return r.stdout
+
+@pytest.mark.parametrize('shell', ['bash','zsh','fish'])
+def test_completion(shell):
+    assert 'generate' in completed(shell, 'text2pose gen') and 'train' not in completed(shell, 'text2pose gen')
+    assert 'golf_address' in completed(shell, 'text2pose atlas show golf_a')
+
+def test_completion_of_names():
+    assert completed('bash', 'text2pose generate --format png,b').split()==['png,bvh']
+    assert completed('bash', 'text2pose generate --sampler d').split()==['ddim','ddpm','dpm++']
+
+@pytest.mark.parametrize('shell', ['bash','zsh','fish'])
+def test_completion_scripts(shell):
+    from typer._completion_shared import get_completion_script
+    script = get_completion_script(prog_name='text2pose', complete_var='_TEXT2POSE_COMPLETE', shell=shell)
+    assert 'text2pose' in script
+    program = shutil.which(shell)
+    if program is None: pytest.skip(f'{shell} is not installed')
+    r = subprocess.run([program, '-n'], input=script, capture_output=True, text=True, timeout=30)
+    assert r.returncode==0, r.stderr
+
+def test_names_for_shells_are_those_of_the_chapters():
+    from text2pose import cli, train
+    from text2pose.atlas import atlas
+    from text2pose.cfg import GUIDANCE_METHODS
+    from text2pose.data import VIEWS
+    from text2pose.describe import STYLES
+    from text2pose.diffusion import SAMPLERS
+    assert {*cli._FORMATS}=={*FORMATS} and {*cli._METHODS}=={*GUIDANCE_METHODS} and {*cli._SAMPLERS}=={*SAMPLERS}
+    assert {*cli._CAMERAS}=={*VIEWS} and {*cli._STYLES}=={*STYLES}
+    assert {*cli._atlas_names()}=={p.name for p in atlas().values() if not p.twin_of}
+    for phase in cli._PHASES: train.phase_config(phase)
+
+def commands(group=None, above=()):
+    "All commands with their names."
+    import typer
+    group = group or typer.main.get_command(app)
+    for name,command in group.commands.items():
+        if hasattr(command, 'commands'): yield from commands(command, (*above,name))
+        else: yield (*above,name), command
+
+@pytest.mark.parametrize('names,command', commands(), ids=lambda v: '-'.join(v) if isinstance(v, tuple) else '')
+def test_examples_of_every_command_can_be_typed(names, command):
+    import shlex
+    shown = run(*names, '--help').stdout
+    examples = [shlex.split(line)[1:] for line in shown.splitlines() if line.strip().startswith('text2pose ')]
+    assert examples and '--quiet' in shown
+    for example in examples:
+        assert tuple(example[:len(names)])==names
+        command.make_context(names[-1], example[len(names):]).close()
+
+def test_one_object_and_nothing_else():
+    own_file()
+    run('generate', 'wave', *FAST, '--format', 'json')
+    for args in (['generate','wave','sit',*FAST,'--format','json'], ['look-up','wave'], ['describe','own.npy'],
+            ['data','check','own.npy'], ['data','show','own.npy'], ['convert','own.npy','own.bvh'], ['atlas','list'],
+            ['atlas','show','saluting'], ['atlas','check'], ['info'], ['scene','own.npy','--format','json'],
+            ['vary','own.npy','-n','1','--format','json'], ['interpolate','own.npy:0','own.npy:1','--format','json']):
+        assert isinstance(answer(*args), dict), args
+    made = answer('generate', 'wave', 'sit', *FAST, '--format', 'json')
+    assert made['files']=={'json':'out/poses.json'} and made['replaced']==['out/poses.json']
+    assert [p['prompt'] for p in made['poses']]==['wave','sit'] and made['settings']['seed']==0
+    assert all(0<=p['score']<=1 and len(p['exemplars'])==4 for p in made['poses'])
+
+def test_quiet():
+    own_file()
+    for args in (['generate','wave',*FAST,'--format','json'], ['data','show','own.npy'], ['atlas','list'], ['info']):
+        for _ in range(2):  # the second time files are replaced
+            said = run(*args, '--quiet')
+            assert said.stdout==said.stderr=='', args
+    result = CliRunner().invoke(app, ['atlas', 'show', 'salutin', '--quiet'])
+    assert result.exit_code==1 and 'did you mean saluting' in result.stderr
+
+def test_an_interruption(monkeypatch):
+    def interrupted(*args, **kwargs): raise KeyboardInterrupt
+    monkeypatch.setattr(Text2PosePipeline, '__call__', interrupted)
+    Path('p.txt').write_text('wave')
+    for args in (['generate','wave'], ['generate','--prompts','p.txt','--out','b']):
+        result = CliRunner().invoke(app, args)
+        assert result.exit_code==130 and result.stderr.splitlines()[-1]=='text2pose: interrupted'
+    assert os.listdir('out')==[] and not list(Path('b').glob('.text2pose*'))
+
+def test_nothing_steers_the_terminal():
+    said = run('generate', 'wave \x1b[31m\x9b5m \u202eevil', *FAST, '--format', 'json')
+    assert not {'\x1b','\x9b','\u202e'}&{*said.output} and r'wave \x1b[31m\x9b5m \u202eevil' in said.stdout
+    os.rename('out', 'o\x1b[31mut')
+    result = CliRunner().invoke(app, ['describe', 'o\x1b[31mut/none.json'])
+    assert result.exit_code==1 and '\x1b' not in result.output and r'o\x1b[31mut/none.json' in result.stderr
+
+def test_nothing_is_overwritten():
+    own_file()
+    run('generate', 'wave', *FAST, '--format', 'json,openpose')
+    run('data', 'show', 'own.npy', '--out', 'p.png')
+    run('convert', 'own.npy', 'own.glb')
+    before = {p:p.read_bytes() for p in Path('.').rglob('*') if p.is_file()}
+    for args in (['generate','sit',*FAST,'--format','json'], ['generate','sit',*FAST,'--format','openpose'],
+            ['vary','own.npy','--format','json'], ['data','show','own.npy','--out','p.png'],
+            ['convert','own.npy','own.json','own.glb']):
+        result = CliRunner().invoke(app, [*args, '--no-overwrite'])
+        assert result.exit_code==1 and 'is there already, and --no-overwrite was given' in result.stderr, args
+    assert {p:p.read_bytes() for p in Path('.').rglob('*') if p.is_file()}==before
+    run('generate', 'sit', *FAST, '--format', 'npz', '--no-overwrite')

@@ -132,8 +132,7 @@ def test_weights_without_scorer_generate_without_exemplars(tiny):
     run('generate', 'wave', *FAST, '--weights', 'w', '--exemplars', '0')
 
 def test_one_line_a_prompt_up_to_ten(weights):
-    Path('p.txt').write_text('\n'.join(f'wave {word}' for word in 'abcdefghijkl'))
-    lines = run('generate', '--prompts', 'p.txt', *FAST, *weights).stdout.splitlines()
+    lines = run('generate', *(f'wave {word}' for word in 'abcdefghijkl'), *FAST, *weights).stdout.splitlines()
     assert sum(l.startswith('looked up for "wave ') for l in lines)==10
     assert lines[-1]=='and for 2 more prompts' and len(about()['exemplars'])==12
 
@@ -148,12 +147,13 @@ def test_look_up(weights, by_words):
 
 def test_look_up_as_json(weights):
     args = ('look-up', 'wave', 'sit', *weights, '--library', 'mine')
-    rows = [json.loads(l) for l in run(*args, '--json').stdout.splitlines()]
-    assert [r['prompt'] for r in rows]==['wave']*4+['sit']*4
-    assert all(set(r)=={'prompt','name','similarity','source','phrase'} for r in rows)
+    prompts = json.loads(run(*args, '--json').stdout)['prompts']
+    assert [(p['prompt'],len(p['found'])) for p in prompts]==[('wave',4),('sit',4)]
+    rows = [r for p in prompts for r in p['found']]
+    assert all(set(r)=={'name','similarity','source','phrase'} for r in rows)
     found = Text2PosePipeline.from_pretrained('w', library='mine').look_up(['wave','sit'])
     assert [(r['name'],r['similarity']) for r in rows]==[(name,round(s, 3)) for pairs in found for name,s in pairs]
-    everything = run(*args[:2], *args[3:], '--json', '-n', N_ATLAS+2).stdout.splitlines()
+    everything = json.loads(run(*args[:2], *args[3:], '--json', '-n', N_ATLAS+2).stdout)['prompts'][0]['found']
     assert len(everything)==N_ATLAS+2  # the own pose and its twin
 
 def test_look_up_prompts_from_elsewhere(weights):

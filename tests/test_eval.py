@@ -1,8 +1,6 @@
 "The public prompts (whole, fair, checked by statements that exist) and the measures on pipelines that are known."
-import json
 import numpy as np
 import pytest
-from text2pose.core import asset
 from text2pose.data import mirror, own_poses
 from text2pose.captions import mirror_words
 from text2pose.posecodes import check_statements, satisfies

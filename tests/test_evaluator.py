@@ -6,8 +6,8 @@ import torch
 from text2pose.core import available, read_json
 from text2pose.data import own_poses
 from text2pose.evaluator import (
-    PoseTextEvaluator, bootstrap, bootstrap_ratio, expected_hits, frechet_distance, learned_recall, load_evaluator, prdc,
-    r_precision)
+    PoseTextEvaluator, bootstrap, bootstrap_ratio, expected_hits, frechet_distance, learned_recall, load_evaluator,
+    prdc, r_precision)
 from text2pose.eval import SYSTEMS, evaluate, report_tables, two_sample_test
 
 OWN = np.stack([p['joints'] for p in own_poses()])
@@ -119,7 +119,8 @@ def test_same_seed_same_numbers_and_an_interrupted_report_goes_on(report, pipe, 
 def test_reports_are_not_mixed(report, pipe, tmp_path):
     out,_ = report
     before = (out/'report.json').read_bytes()
-    with pytest.raises(ValueError, match='other settings .seed was 0, now 1.'): evaluate(pipe, out, n=40, seed=1, only=PARTS)
+    with pytest.raises(ValueError, match='other settings .seed was 0, now 1.'):
+        evaluate(pipe, out, n=40, seed=1, only=PARTS)
     assert (out/'report.json').read_bytes()==before
     (tmp_path/'mine.txt').write_text('a file of mine')
     with pytest.raises(ValueError, match='not empty and holds no report'): evaluate(pipe, tmp_path, n=40, only=PARTS)

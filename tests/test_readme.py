@@ -2,6 +2,8 @@
 import os, re, shlex, subprocess, sys
 from pathlib import Path
 
+from text2pose.core import read_json
+from text2pose.eval import summary_table
 from tree import ROOT, offline_env
 
 def _blocks(*languages):
@@ -28,3 +30,8 @@ def test_commands(tmp_path):
     commands = [l for l in lines if l.startswith('text2pose ')]
     assert commands
     for c in commands: _run(shlex.split(c, comments=True), tmp_path)
+
+def test_numbers_are_those_of_the_report():
+    "What README says of the weights is what `text2pose evaluate` found, word for word."
+    table = summary_table(read_json(ROOT/'benchmarks'/'evaluate.json'))
+    assert table in (ROOT/'README.md').read_text(encoding='utf-8')

@@ -21,7 +21,7 @@ import torch
 from .core import asset, atomic_path, check_count, check_file
 from .data import (
     JOINT_NAMES, N_JOINTS, PARENTS, bone_lengths, canonical, canonical_faces, joint_idx, mirror)
-from .captions import mirror_words
+from .captions import MAX_CAPTION, mirror_words
 from .skeleton import (
     ANGLE_JOINTS, GIVES, _CLASHES, _MIRROR_BONES, _STATURE, _THICKNESS_OF, _contacts, axis_rotation, body_height,
     check_bone_lengths, forward_kinematics, inverse_kinematics, joint_rotations, plausibility, plausibility_report,
@@ -102,6 +102,8 @@ def _read_texts(v, low, high):
     if not isinstance(v, list) or not all(isinstance(t, str) and t.strip() for t in v):
         raise ValueError('must be a list of sentences (put a sentence with a colon in quotes)')
     if not low<=len(v)<=high: raise ValueError(f'must have {low} to {high} entries, found {len(v)}')
+    longest = max(map(len, v), default=0)
+    if longest>MAX_CAPTION: raise ValueError(f'has an entry of {longest} characters, more than {MAX_CAPTION}')
     foreign = next(filter(None, map(_foreign_letter, v)), '')
     if foreign: raise ValueError(f'has the letter {foreign!r}, which is not Latin: words are read in English only')
     if len({t.strip().lower() for t in v})<len(v): raise ValueError('has the same entry twice')

@@ -585,7 +585,8 @@ def generate(
     guidance:str|None = _option(None, '--guidance',
         help='How strictly to follow the words: a number, or start:end for a ramp, which may rise (2:7) or fall (7:2). '
             '1 is no guidance; large numbers exaggerate. By default 2 in the first half of the run.'),
-    method:str = _option('cfg', '--guidance-method', known=_METHODS, help='cfg, apg, rescale, renorm or cfg++ (chapter 04).'),
+    method:str = _option('cfg', '--guidance-method', known=_METHODS,
+        help='cfg, apg, rescale, renorm or cfg++ (chapter 04).'),
     interval:str|None = _option(None, '--guidance-interval',
         help='Part of the run in which there is guidance, start:end from 0, the noisiest step, to 1; by default all of '
             'it where --guidance is given.'),
@@ -646,8 +647,8 @@ def generate(
         control,noted = _control(init, strength, keep, pin, body)
     where = dict(weights=weights, library=library, device=device, fast=fast)
     if prompts_file is not None:
-        return _generate_batch(prompts, prompts_file, out, jobs, n, formats, options, {**about, **run, **control}, noted,
-                               where)
+        run = {**about, **run, **control}
+        return _generate_batch(prompts, prompts_file, out, jobs, n, formats, options, run, noted, where)
     with _file_errors(), _alone_in(out) as folder:
         files = _pose_files(folder, formats)
         pipe = _load_pipeline(**where)
@@ -1049,7 +1050,8 @@ def data_check(
         scores,offset = plausibility(joints),np.abs(joints[:,0]).max()
         _say(f'{_count(len(joints), "pose")}, {_count(len(set(prompts)), "prompt")}, plausibility '
              f'{scores.min():.2f} to {scores.max():.2f}; pelvis at most {offset:.3f} m from the origin')
-        _answer(poses=len(joints), prompts=len(set(prompts)), scores=scores.round(4), pelvis_offset=round(float(offset), 4))
+        _answer(poses=len(joints), prompts=len(set(prompts)), scores=scores.round(4),
+                pelvis_offset=round(float(offset), 4))
 
 @_command(data_app,
     'data show poses.parquet -n 32 --out poses.jpg',
@@ -1616,7 +1618,8 @@ def _card(folder):
     "The model card of weights and the licence that it names; None for what there is not."
     path = folder/'README.md'
     if not path.is_file(): return None, None
-    named = re.search(r'(?im)^(?:\*\*licen[cs]e\.\*\*|licen[cs]e:)\s*([\w.+-]*\w)', path.read_text('utf-8', errors='replace'))
+    text = path.read_text('utf-8', errors='replace')
+    named = re.search(r'(?im)^(?:\*\*licen[cs]e\.\*\*|licen[cs]e:)\s*([\w.+-]*\w)', text)
     return path, named and named[1]
 
 def _devices():

@@ -117,6 +117,7 @@ def why_unreadable(
 )->str:              # the end of a sentence
     "Why NumPy could not read a file, without its advice to unpickle what it does not know."
     said = str(error)
+    said = said if len(said)<=200 else f'{said[:200]}…'
     return ' (pickled objects are refused)' + (f': {said}' if said and 'pickle' not in said else '')
 
 def read_array(
@@ -173,7 +174,7 @@ def disk_errors(
     try: yield
     except OSError as e:
         if e.strerror and (e.filename is None or e.errno in (errno.ENOSPC,errno.EDQUOT)):
-            e.filename,e.filename2 = str(path),None
+            raise OSError(e.errno, e.strerror, str(path)) from None
         raise
     except Exception as e:
         if type(e).__name__!='SafetensorError': raise  # its library says so when the disk is full

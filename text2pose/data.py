@@ -13,7 +13,7 @@ __all__ = ['JOINT_NAMES', 'PARENTS', 'N_JOINTS', 'POSE_DIM', 'KINEMATIC_TREE', '
            'own_rows', 'write_pose_table', 'open_pose_table', 'table_columns', 'read_pose_table']
 
 # %% ../nbs/00_data.ipynb #1a9d9b7a
-import itertools, json, textwrap
+import itertools, json, reprlib, textwrap
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -518,7 +518,8 @@ def check_faces(
         length = np.linalg.norm(face)
         known = not (face.shape==(3,) and np.isnan(face).all())
         if known and not (face.shape==(3,) and 1e-6<length<1e6):
-            raise ValueError(f'face {i} must be a direction of 3 numbers, or NaN as a whole, got {faces[i]!r}')
+            found = reprlib.repr(faces[i])
+            raise ValueError(f'face {i} must be a direction of 3 numbers, or NaN as a whole, got {found}')
         faces[i] = face/length if known else None
     return faces
 
@@ -1021,7 +1022,7 @@ def read_pose_table(
         raise ValueError(f'{path} is no pose table: it lacks the column {missing[0]}')
     report = table_report(table)
     try: table = table.select(list(POSE_COLUMNS)).cast(pose_schema())
-    except (pa.ArrowException, ValueError) as e:
+    except (pa.ArrowException, KeyError, ValueError) as e:
         raise ValueError(f'{path} is no pose table: {_arrow_says(e)}') from None
     check_array(table_joints(table), (None,N_JOINTS,3), f'{path}, column joints')
     if not np.allclose(np.linalg.norm(table_faces(table.filter(table['face'].is_valid())), axis=1), 1, atol=.01):

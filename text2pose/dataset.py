@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from .core import asset, atomic_path, check_count, check_file, data_dir, file_sha256, fingerprint
 from .data import (
-    N_JOINTS, Report, joint_idx, mirror, open_pose_table, pose_table, read_pose_table, table_columns, table_joints, table_report,
-    with_report, write_pose_table)
+    N_JOINTS, Report, joint_idx, mirror, open_pose_table, pose_schema, pose_table, read_pose_table, table_columns,
+    table_joints, table_report, with_report, write_pose_table)
 from .captions import clip_rows, mirror_words
 from .humanml3d import ALL_SOURCES, OPEN_SOURCES, humanml3d_ids, read_humanml3d, read_realmocap22
 from .mocap import mocap_files, read_mocap_folder
@@ -598,6 +598,14 @@ def encode_captions(
     return load_caption_states(path, captions)
 
 # %% ../nbs/04a_dataset.ipynb #33ec1477
+def _as_texts(table, path):
+    "Columns of a pose table by name, in their types."
+    import pyarrow as pa
+    schema = pa.schema([pose_schema().field(c) for c in table.column_names])
+    try: return table.cast(schema).to_pydict()
+    except (pa.ArrowException, ValueError) as e:
+        raise ValueError(f'{path} is no pose table: {str(e).splitlines()[0]}') from None
+
 class PoseStream:
     "Draws from a pose table of any size through a window of its rows; in training it stands for a `TrainingSet`."
     def __init__(self,
@@ -628,7 +636,7 @@ class PoseStream:
             if file.metadata.row_group(k).num_rows>self.rows:
                 raise ValueError(f'{self.path} has more than {self.rows} rows in one group, so no window of them can '
                                  'be read; write_pose_table makes smaller groups')
-            some = table_columns(file, self.path, [k], short).to_pydict()
+            some = _as_texts(table_columns(file, self.path, [k], short), self.path)
             self.splits.update(some['split'])
             mine = [i for i,s in enumerate(some['split']) if s==self.split]
             self.counts.append(len(mine))
@@ -662,8 +670,9 @@ class PoseStream:
         number = step//self.steps
         if number!=self._number:
             table = read_pose_table(self.path, self.groups(number))
-            self.window = TrainingSet(table, self.split, *self._shares, seed=self.seed, atlas_names=self.atlas_names)
-            self._number = number
+            try: window = TrainingSet(table, self.split, *self._shares, seed=self.seed, atlas_names=self.atlas_names)
+            except ValueError as e: raise ValueError(f'{self.path}: {e}') from None
+            self.window,self._number = window,number
         return self.window
 
     def statistics(self,

@@ -631,7 +631,8 @@ def load_scene(
         places = np.array([s['pelvis'] for s in found['scene']], dtype=np.float64)
         headings = np.array([s['heading'] for s in found['scene']], dtype=np.float64)
         x,places = check_array(x, (None,N_JOINTS,3), 'joints'), check_array(places, (len(x),3), 'places')
-    except (KeyError, TypeError, ValueError):
+        headings = check_array(headings, (len(x),), 'headings')
+    except (KeyError, TypeError, ValueError, OverflowError):
         expected = '"poses", and "scene" with a pelvis and a heading of each'
         raise ValueError(f'{path} is not a scene: expected {expected}') from None
     return (rotate_z(x, np.radians(headings))+places[:,None]).astype(np.float32)

@@ -7,7 +7,8 @@ __all__ = ['STORY', 'NEUTRAL', 'FLAT_FOOT', 'TIPPED', 'WITHOUT_NETWORK', 'WITH_P
            'DDPM_CAPTIONS', 'plot_losses', 'rate', 'read_prompts', 'prompt_adherence', 'side_accuracy',
            'caption_adherence', 'reading_accuracy', 'story_effects', 'bone_length_error', 'nearest_poses',
            'atlas_recall', 'spine_bend', 'foot_pitch', 'has_tipped_foot', 'naturalness', 'two_sample_test', 'LookUp',
-           'generate_by', 'EvalSet', 'eval_set', 'codes_followed', 'naturalness_by_rule', 'evaluate', 'report_tables']
+           'generate_by', 'EvalSet', 'eval_set', 'codes_followed', 'naturalness_by_rule', 'evaluate', 'summary_table',
+           'report_tables']
 
 # %% ../nbs/06_eval.ipynb #a08bb2cd
 import json, platform, re
@@ -19,7 +20,8 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from . import __version__
-from .core import asset, atomic_path, check_array, check_count, data_dir, fingerprint, read_json, tensor_checksum
+from .core import (
+    asset, atomic_path, check_array, check_count, data_dir, fingerprint, read_json, tensor_checksum)
 from .data import JOINT_NAMES, N_JOINTS, bone_lengths, joint_idx, plot_bodies, pose_table
 from .captions import mirror_words
 from .humanml3d import OPEN_SOURCES
@@ -31,8 +33,8 @@ from .atlas import atlas, atlas_joints, atlas_rows
 from .cfg import PoseOutput
 from .dataset import TrainingSet, capture_rows, words_rows
 from .evaluator import (
-    bootstrap, bootstrap_ratio, denial_pairs, diversity, fid, learned_recall, load_evaluator, mean_recall, mm_dist, multimodality,
-    pair_order, prdc, r_precision)
+    bootstrap, bootstrap_ratio, denial_pairs, diversity, fid, learned_recall, load_evaluator, mean_recall, mm_dist,
+    multimodality, pair_order, prdc, r_precision)
 
 # %% ../nbs/06_eval.ipynb #56aac2a7
 def plot_losses(
@@ -312,11 +314,12 @@ def two_sample_test(
     made,           # (n, 22, 3)
     folds:int=5,    # poses are judged by a classifier that learned from the other folds
     seed:int=0,     # of folds and classifier
-)->dict:            # accuracy: value, low, high (0.5 is perfect); joints: joint → what shuffling it costs, largest first
+)->dict:            # accuracy: value, low, high (0.5 is perfect); joints: joint → what shuffling it costs, most first
     "How well boosted trees tell generated poses from real ones (Lopez-Paz and Oquab 2017)."
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.model_selection import StratifiedKFold
-    if len(real)!=len(made): raise ValueError(f'as many real poses as generated ones are needed, got {len(real)} and {len(made)}')
+    if len(real)!=len(made):
+        raise ValueError(f'as many real poses as generated ones are needed, got {len(real)} and {len(made)}')
     if len(real)<4*folds: raise ValueError(f'{folds} folds need at least {4*folds} poses of each kind, got {len(real)}')
     x = _classifier_features(np.concatenate([real,made]))
     is_made = np.arange(len(x))>=len(real)
@@ -535,7 +538,7 @@ class _Parts:
         return dict(pairs=len(pairs), both_right=bootstrap(right), order=pair_order(text[idx], vectors[idx,0]))
 
     def _denials(self, system):
-        "Prompts and their denials: who follows, the order of the code, and the order by the evaluator; one pose of each."
+        "Prompts and their denials: who follows, the order of the code and by the evaluator; one pose of each."
         pairs = denial_pairs()
         prompts = [prompt for both,_ in pairs for prompt in both]
         poses = generate_by(self.pipe, system, prompts, 1, self.seed)[:,0]
@@ -556,7 +559,8 @@ class _Parts:
         pool = np.stack([r['joints'] for r in capture_rows(OPEN_SOURCES, 'train')+atlas_rows(8, split='train')])
         pool = np.unique(pool.reshape(-1, N_JOINTS, 3), axis=0)
         def spread(joints): return [float(v) for v in np.percentile(100*nearest_poses(joints, pool)[1], (1,50))]
-        return dict(pool=len(pool), held_out=spread(self.set('captures').joints), model=spread(self.made('captures','model')))
+        held_out,made = self.set('captures').joints, self.made('captures','model')
+        return dict(pool=len(pool), held_out=spread(held_out), model=spread(made))
 
     def figure(self, name, systems, path):
         "The first captions of a set as bodies, a row for each system."
@@ -565,7 +569,8 @@ class _Parts:
             made = self.made(name, system)[:8]
             poses.append(made)
             titles += [f'{system}: {caption[:60]}' for caption in self.set(name).captions[:len(made)]]
-        _save_small(plot_bodies(np.concatenate(poses), titles, views=('three-quarter',), n_cols=8, size=1.3, dpi=90), path)
+        fig = plot_bodies(np.concatenate(poses), titles, views=('three-quarter',), n_cols=8, size=1.3, dpi=90)
+        _save_small(fig, path)
 
 def _save_small(fig, path):
     "A figure of bodies as a picture of 64 colours."
@@ -601,7 +606,8 @@ def evaluate(
     settings = dict(n=n, seed=seed, evaluator=evaluator.version, weights=_weights_checksum(pipe), text2pose=__version__)
     parts = _Parts(pipe, evaluator, n, seed)
     for start in only or ():
-        if not any(k.startswith(start) for k in parts.names()): raise ValueError(f'no part of a report begins with {start!r}')
+        if not any(k.startswith(start) for k in parts.names()):
+            raise ValueError(f'no part of a report begins with {start!r}')
     wanted = {k:f for k,f in parts.names().items() if only is None or k.startswith(tuple(only))}
     done = _begin_report(out, settings)
     skipped = {k:why for k in wanted if (why:=_skipped(k))}
@@ -691,6 +697,34 @@ def _table(rows, columns, first='system'):
     lines += [f'| {name} | '+' | '.join(say(m) for say in columns.values())+' |' for name,m in rows.items()]
     return '\n'.join(lines)
 
+_SHORT_SYSTEMS = ('model','student','words only','look-up','mean pose','real')
+# what the summary says: heading, part of the report (None: captures, or the atlas without them), how it is read
+_SHORT_ROWS = (
+    ('prompts of val followed, %', 'prompts', lambda m: _said(m['val'])),
+    ('prompts of dev followed, %', 'prompts', lambda m: _said(m['dev'])),
+    ('both twins right, %', 'prompts', lambda m: _said(m['twins']['both_right'])),
+    ('stated codes that hold, %', None, lambda m: _said(m['codes'])),
+    ('R@1 in pools of 32, %', None, lambda m: _said(m['r_precision']['R@1']) if m['r_precision'] else '–'),
+    ('FID', None, lambda m: _said(m['fid'], False)),
+    ('coverage', None, lambda m: f"{m['coverage']:.2f}"),
+    ('told from real by a classifier, %', None, _CLOUD_COLUMNS['told from real, %']),
+    ('spine bend, °', None, lambda m: _said(m['spine_bend'], False)),
+    ('tipped feet, %', None, lambda m: _said(m['tipped_feet'])),
+    ('implausible, %', None, lambda m: _said(m['implausible'])))
+
+def summary_table(
+    report:dict, # of `evaluate`
+)->str:          # Markdown
+    "The report in one table, the one of README."
+    results = report['results']
+    held_out = 'captures' if 'captures/real' in results else 'atlas'
+    systems = [s for s in _SHORT_SYSTEMS if f'{held_out}/{s}' in results or f'prompts/{s}' in results]
+    lines = ['| | '+' | '.join(systems)+' |', '| --- |'+' --- |'*len(systems)]
+    for heading,part,say in _SHORT_ROWS:
+        measures = [results.get(f'{part or held_out}/{system}') for system in systems]
+        if any(measures): lines.append(f'| {heading} | '+' | '.join(say(m) if m else '–' for m in measures)+' |')
+    return '\n'.join(lines)
+
 def report_tables(
     report:dict, # of `evaluate`
 )->str:          # Markdown
@@ -698,7 +732,7 @@ def report_tables(
     said = [f"# Evaluation of the weights {report['settings']['weights']}", '',
             f"Evaluator version {report['settings']['evaluator']}, seed {report['settings']['seed']}, "
             'one pose a draw, nothing chosen, enforcement off but for `enforced`. '
-            'In brackets: 95 % intervals, captions or prompts drawn anew.', '']
+            'In brackets: 95 % intervals, captions or prompts drawn anew.', '', summary_table(report), '']
     grouped = {}
     for part,measures in report['results'].items():
         name,_,system = part.partition('/')
@@ -714,14 +748,14 @@ def report_tables(
             model = next(iter(rows.values()))
             said += [f"## Prompts: {model['dev']['prompts']} of dev, {model['val']['prompts']} of val", '',
                      f"Chance {100*model['dev']['chance']:.1f} and {100*model['val']['chance']:.1f} %; four poses each. "
-                     f"{model['twins']['pairs']} pairs of twins, {model['denials']['pairs']} prompts with their denials; "
-                     'chance of an order 50 %.', '', _table(rows, _PROMPT_COLUMNS), '']
+                     f"{model['twins']['pairs']} pairs of twins, {model['denials']['pairs']} prompts with "
+                     'their denials; chance of an order 50 %.', '', _table(rows, _PROMPT_COLUMNS), '']
             groups = {g:lambda m, g=g: _said(m['val_by_group'][g]) for g in model['val_by_group']}
             said += ['By kind of prompt, val:', '', _table(rows, groups), '']
         else:
             m = rows['']
-            said += ['## Nearest training pose', '', f"{m['pool']:,} training poses; 1st percentile and median, cm.", '',
-                     '| generated | held out |', '| --- | --- |',
-                     f"| {m['model'][0]:.1f}, {m['model'][1]:.1f} | {m['held_out'][0]:.1f}, {m['held_out'][1]:.1f} |", '']
+            made,held_out = (f'{m[k][0]:.1f}, {m[k][1]:.1f}' for k in ('model','held_out'))
+            said += ['## Nearest training pose', '', f"{m['pool']:,} training poses; 1st percentile and median, cm.",
+                     '', '| generated | held out |', '| --- | --- |', f'| {made} | {held_out} |', '']
     if report['skipped']: said += ['## Skipped', '', *(f'- {k}: {why}' for k,why in report['skipped'].items()), '']
     return '\n'.join(said)

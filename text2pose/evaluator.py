@@ -206,7 +206,8 @@ class EvaluatorTrainer(BaseTrainer):
         super().check(start, scorer)
         if start is not None or scorer is not None:
             raise ValueError('the evaluator starts from nothing: it must not know what it is to judge')
-        if self.config.micro_batch: raise ValueError('the evaluator compares a batch as a whole: micro_batch must be None')
+        if self.config.micro_batch:
+            raise ValueError('the evaluator compares a batch as a whole: micro_batch must be None')
 
     def new_model(self)->PoseTextEvaluator: return PoseTextEvaluator(self.states.dim, **self.config.towers)
 

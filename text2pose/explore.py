@@ -871,6 +871,9 @@ def _poses_of(file):
     noted = [{}]*len(x)
     if file.suffix=='.json': noted = read_json(file)['poses']
     scores = [p.get('score') for p in noted]
+    for i,s in enumerate(scores):
+        if s is not None and (not isinstance(s, (int,float)) or not abs(s)<=1):
+            raise ValueError(f'{file}: the score of pose {i} must be a number from 0 to 1')
     if any(s is None for s in scores): scores = plausibility(x).tolist()
     return x, [dict(prompt=p, score=float(s)) for p,s in zip(prompts, scores)]
 

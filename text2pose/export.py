@@ -1267,7 +1267,9 @@ def _npy_poses(path):
     try: shape = np.load(path, mmap_mode='r', allow_pickle=False).shape
     except Exception: shape = None  # `read_array` says what is wrong
     if shape is None or shape[-1:]!=(263,): return read_array(path, (None,N_JOINTS,3)), None, None
-    return canonical(joints_from_humanml3d_vec(read_array(path, (None,263)))), None, None
+    features = read_array(path, (None,263))
+    try: return canonical(joints_from_humanml3d_vec(features)), None, None
+    except ValueError as e: raise ValueError(f'{path}: {e}') from None
 
 def _our_names(motion):
     "The names of the 22 joints in a BVH file of `to_bvh`, in our order; None where somebody else wrote it."

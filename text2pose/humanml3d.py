@@ -8,7 +8,7 @@ __all__ = ['HUMANML3D_SLICES', 'OPEN_SOURCES', 'ALL_SOURCES', 'joints_from_human
            'humanml3d_ids', 'humanml3d_stats', 'read_humanml3d', 'write_humanml3d', 'read_realmocap22']
 
 # %% ../nbs/00b_humanml3d.ipynb #14da858c
-import json, re, warnings
+import json, re, reprlib, warnings
 from pathlib import Path
 import numpy as np
 from .core import atomic_folder, check_array, check_file, check_size, decode_text, open_zip, read_array
@@ -154,6 +154,7 @@ def humanml3d_vec_from_joints(
 
 # %% ../nbs/00b_humanml3d.ipynb #7f6960e3
 _HUMANML3D_LICENCE = 'AMASS licence, non-commercial research'
+_MAX_ID = 240 # bytes; a name of a file has at most 255 of them
 _MAX_LIST = 2**24  # bytes of a list of clips; all of HumanML3D's ids take 0.2 MB
 
 def humanml3d_ids(
@@ -170,8 +171,8 @@ def humanml3d_ids(
     except UnicodeDecodeError as e: raise ValueError(f'{path} is not UTF-8 text: {e}') from None
     ids = [line.strip() for line in lines if line.strip()]
     for id in ids:
-        is_file_name = Path(id).name==id and id not in ('.','..') and '\0' not in id
-        if not is_file_name: raise ValueError(f'{path} names {id!r}, which is no clip id')
+        is_file_name = Path(id).name==id and id not in ('.','..') and '\0' not in id and len(id.encode())<=_MAX_ID
+        if not is_file_name: raise ValueError(f'{path} names {reprlib.repr(id)}, which is no clip id')
     return [id for id in ids if mirrored or not id.startswith('M')]
 
 def humanml3d_stats(
@@ -307,6 +308,8 @@ def _spell_out_sides(label):
 
 _MAX_LISTING = 2**26  # bytes of captions.jsonl; ours has 1 MB
 
+def _are_texts(values): return isinstance(values, list) and all(isinstance(v, str) for v in values)
+
 def _read_listing(path):
     "What captions.jsonl says: clip id → dict with text, split, rig and sentences."
     check_file(path, 'the realmocap22 folder', _MAX_LISTING)
@@ -314,8 +317,11 @@ def _read_listing(path):
     for i,line in enumerate(path.read_bytes().splitlines(), 1):
         try:
             r = json.loads(line)
-            rows[r['id']] = dict(text=r['text'], split=r['split'], rig=r['rig'], sentences=r.get('sentences') or [])
-        except (ValueError, KeyError, TypeError, RecursionError):
+            row = dict(text=r['text'], split=r['split'], rig=r['rig'], sentences=r.get('sentences') or [])
+            *texts,sentences = row.values()
+            if not _are_texts([r['id'],*texts]) or not _are_texts(sentences): raise ValueError('no texts')
+            rows[r['id']] = row
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise ValueError(f'{path}, line {i}: expected a JSON object with id, text, split and rig') from None
     return rows
 
@@ -327,7 +333,9 @@ def _read_motion(path):
         with np.load(path, allow_pickle=False) as z:
             ids,start,joints,root_xz = (z[name] for name in ('ids','start','joints','root_xz'))
     except Exception as e: raise ValueError(f'{path} is not a readable realmocap22 archive: {e}') from None
-    starts_fit = len(start)==len(ids)+1 and start[0]==0 and (np.diff(start)>0).all()
+    check_array(root_xz, (None,2), f'{path}, root_xz')
+    kinds_fit = ids.ndim==start.ndim==1 and ids.dtype.kind=='U' and start.dtype.kind in 'iu' and joints.ndim==3
+    starts_fit = kinds_fit and len(start)==len(ids)+1 and start[0]==0 and (np.diff(start)>0).all()
     if not (starts_fit and start[-1]==len(joints)==len(root_xz)):
         raise ValueError(f'{path}: ids, start, joints and root_xz do not fit each other')
     return ids.tolist(), start, joints, root_xz

@@ -9,7 +9,7 @@ __all__ = ['RIGS', 'UNITS', 'AXES', 'ARCHIVES', 'Motion', 'read_bvh', 'read_amc'
            'mocap_files', 'read_cmu_index', 'mocap_captions', 'read_mocap_folder', 'unpack', 'fetch']
 
 # %% ../nbs/00c_mocap.ipynb #5e534429
-import hashlib, itertools, json, os, queue, re, shutil, threading, time, unicodedata, warnings
+import hashlib, itertools, json, os, queue, re, reprlib, shutil, threading, time, unicodedata, warnings
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 from functools import cache
@@ -1091,11 +1091,12 @@ def _check_joint_map(given, names, where):
     "A map by hand must name our joints, and joints of the file."
     for joint,source in given.items():
         if joint not in JOINT_NAMES:
-            raise ValueError(f'joint_map: no joint is called {joint!r}; the joints are {", ".join(JOINT_NAMES)}')
+            raise ValueError(f'joint_map: no joint is called {reprlib.repr(joint)}; '
+                             f'the joints are {", ".join(JOINT_NAMES)}')
         if not _is_source(source):
-            raise ValueError(f'joint_map: {joint} must be a name or [name, name, share], got {source!r}')
+            raise ValueError(f'joint_map: {joint} must be a name or [name, name, share], got {reprlib.repr(source)}')
         if lost:=[n for n in _source_names(source) if n not in names]:
-            raise ValueError(f'joint_map: {joint} comes from {lost[0]!r}, which {where} does not have; '
+            raise ValueError(f'joint_map: {joint} comes from {reprlib.repr(lost[0])}, which {where} does not have; '
                              f'it has {_listed(names)}')
 
 def _find_joints(motion, joint_map, where):
@@ -1557,6 +1558,8 @@ def read_mocap_folder(
     folder = Path(folder)
     files = _chosen_files(folder, ids)
     noted = read_json(folder/'source.json') if (folder/'source.json').is_file() else {}
+    for key in ('source','licence'):
+        if not isinstance(noted.get(key, ''), str): raise ValueError(f'{folder/"source.json"}: {key} must be a text')
     source = source or noted.get('source', 'mocap')
     licence = licence or noted.get('licence', "as the file's owner states")
     listed = _caption_list(folder/'captions.jsonl', strict, on_skip) if (folder/'captions.jsonl').is_file() else {}

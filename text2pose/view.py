@@ -254,9 +254,11 @@ _SIGNS = 1-2*((np.arange(256)[:,None]>>np.arange(8))&1)  # all signs of their ei
 
 def _flat_points(keypoints):
     "Name → (right, up) in pixels, of the points that were found."
-    points = np.asarray(keypoints, dtype=np.float64).reshape(-1,3)
-    names = {18:_COCO18, 25:_BODY25}.get(len(points))
-    if names is None: raise ValueError(f'OpenPose has 18 or 25 points a person, found {len(points)}')
+    try: numbers = np.asarray(keypoints, dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError, OverflowError): raise ValueError('pose_keypoints_2d must hold numbers') from None
+    names = {3*18:_COCO18, 3*25:_BODY25}.get(len(numbers))
+    if names is None: raise ValueError(f'OpenPose has 18 or 25 × 3 numbers a person, found {len(numbers)}')
+    points = numbers.reshape(-1,3)
     found = {n:p[:2]*[1,-1] for n,p in zip(names, points) if p[2]>0 and np.isfinite(p).all()}
     for name in ('left_shoulder','right_shoulder','left_hip','right_hip'):
         if name in found: continue
@@ -329,5 +331,4 @@ def _openpose_people(data):
     try: points = [person['pose_keypoints_2d'] for person in people]
     except (KeyError, TypeError): raise ValueError('this OpenPose file has no pose_keypoints_2d') from None
     if not points: raise ValueError('this OpenPose file holds no people')
-    try: return np.stack([pose_from_openpose(p) for p in points[:MOST_POSES]]), ['']*len(points[:MOST_POSES])
-    except TypeError: raise ValueError('pose_keypoints_2d must hold numbers') from None
+    return np.stack([pose_from_openpose(p) for p in points[:MOST_POSES]]), ['']*len(points[:MOST_POSES])

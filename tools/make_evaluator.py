@@ -1,4 +1,4 @@
-"""Train the evaluator of chapter 05b: writes text2pose/assets/evaluator.safetensors and evaluator.json, how it was made.
+"""Train the evaluator of chapter 05b: writes text2pose/assets/evaluator.safetensors, and how it was made (.json).
 
     TEXT2POSE_DATA=... python tools/make_evaluator.py RUN [--table open.parquet] [--steps 1200]
 

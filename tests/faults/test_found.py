@@ -1,0 +1,112 @@
+"What the campaign found, made small: each file once was a traceback, a message without the file, or was accepted."
+import io, json, zipfile
+
+import numpy as np, pytest
+
+import campaign
+
+READERS = campaign.prepared()
+
+def example(name): return dict(READERS[name].make()[0])
+
+def with_json(name, file, change):
+    "The valid example of a reader with something in its JSON changed."
+    files = example(name)
+    value = json.loads(files[file])
+    change(value)
+    return name, {**files, file:json.dumps(value).encode('utf-8', 'surrogatepass')}
+
+def openpose(points):
+    def change(v): v['people'][0]['pose_keypoints_2d'] = points
+    return with_json('OpenPose .json', 'frame.json', change)
+
+def joint_map(content):
+    files = example('joint map .json')
+    return 'joint map .json', {**files, 'map.json':json.dumps(content).encode()}
+
+def table(name, change):
+    "A pose table with its Arrow table changed."
+    import pyarrow.parquet as pq
+    files = example(name)
+    out = io.BytesIO()
+    pq.write_table(change(pq.read_table(io.BytesIO(files['poses.parquet']))), out)
+    return name, {'poses.parquet':out.getvalue()}
+
+def column(name, values):
+    import pyarrow as pa
+    def change(t): return t.set_column(t.column_names.index(name), name, pa.array([values]*len(t)))
+    return change
+
+def twice(t): return t.append_column('joints', t['joints'])
+
+def broken_page(name):
+    files = example(name)
+    content = bytearray(files['poses.parquet'])
+    content[4:10] = b'\xff'*6  # the header of the first page
+    return name, {'poses.parquet':bytes(content)}
+
+def lone(name, file, content): return name, {**example(name), file:content}
+
+TABLE,STREAM = 'pose table .parquet', 'pose table .parquet, as a stream'
+FOLDER = 'capture folder: captions.jsonl, source.json, index, texts'
+
+FOUND = {
+    'OpenPose: 58 numbers':lambda: openpose([1.]*58),
+    'OpenPose: a list among numbers':lambda: openpose([[0]]+[1.]*53),
+    'OpenPose: a word':lambda: openpose(['x']+[1.]*53),
+    'OpenPose: 400 digits':lambda: openpose([10**400]+[1.]*53),
+    'scene: 400 digits':lambda: with_json(
+        'scenes .json', 'scene.json', lambda v: v['scene'][0].update(heading=10**400)),
+    'results: a score that is a list':lambda: with_json(
+        'folders of results', 'out/poses.json', lambda v: v['poses'][0].update(score=[1])),
+    'results: a score that is a word':lambda: with_json(
+        'folders of results', 'out/poses.json', lambda v: v['poses'][0].update(score='x')),
+    'joint map: a long list':lambda: joint_map(dict(left_knee=[1]*100_000)),
+    'joint map: a long name':lambda: joint_map({'a b '*2000:'head'}),
+    'table: joints twice':lambda: table(TABLE, twice),
+    'table: 65 numbers':lambda: table(TABLE, column('joints', [0.]*65)),
+    'stream: a broken page':lambda: broken_page(STREAM),
+    'stream: ids that are lists':lambda: table(STREAM, column('pose_id', [1.])),
+    'stream: ids that are null':lambda: table(STREAM, column('pose_id', None)),
+    'stream: sources that are lists':lambda: table(STREAM, column('source', [1.])),
+    'stream: an unknown posecode':lambda: table(STREAM, column('codes', 'x')),
+    'captures: a source that is a list':lambda: lone(FOLDER, 'm/source.json', b'{"source":[],"licence":"free"}'),
+    'captures: a licence that is a number':lambda: lone(FOLDER, 'm/source.json', b'{"source":"cmu","licence":3}'),
+    'HumanML3D: an id that is too long for a file':lambda: lone('HumanML3D folder', 'h/train.txt', b'1'*300),
+    'realmocap22: sentences that are no list':lambda: realmocap(dict(sentences=3.)),
+    'realmocap22: sentences that are no texts':lambda: realmocap(dict(sentences=[[]])),
+    'realmocap22: an id that is a list':lambda: realmocap(dict(id=[])),
+    'realmocap22: a path that is not finite':lambda: realmocap_arrays(root_xz=np.full((6,2), np.nan, np.float32)),
+    'realmocap22: a start that is one number':lambda: realmocap_arrays(start=np.array(3)),
+    'realmocap22: ids that are numbers':lambda: realmocap_arrays(ids=np.array([1.,2.])),
+    'prompts: a word of 5,000 digits':lambda: lone('prompts file', 'prompts.txt', b'9'*5000),
+    'atlas: a phrase of 60,000 letters':lambda: lone(
+        'atlas .yaml', 'mine.yaml',
+        b'- name: a\n  phrases: [a, b, '+b'c'*60_000+b']\n  angles: {left_knee: {flexion: 9}}\n'),
+    'archive: a long name':lambda: archive('X'*300+'.bvh'),
+    'archive: a file where a folder is':lambda: archive('x.bvh', 'x.bvh/y.bvh'),
+}
+
+def realmocap(changes):
+    row = dict(id='a', text='walk', split='train', rig='cmu', sentences=[])|changes
+    return lone('realmocap22 folder', 'r/captions.jsonl', json.dumps(row).encode())
+
+def realmocap_arrays(**changes):
+    files = example('realmocap22 folder')
+    out = io.BytesIO()
+    with np.load(io.BytesIO(files['r/cmu.npz'])) as z: np.savez(out, **{**z, **changes})
+    return 'realmocap22 folder', {**files, 'r/cmu.npz':out.getvalue()}
+
+def archive(*names):
+    b = io.BytesIO()
+    with zipfile.ZipFile(b, 'w') as z:
+        for name in names: z.writestr(name, 'HIERARCHY')
+    return 'archives of fetch .zip', {'a.zip':b.getvalue()}
+
+@pytest.mark.parametrize('what', FOUND)
+def test_found(tmp_path, what):
+    name,files = FOUND[what]()
+    reader = READERS[name]
+    campaign.put(files, tmp_path)
+    verdict,why = campaign.judge(reader, tmp_path, list(reader.kinds))
+    assert verdict=='refused', f'{verdict}: {why}'
