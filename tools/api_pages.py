@@ -93,17 +93,26 @@ def _option(node, shared):
     if isinstance(node, ast.Name): return shared.get(node.id)
     if isinstance(node, ast.Call) and _text(node.func) in ('_option','_argument'): return node
 
+def _string(node, texts):
+    "A string as written; names in it that stand for another string of the module are replaced by it."
+    if isinstance(node, ast.JoinedStr): return ''.join(_string(v, texts) for v in node.values)
+    if isinstance(node, ast.Constant): return str(node.value)
+    name = _text(getattr(node, 'value', node))
+    return _string(texts[name], {}) if name in texts else f'`{name}`'
+
 def _spell_out_options(tree):
     "Options of commands become defaults of arguments; flags and help become their docments."
     named = [n for n in tree.body if isinstance(n, ast.Assign) and _option(n.value, {})]
     shared = {n.targets[0].id:n.value for n in named}
+    assigned = [n for n in tree.body if isinstance(n, ast.Assign)]
+    texts = {_text(n.targets[0]):n.value for n in assigned if isinstance(n.value, (ast.Constant, ast.JoinedStr))}
     for f in ast.walk(tree):
         if not isinstance(f, ast.FunctionDef): continue
         for i,(arg,default) in enumerate(zip(f.args.args[len(f.args.args)-len(f.args.defaults):], f.args.defaults)):
             call = _option(default, shared)
             if call is None: continue
             strings = [a.value for a in call.args[1:] if isinstance(a, ast.Constant)]
-            told = [ast.literal_eval(k.value) for k in call.keywords if k.arg=='help'] or strings[-1:]
+            told = [_string(k.value, texts) for k in call.keywords if k.arg=='help'] or strings[-1:]
             flags = [f'`{a}`' for a in strings if a.startswith('-')]
             arg.meaning = ': '.join(o for o in (', '.join(flags), *told) if o)
             f.args.defaults[i] = call.args[0]

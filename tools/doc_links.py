@@ -14,7 +14,7 @@ from tree import ROOT, read_cells
 
 # Markdown of which the site is made, beside the notebooks; in the order of its table of contents
 PAGES = ['README.md', 'text2pose/assets/weights/README.md', 'docs/data_card.md', 'benchmarks/README.md', 'data/README.md',
-    'CONTRIBUTING.md', 'CHANGELOG.md']
+    'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md']
 _CODE = re.compile(r'^(```|~~~).*?^\1[^\n]*$', re.MULTILINE|re.DOTALL)
 _INLINE = re.compile(r'(`+)(?!`).*?(?<!`)\1(?!`)', re.DOTALL)
 _LINK = re.compile(r'\]\(([^()\s]*(?:\([^()]*\)[^()\s]*)*)\)')
