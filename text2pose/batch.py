@@ -8,7 +8,7 @@ __all__ = ['MAX_PROMPTS', 'MAX_PROMPTS_BYTES', 'SVG_STYLE', 'PAGE_PROMPTS', 'PAG
            'prompt_files', 'page_name', 'page_html', 'folder_lock', 'Portion', 'make_portion', 'BatchError', 'is_batch',
            'BatchReport', 'run_batch']
 
-# %% ../nbs/04d_batch.ipynb #a9cc2a43
+# %% ../nbs/04d_batch.ipynb #d72fbacc
 import csv, html, io, json, math, os, re, shutil, unicodedata, zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from .export import FRAME, export, file_name
 from .text import check_prompts
 from .cfg import MAX_POSES, Text2PosePipeline
 
-# %% ../nbs/04d_batch.ipynb #f4d08058
+# %% ../nbs/04d_batch.ipynb #83ee02b0
 MAX_PROMPTS = 100_000         # of one file
 MAX_PROMPTS_BYTES = 2**26     # of one file
 _KINDS = {'.csv':'csv', '.tsv':'csv', '.jsonl':'jsonl', '.ndjson':'jsonl'}  # ending → kind; all others are text
@@ -78,7 +78,7 @@ def _jsonl_rows(text):
 
 _ROWS = dict(text=_text_rows, csv=_csv_rows, jsonl=_jsonl_rows)
 
-# %% ../nbs/04d_batch.ipynb #1329f055
+# %% ../nbs/04d_batch.ipynb #fe374ebd
 _FIELDS = ('prompt','id','seed','n','negative')
 _ID = re.compile(r'[\w-][\w.-]{0,79}')
 _RESERVED = {'con','prn','aux','nul', *(f'{port}{i}' for port in ('com','lpt') for i in range(10))}  # on Windows
@@ -172,10 +172,10 @@ def read_prompts_stream(
     return parse_prompts(text, 'jsonl' if text.lstrip().startswith('{') else 'text', name, known)
 
 def _decoded(raw, name):
-    try: return decode_text(raw)
+    try: return decode_text(raw).removeprefix('\ufeff')  # some programs write two marks
     except UnicodeDecodeError as e: raise ValueError(f'{name} is not UTF-8 text: {e}') from None
 
-# %% ../nbs/04d_batch.ipynb #39117201
+# %% ../nbs/04d_batch.ipynb #b255ff43
 # from, to, radius at both ends in millimetres, colour; * is a side
 _LIMBS = [
     ('left_hip','right_hip',88,88,'hips'), ('pelvis','spine2',98,100,'hips'), ('spine2','chest',104,112,'chest'),
@@ -253,7 +253,7 @@ def _body_svg(xy, foot, height, order, flat):
 SVG_STYLE = ''.join(f'.{name}{{fill:{c};stroke:color-mix(in srgb,{c} 72%,#000);stroke-width:6}}' for name,c in
                     _COLORS.items())+'.li{fill:#fff;opacity:.22}.sh{fill:#000;opacity:.09}'
 
-# %% ../nbs/04d_batch.ipynb #7c095bdc
+# %% ../nbs/04d_batch.ipynb #c6793809
 PAGE_PROMPTS,PAGE_POSES = 100, 1000  # a portion has at most so many prompts, and, where it has several, so many poses
 _PARTS = '.parts'                    # folder of finished portions, until all are there
 _SHOWN_POSES = 4                     # of each prompt on a page
@@ -301,7 +301,7 @@ def prompt_files(
     "The files of a prompt."
     return {f:f'poses/{file_name(p.id, f)}' for f in formats}
 
-# %% ../nbs/04d_batch.ipynb #b5d0132f
+# %% ../nbs/04d_batch.ipynb #09225d35
 _PAGE_STYLE = '''
 :root{color-scheme:light dark;--paper:#fff;--ink:#1d2127;--soft:#666d78;--card:#f5f6f8;--line:#e1e4e9}
 @media (prefers-color-scheme:dark){:root{--paper:#15171b;--ink:#e8eaee;--soft:#9aa1ac;--card:#20242a;--line:#31363e}}
@@ -386,7 +386,7 @@ def page_html(
             f'<main>{"".join(map(_card, rows, pictures))}</main>{_page_links(k, n_pages)}'
             f'<script>{_PAGE_SCRIPT}</script></html>\n')
 
-# %% ../nbs/04d_batch.ipynb #f4511e54
+# %% ../nbs/04d_batch.ipynb #eea90de5
 _LOCK = '.text2pose.lock'
 
 def _try_lock(fd):
@@ -422,7 +422,7 @@ def folder_lock(
         if os.name!='nt': path.unlink(missing_ok=True)
         os.close(fd)
 
-# %% ../nbs/04d_batch.ipynb #a48c98df
+# %% ../nbs/04d_batch.ipynb #f4808431
 def _asked_together(prompts, settings):
     "Numbers of prompts by how many poses they want."
     groups = {}
@@ -497,7 +497,7 @@ def make_portion(
     with atomic_path(lines) as tmp: tmp.write_text(''.join(map(_line, rows)), encoding='utf-8')
     return len(rows)
 
-# %% ../nbs/04d_batch.ipynb #c11f1915
+# %% ../nbs/04d_batch.ipynb #c45d614d
 def _one_thread():
     "Rounding depends on the number of threads, and must not on the number of processes."
     import torch
@@ -564,7 +564,7 @@ class _Workers:
             process.join()
             connection.close()
 
-# %% ../nbs/04d_batch.ipynb #199bd581
+# %% ../nbs/04d_batch.ipynb #59a65498
 _BATCH = 'batch.json'
 
 class BatchError(OSError):

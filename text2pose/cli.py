@@ -79,7 +79,8 @@ _PHASES = ('baseline','anatomical','scorer','text','release')
 
 def _atlas_names():
     "Names of the poses of the atlas, without reading the YAML."
-    files = sorted((Path(__file__).parent/'assets/atlas').glob('*.yaml'))
+    from text2pose.core import asset
+    files = sorted(asset('atlas').glob('*.yaml'))
     return [name for f in files for name in re.findall(r'^- name: *(\w+)', f.read_text('utf-8'), re.M)]
 
 _MANY = 10**9  # steps, rows, …: what is larger was mistyped
