@@ -17,7 +17,8 @@ from text2pose.train import Checkpoints, make_trainer, phase_config
 
 STEPS,EVERY = 12,2
 # while these run, a checkpoint is half there
-SAVING = {'save','_write_synced','remove_old','_renamed_at_end','temporary_beside','sweep','_sweep_one','sync','add','begin','clean'}
+SAVING = {'save','_write_synced','remove_old','_renamed_at_end','temporary_beside',
+          'sweep','_sweep_one','sync','add','begin','clean'}
 def new_run():
     "A tiny run of the scorer: the loop, the checkpoints and the log are those of the denoiser."
     torch.set_num_threads(1)

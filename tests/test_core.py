@@ -282,7 +282,8 @@ def test_full_disk_while_saving_weights(tmp_path):
 
 # ---- what is large
 
-@pytest.mark.parametrize('text', ['[[]'+',[]'*10**7+']', '['+'{},'*10**7+'{}]', '["'+'","'*2*10**7+'"]', '[1'+',1'*3*10**7+']'])
+@pytest.mark.parametrize('text', [
+    '[[]'+',[]'*10**7+']', '['+'{},'*10**7+'{}]', '["'+'","'*2*10**7+'"]', '[1'+',1'*3*10**7+']'])
 def test_json_that_fills_the_memory(tmp_path, text):
     "Files of 30 to 60 MB would take 0.7 GB and more: refused by a count of their characters."
     (tmp_path/'a.json').write_text('{"poses":'+text+'}')
@@ -308,8 +309,10 @@ def test_archives(tmp_path):
         with pytest.raises(ValueError, match='none.zip'): core.open_zip(tmp_path/'none.zip', 10)
 
 @pytest.mark.parametrize('content,says', [
-    (dict(data=[1]), 'data must be an object, found list'), (dict(steps='6'), 'steps must be a whole number, found str'),
-    (dict(samples={}), 'samples must be a whole number, found dict'), (dict(config=['text']), 'config must be an object'),
+    (dict(data=[1]), 'data must be an object, found list'),
+    (dict(steps='6'), 'steps must be a whole number, found str'),
+    (dict(samples={}), 'samples must be a whole number, found dict'),
+    (dict(config=['text']), 'config must be an object'),
     (dict(config=dict(phase={})), 'config: phase must be a text, found dict'), (dict(scorer='x'), 'scorer must be'),
     (dict(scorer=dict(samples=[])), 'scorer: samples must be'), (dict(data=dict(licences=['x'])), 'licences must be'),
     (dict(data=dict(licences=dict(a=[]))), 'licences: a must be a text'), (dict(losses={}), 'losses must be a list')])

@@ -1048,8 +1048,8 @@ def test_sizes_come_first(tmp_path):
     wide = head.replace('}\nMOTION', joints+'}\nMOTION')
     for text,says in (
             (head%500_000+'10\n'*500_000, 'line 8: 500,000 frames are too many'),
-            (wide%30_000+'0\n'*30_000, 'line 4507: 30,000 frames of 901 joints are too many'),
-            (wide%6000+'0\n'*6000, 'line 4507: 6,000 frames of 5,401 numbers are too many'),
+            (wide%30_000+'0\n'*30_000, 'line 4508: 30,000 frames of 901 joints are too many'),
+            (wide%6000+'0\n'*6000, 'line 4508: 6,000 frames of 5,401 numbers are too many'),
             (head%5+'1\n'*1_600_000, 'has 1,600,010 lines; at most 1,500,000'),
             (head%5+'\n'*4_000_000, 'has too many lines; at most 1,500,000'),
             (head%5+'1 '*700_000, 'line 10 has 1,400,000 characters; at most 1,048,576'),

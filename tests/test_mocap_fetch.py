@@ -249,7 +249,8 @@ def test_nobody_waits_forever(raw, tmp_path, talk, error, says):
     assert left(tmp_path) in ([], ['.100STYLE.zip.part','.100STYLE.zip.part.json'])
     if error is ValueError: assert left(tmp_path)==[]
 
-@pytest.mark.parametrize('url', ['http://example.org/x.zip', 'https:///x.zip', 'http://127.0.0.1.example.org/x', 'gopher://x'])
+@pytest.mark.parametrize('url', [
+    'http://example.org/x.zip', 'https:///x.zip', 'http://127.0.0.1.example.org/x', 'gopher://x'])
 def test_https_only(raw, tmp_path, url):
     with pytest.raises(ValueError, match='is not an https address'): get(tmp_path, url)
     redirect = f'HTTP/1.1 302 Found\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n'.encode()

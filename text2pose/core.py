@@ -239,7 +239,7 @@ def _new_locked_folder(parent):
 @contextmanager
 def temporary_beside(
     path, # the file or folder to be written; its folder is made if needed; OSError where that is impossible
-):        # context that gives a folder with an empty folder new/; what lies in old/ goes back when the process is killed
+):        # context that gives a folder with an empty folder new/; what lies in old/ goes back after a kill
     "A temporary folder beside a path, removed when the block ends, or by the next process after a kill."
     path = Path(path)
     try:

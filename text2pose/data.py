@@ -989,7 +989,8 @@ def _plain_texts(table, path):
             lengths = pc.binary_length(chunk.dictionary)
             longest = pc.max(lengths).as_py() or 0
             if longest>_MAX_TEXT:
-                raise ValueError(f'{path}, column {name} holds a text of {longest:,} bytes; at most {_MAX_TEXT:,} are read')
+                raise ValueError(f'{path}, column {name} holds a text of {longest:,} bytes; '
+                                 f'at most {_MAX_TEXT:,} are read')
             needed += pc.sum(lengths.take(chunk.indices)).as_py() or 0
     check_size(path, needed, _max_table(path), ' when unpacked')
     plain = [pa.field(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in table.schema]
@@ -1004,7 +1005,8 @@ def table_columns(
     "Read some columns of a pose table, unchecked but for their size."
     import pyarrow as pa
     columns = [c for c in columns if c in file.schema_arrow.names]
-    try: return _plain_texts(file.read_row_groups(range(file.num_row_groups) if groups is None else groups, columns), path)
+    if groups is None: groups = range(file.num_row_groups)
+    try: return _plain_texts(file.read_row_groups(groups, columns), path)
     except (pa.ArrowException, OSError) as e:
         raise ValueError(f'{path} is not a readable Parquet file: {_arrow_says(e)}') from None
 

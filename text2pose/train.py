@@ -631,7 +631,8 @@ class _Stop:
     def tell(self, step):
         "Raise what the signal means."
         if self.number==signal.SIGINT: raise KeyboardInterrupt
-        if self.number is not None: raise RuntimeError(f'training was told to stop (SIGTERM) after step {step}; {_GO_ON}')
+        if self.number is None: return
+        raise RuntimeError(f'training was told to stop (SIGTERM) after step {step}; {_GO_ON}')
 
 _GO_ON = 'the same command goes on from the last checkpoint, if there is one'
 
