@@ -224,7 +224,8 @@ def _read_weights(path):
     try:
         state,notes = read_tensors(path)
         return state, json.loads(notes.get('config', '{}'))
-    except Exception as e: raise ValueError(f'{path} is not a readable safetensors file (truncated?): {str(e)[:200]}') from None
+    except Exception as e:
+        raise ValueError(f'{path} is not a readable safetensors file (truncated?): {str(e)[:200]}') from None
 
 def _short(value):
     "A value as text, of at most 200 characters."
@@ -248,7 +249,8 @@ def _check_config(config, made_with, config_path, path):
     if differ:
         k = differ[0]
         there,made = _difference(config.get(k), made_with.get(k))
-        raise ValueError(f'{path} does not fit {config_path}: {k[:80]} is {there} there, the weights were made with {made}')
+        raise ValueError(f'{path} does not fit {config_path}: {k[:80]} is {there} there, '
+                         f'the weights were made with {made}')
 
 def load_model(
     folder,        # with model.safetensors and config.json
