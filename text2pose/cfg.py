@@ -224,13 +224,19 @@ def _read_weights(path):
     try:
         state,notes = read_tensors(path)
         return state, json.loads(notes.get('config', '{}'))
-    except Exception as e: raise ValueError(f'{path} is not a readable safetensors file (truncated?): {e}') from None
+    except Exception as e:
+        raise ValueError(f'{path} is not a readable safetensors file (truncated?): {str(e)[:200]}') from None
+
+def _short(value):
+    "A value as text, of at most 200 characters."
+    text = repr(value)
+    return text if len(text)<=200 else f'{text[:199]}…'
 
 def _difference(a, b):
     "Two values that differ, in words: lists by their first difference."
-    if not (isinstance(a, list) and isinstance(b, list)): return repr(a), repr(b)
+    if not (isinstance(a, list) and isinstance(b, list)): return _short(a), _short(b)
     i = next((i for i,(x,y) in enumerate(zip(a, b)) if x!=y), min(len(a), len(b)))
-    def shown(v): return f'{len(v)} entries, number {i+1} {v[i]!r}' if i<len(v) else f'{len(v)} entries'
+    def shown(v): return f'{len(v)} entries, number {i+1} {_short(v[i])}' if i<len(v) else f'{len(v)} entries'
     return shown(a), shown(b)
 
 def _check_config(config, made_with, config_path, path):
@@ -243,7 +249,8 @@ def _check_config(config, made_with, config_path, path):
     if differ:
         k = differ[0]
         there,made = _difference(config.get(k), made_with.get(k))
-        raise ValueError(f'{path} does not fit {config_path}: {k} is {there} there, the weights were made with {made}')
+        raise ValueError(f'{path} does not fit {config_path}: {k[:80]} is {there} there, '
+                         f'the weights were made with {made}')
 
 def load_model(
     folder,        # with model.safetensors and config.json

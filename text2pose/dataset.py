@@ -536,13 +536,27 @@ def save_caption_states(
     tensors = dict(tokens=states.tokens, starts=states.starts, lengths=states.lengths)
     with atomic_path(path) as tmp: save_file(tensors, tmp, metadata={'captions':json.dumps(captions)})
 
+def _check_states(states, captions):
+    "Every caption is a text, and has its tokens among those that are there."
+    tokens,starts,lengths = states.tokens, states.starts, states.lengths
+    if not isinstance(captions, list) or not all(isinstance(c, str) for c in captions):
+        raise ValueError('its captions are no texts')
+    kinds_fit = tokens.ndim==2 and tokens.is_floating_point() and starts.dtype==lengths.dtype==torch.int64
+    if not kinds_fit or not starts.shape==lengths.shape==(len(captions),):
+        raise ValueError('its tensors do not fit its captions')
+    last = len(tokens)-lengths
+    if ((lengths<1)|(lengths>len(tokens))|(starts<0)|(starts>last)).any():
+        raise ValueError('its captions have no tokens, or tokens beyond its end')
+
 def _read_states(path):
     "CaptionStates and captions of a file."
     from safetensors import safe_open
     try:
         with safe_open(path, 'pt') as f:
             states = CaptionStates(*(f.get_tensor(k) for k in ('tokens','starts','lengths')))
-            return states, json.loads(f.metadata()['captions'])
+            captions = json.loads(f.metadata()['captions'])
+        _check_states(states, captions)
+        return states, captions
     except Exception as e: raise ValueError(f'{path} holds no readable caption states: {e}') from None
 
 def load_caption_states(

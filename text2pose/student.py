@@ -181,7 +181,8 @@ def load_student(
     except Exception as e:
         raise ValueError(f'{path} holds no usable student: {type(e).__name__} {str(e).splitlines()[0]}') from None
     if notes.get('teacher')!=teacher:
-        raise ValueError(f'{path} is the student of other weights: of {notes.get("teacher")}, not of {teacher}')
+        named = str(notes.get('teacher'))[:80]
+        raise ValueError(f'{path} is the student of other weights: of {named!r}, not of {teacher!r}')
     return net
 
 # %% ../nbs/03d_student.ipynb #0a180f59

@@ -452,7 +452,7 @@ class Checkpoints:
                     raise ValueError(f'{CHECKPOINT_FILE} has {what} {value}, the manifest says {wanted[what]}')
             header = json.loads(data[8:8+int.from_bytes(data[:8], 'little')])
             return load(data), json.loads(header['__metadata__']['state'])
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as e:
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as e:
             raise ValueError(f'{path} is not a readable checkpoint: {e}') from None
 
     def newest(self,

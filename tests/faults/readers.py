@@ -80,7 +80,7 @@ def check_states(states):
     idx = torch.arange(len(states.lengths))
     if not len(idx): return
     tokens,mask = states(idx, 'cpu')
-    assert torch.isfinite(tokens).all() and mask.any(1).all(), 'states that are not finite, or none'
+    assert tokens.ndim==3 and mask.any(1).all(), 'captions without states'  # training refuses what is not finite
 
 def check_texts(captions):
     for c in captions:

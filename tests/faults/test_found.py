@@ -4,6 +4,7 @@ import io, json, zipfile
 import numpy as np, pytest
 
 import campaign
+from mutate import _joined_safetensors, _split_safetensors
 
 READERS = campaign.prepared()
 
@@ -83,9 +84,32 @@ FOUND = {
     'atlas: a phrase of 60,000 letters':lambda: lone(
         'atlas .yaml', 'mine.yaml',
         b'- name: a\n  phrases: [a, b, '+b'c'*60_000+b']\n  angles: {left_knee: {flexion: 9}}\n'),
+    'weights: a configuration with a long list':lambda: weights(text_dim=[2**64]*10_000),
+    'weights: a long name in the configuration':lambda: weights(**{'a b '*2000:1}),
+    'student: of a teacher with a line break':lambda: notes(
+        'weights: student.safetensors', 'student.safetensors', teacher='\n'),
+    'states: captions that are lists':lambda: states([['a'],'b']),
+    'states: fewer captions than tensors':lambda: states(['a','b']),
+    'states: no list':lambda: states(3),
+    'checkpoint: something deep':lambda: checkpoint('['*100_000),
     'archive: a long name':lambda: archive('X'*300+'.bvh'),
     'archive: a file where a folder is':lambda: archive('x.bvh', 'x.bvh/y.bvh'),
 }
+
+def weights(**changes):
+    name,file = 'weights: model.safetensors and config.json', 'w/config.json'
+    return with_json(name, file, lambda v: v.update(changes))
+
+def notes(name, file, **changes):
+    "A file of tensors with other notes."
+    files = example(name)
+    header,data = _split_safetensors(files[file])
+    header['__metadata__'].update(changes)
+    return name, {**files, file:_joined_safetensors(header, data)}
+
+def states(captions): return notes('caption states .safetensors', 'states.safetensors', captions=json.dumps(captions))
+
+def checkpoint(state): return notes('checkpoint, its manifest made to fit', 'c/checkpoint.safetensors', state=state)
 
 def realmocap(changes):
     row = dict(id='a', text='walk', split='train', rig='cmu', sentences=[])|changes
