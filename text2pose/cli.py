@@ -1535,16 +1535,19 @@ def train(
         _run_training(config, out, sets, encoder, best, sheet_every, origins, **settings)
 
 # %% ../nbs/06b_cli.ipynb #1f3a6c23
-@_command(app, 'evaluate --out report', 'evaluate --out report --only atlas --only prompts', 'evaluate --weights runs/text --out report_text -n 200')
+@_command(app, 'evaluate --out report', 'evaluate --out report --only atlas --only prompts',
+    'evaluate --weights runs/text --out report_text -n 200')
 def evaluate(
     out:Path = _option(..., '--out', help='Folder of the report; one that was interrupted is gone on with.'),
     weights:str|None = _WEIGHTS,
-    n:int = _option(1000, '-n', help='Captions of the captures and of the atlas; at most 320 of each set out of domain.'),
+    n:int = _option(1000, '-n',
+        help='Captions of the captures and of the atlas; at most 320 of each set out of domain.'),
     seed:int = _option(0, '--seed', help='Same seed, same numbers.'),
     only:list[str]|None = _option(None, '--only',
         help='Only parts whose names begin so: captures, atlas, bandai, hdm05, utd_mhad, prompts, nearest, or '
             'captures/model; may be given several times.'),
-    evaluator:Path|None = _option(None, '--evaluator', help='Another evaluator (.safetensors); by default the shipped one.'),
+    evaluator:Path|None = _option(None, '--evaluator',
+        help='Another evaluator (.safetensors); by default the shipped one.'),
     device:str|None = _DEVICE,
 ):
     "Measure weights beside real poses, a look-up and simpler networks: report.json, report.md and pictures."
