@@ -41,7 +41,7 @@ def test_killed_at_fifty_moments(tmp_path):
     import killed
     env = {**os.environ, 'OMP_NUM_THREADS':'1', 'PYTHONPATH':str(Path(__file__).parents[1])}
     r = subprocess.run([sys.executable, killed.__file__, str(tmp_path), '50'], env=env, capture_output=True, text=True,
-                       timeout=300)
+                       timeout=900)
     assert r.returncode==0, r.stderr[-2000:]
     runs = [json.loads(line) for line in r.stdout.splitlines()]
     assert sum(one['kills'] for one in runs)>=50 and sum(one['half_saves'] for one in runs)>=5, runs
