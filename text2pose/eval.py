@@ -747,8 +747,9 @@ def report_tables(
             said += [f'![the first captions of {name}]({name}.png)', '']
         elif name=='prompts':
             model = next(iter(rows.values()))
-            said += [f"## Prompts: {model['dev']['prompts']} of dev, {model['val']['prompts']} of val", '',
-                     f"Chance {100*model['dev']['chance']:.1f} and {100*model['val']['chance']:.1f} %; four poses each. "
+            dev,val = (model[k] for k in ('dev','val'))
+            said += [f"## Prompts: {dev['prompts']} of dev, {val['prompts']} of val", '',
+                     f"Chance {100*dev['chance']:.1f} and {100*val['chance']:.1f} %; four poses each. "
                      f"{model['twins']['pairs']} pairs of twins, {model['denials']['pairs']} prompts with "
                      'their denials; chance of an order 50 %.', '', _table(rows, _PROMPT_COLUMNS), '']
             groups = {g:lambda m, g=g: _said(m['val_by_group'][g]) for g in model['val_by_group']}
