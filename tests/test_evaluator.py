@@ -133,5 +133,19 @@ def test_without_data_the_atlas_stands_in(pipe, tmp_path, monkeypatch):
     assert all('realmocap22' in why for why in found['skipped'].values())
     assert '## Skipped' in (tmp_path/'r'/'report.md').read_text() and list(found['results'])==['atlas/mean pose']
 
+def test_parts_that_are_asked_for_later_join_the_report(pipe, tmp_path):
+    evaluate(pipe, tmp_path/'r', n=24, only=['atlas/real'])
+    picture = (tmp_path/'r'/'atlas.png').read_bytes()
+    found = evaluate(pipe, tmp_path/'r', n=24, only=['atlas/look-up'])
+    assert list(found['results'])==['atlas/real','atlas/look-up']
+    assert (tmp_path/'r'/'atlas.png').read_bytes()!=picture
+
+def test_another_evaluator_is_another_report(pipe, tmp_path):
+    evaluate(pipe, tmp_path/'r', n=24, only=['atlas/mean'])
+    other = load_evaluator()
+    other.log_scale.data += 1
+    with pytest.raises(ValueError, match='other settings .evaluator'):
+        evaluate(pipe, tmp_path/'r', n=24, evaluator=other, only=['atlas/mean'])
+
 def test_systems_are_arguments_of_the_pipeline():
     assert SYSTEMS['model']=={} and SYSTEMS['look-up'] is None

@@ -9,7 +9,7 @@ UNPICKLERS = {'pickle', 'cloudpickle', 'dill', 'joblib', 'shelve'}
 
 def _nodes(path): return ast.walk(ast.parse(path.read_text(encoding='utf-8')))
 
-HEAVY = {'torch', 'diffusers', 'transformers', 'sklearn', 'scipy', 'nltk', 'pooch', 'pyarrow', 'matplotlib', 'yaml'}
+HEAVY = {'torch', 'diffusers', 'transformers', 'sklearn', 'scipy', 'nltk', 'pyarrow', 'matplotlib', 'yaml'}
 LIGHT = 'core data captions humanml3d mocap clustering cli'.split()  # chapters that import no heavy library
 
 @pytest.mark.parametrize('module', ['text2pose', *(f'text2pose.{m}' for m in LIGHT)])
