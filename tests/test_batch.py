@@ -112,7 +112,7 @@ def test_every_byte_is_read_or_refused():
         else:
             n_read += 1
             assert all(p.prompt and re.fullmatch(r'[\w-][\w.-]*', p.id) for p in prompts)
-    assert n_read>100
+    assert n_read>30
 
 # the folder
 

@@ -409,7 +409,7 @@ def test_quiet():
 
 def test_an_interruption(monkeypatch):
     def interrupted(*args, **kwargs): raise KeyboardInterrupt
-    monkeypatch.setattr(Text2PosePipeline, '__call__', interrupted)
+    monkeypatch.setattr(Text2PosePipeline, '_finish', interrupted)
     Path('p.txt').write_text('wave')
     for args in (['generate','wave'], ['generate','--prompts','p.txt','--out','b']):
         result = CliRunner().invoke(app, args)
