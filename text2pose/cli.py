@@ -1337,7 +1337,8 @@ def _finished(out, config):
     there,here = read_json(how).get('config', {}),json.loads(json.dumps(asdict(config)))
     for name,now in here.items():
         if there.get(name)!=now:
-            raise ValueError(f'{out} holds a finished run, in which {name} was {there.get(name)!r}, now {now!r}; '
+            was = reprlib.repr(there.get(name))
+            raise ValueError(f'{out} holds a finished run, in which {name} was {was}, now {now!r}; '
                              f'to train on, start from its weights in another folder: --from {out} --out OTHER')
     return True
 

@@ -33,7 +33,7 @@ def command(*args):
     before = cli._load_pipeline,dataset._atlas_jobs
     cli._load_pipeline = lambda *args, **kwargs: pipe()
     dataset._atlas_jobs = few_jobs
-    try: result = CliRunner().invoke(cli.app, [str(a) for a in args])
+    try: result = CliRunner(env=dict(TEXT2POSE_DATA=None)).invoke(cli.app, [str(a) for a in args])
     finally: cli._load_pipeline,dataset._atlas_jobs = before
     said = result.stderr.strip()
     if result.exception and not isinstance(result.exception, SystemExit): raise result.exception
