@@ -194,7 +194,8 @@ def test_single_outputs_that_are_folders():
     np.save('own.npy', own_poses()[0]['joints'][None])
     for folder in ('p.png','n.json','t.parquet'): Path(folder).mkdir()
     fails(1, 'p.png is a folder', 'data', 'show', 'own.npy', '--out', 'p.png')
-    fails(1, 'file is a file, not a folder', 'evaluate', '--out', 'file/r')
+    Path('taken').write_text('x')
+    fails(1, 'taken is a file, not a folder', 'evaluate', '--out', 'taken')
     fails(1, 't.parquet is a folder', 'data', 'build', '--out', 't.parquet')
 
 def _other_configs(config):

@@ -125,6 +125,8 @@ def test_reports_are_not_mixed(report, pipe, tmp_path):
     (tmp_path/'mine.txt').write_text('a file of mine')
     with pytest.raises(ValueError, match='not empty and holds no report'): evaluate(pipe, tmp_path, n=40, only=PARTS)
     assert [f.name for f in tmp_path.iterdir()]==['mine.txt']
+    with pytest.raises(NotADirectoryError, match='is a file, not a folder'):
+        evaluate(pipe, tmp_path/'mine.txt', n=40, only=PARTS)
 
 def test_without_data_the_atlas_stands_in(pipe, tmp_path, monkeypatch):
     monkeypatch.delenv('TEXT2POSE_DATA', raising=False)

@@ -553,6 +553,7 @@ def _generate_batch(prompts, prompts_file, out, jobs, n, formats, options, run, 
         from text2pose.batch import BatchPrompt, BatchSettings, numbered, run_batch
         known = [BatchPrompt(p, numbered(i, p), where=f'argument {i}') for i,p in enumerate(prompts, 1)]
         prompts = _read_file_of_prompts(prompts_file, known)
+        _check_new(Path(out)/'batch.json')
         folder = _writable_folder(out)
         run = {k:v for k,v in run.items() if v is not None}
         common = dict(n=n, seed=run.pop('seed'), negative=run.pop('negative_prompt', None))
@@ -1560,7 +1561,7 @@ def evaluate(
     with _file_errors():
         from text2pose.eval import evaluate as measure
         from text2pose.evaluator import load_evaluator
-        _writable_folder(out.parent)
+        _writable_folder(out if out.exists() else out.parent)
         judge = load_evaluator(evaluator)
         report = measure(_load_pipeline(weights, device), out, n, seed, judge, only or None, _progress_bar('parts'))
     for part,why in report['skipped'].items(): _say(f'skipped: {part} {why}', err=True)

@@ -647,6 +647,7 @@ def _weights_checksum(pipe):
 
 def _begin_report(out, settings):
     "The folder of finished parts; ValueError where it holds a report of other settings."
+    if out.exists() and not out.is_dir(): raise NotADirectoryError(f'{out} is a file, not a folder')
     parts,file = out/'parts', out/'settings.json'
     if file.is_file():
         for key,now in settings.items():
@@ -726,6 +727,7 @@ def summary_table(
     results = report['results']
     held_out = 'captures' if 'captures/real' in results else 'atlas'
     systems = [s for s in _SHORT_SYSTEMS if f'{held_out}/{s}' in results or f'prompts/{s}' in results]
+    if not systems: return 'Nothing of the summary was measured.'
     lines = ['| | '+' | '.join(systems)+' |', '| --- |'+' --- |'*len(systems)]
     for heading,part,say in _SHORT_ROWS:
         measures = [results.get(f'{part or held_out}/{system}') for system in systems]
