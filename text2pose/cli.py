@@ -8,7 +8,7 @@ __all__ = ['app', 'data_app', 'atlas_app', 'main', 'generate', 'look_up', 'descr
            'atlas_check', 'atlas_new', 'train', 'evaluate', 'export_web', 'info', 'explore']
 
 # %% ../nbs/06b_cli.ipynb #c9d5c931
-import functools, gc, inspect, json, os, re, shutil, sys, tempfile, warnings
+import functools, gc, inspect, json, os, re, reprlib, shutil, sys, tempfile, warnings
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache as once
