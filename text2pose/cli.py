@@ -8,7 +8,7 @@ __all__ = ['app', 'data_app', 'atlas_app', 'main', 'generate', 'look_up', 'descr
            'atlas_check', 'atlas_new', 'train', 'evaluate', 'export_web', 'info', 'explore']
 
 # %% ../nbs/06b_cli.ipynb #c9d5c931
-import gc, json, os, re, shutil, sys, tempfile, warnings
+import gc, json, os, re, reprlib, shutil, sys, tempfile, warnings
 from contextlib import contextmanager
 from functools import cache as once
 from pathlib import Path
@@ -1162,7 +1162,8 @@ def _finished(out, config):
     there,here = read_json(how).get('config', {}),json.loads(json.dumps(asdict(config)))
     for name,now in here.items():
         if there.get(name)!=now:
-            raise ValueError(f'{out} holds a finished run, in which {name} was {there.get(name)!r}, now {now!r}; '
+            was = reprlib.repr(there.get(name))
+            raise ValueError(f'{out} holds a finished run, in which {name} was {was}, now {now!r}; '
                              f'to train on, start from its weights in another folder: --from {out} --out OTHER')
     return True
 
