@@ -453,7 +453,7 @@ class Checkpoints:
             header = json.loads(data[8:8+int.from_bytes(data[:8], 'little')])
             return load(data), json.loads(header['__metadata__']['state'])
         except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as e:
-            raise ValueError(f'{path} is not a readable checkpoint: {e}') from None
+            raise ValueError(f'{path} is not a readable checkpoint: {str(e)[:200]}') from None
 
     def newest(self,
         tell=warnings.warn, # is given a sentence for each checkpoint that is damaged
@@ -1007,6 +1007,8 @@ class BaseTrainer:
             tell(f'{path} was written by a run of {before} processes, this one has {now}: sums are rounded otherwise')
         history = self._joined_history(state, path, new_data)
         check_tensors(tensors, self._expected_tensors(tensors), path)
+        broken = [name for name,v in tensors.items() if not v.isfinite().all()]
+        if broken: raise ValueError(f'{path}: {broken[0]} holds NaN or infinite numbers')
         self.inner.load_state_dict(_below('model.', tensors))
         ema = _below('ema.', tensors)
         self.ema = {k:ema[k].to(self.acc.device) for k in self.ema}  # in the order of the parameters

@@ -91,6 +91,11 @@ FOUND = {
     'states: captions that are lists':lambda: states([['a'],'b']),
     'states: fewer captions than tensors':lambda: states(['a','b']),
     'states: no list':lambda: states(3),
+    'training.json: licences that are a list':lambda: with_json(
+        'weights: training.json', 'w/training.json', lambda v: v['data'].update(licences=[{}])),
+    'training.json of a run: a long value':lambda: with_json(
+        'training.json of a finished run', 'w/training.json', lambda v: v['config'].update(phase=['x']*100_000)),
+    'checkpoint: weights that are not finite':lambda: checkpoint_of(np.nan),
     'checkpoint: something deep':lambda: checkpoint('['*100_000),
     'archive: a long name':lambda: archive('X'*300+'.bvh'),
     'archive: a file where a folder is':lambda: archive('x.bvh', 'x.bvh/y.bvh'),
@@ -110,6 +115,15 @@ def notes(name, file, **changes):
 def states(captions): return notes('caption states .safetensors', 'states.safetensors', captions=json.dumps(captions))
 
 def checkpoint(state): return notes('checkpoint, its manifest made to fit', 'c/checkpoint.safetensors', state=state)
+
+def checkpoint_of(number):
+    "A checkpoint with this number in an averaged weight."
+    name,file = 'checkpoint, its manifest made to fit', 'c/checkpoint.safetensors'
+    files = example(name)
+    header,data = _split_safetensors(files[file])
+    first = next(about for tensor,about in header.items() if tensor.startswith('ema.'))['data_offsets'][0]
+    spoilt = data[:first]+np.float32(number).tobytes()+data[first+4:]
+    return name, {**files, file:_joined_safetensors(header, spoilt)}
 
 def realmocap(changes):
     row = dict(id='a', text='walk', split='train', rig='cmu', sentences=[])|changes
