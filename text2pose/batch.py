@@ -248,7 +248,7 @@ def _body_svg(xy, foot, height, order, flat):
         light = _outline(x1-.25*r1, y1-.3*r1, .5*r1, x2-.25*r2, y2-.3*r2, .5*r2)
         if color!='eye': parts.append(f'<path class=li d="{light}"/>')
     box = f'{-.4*height:.0f} {-.5*height:.0f} {.8*height:.0f} {height:.0f}'
-    return f'<svg viewBox="{box}">{"".join(parts)}</svg>'
+    return f'<svg role=img aria-label=pose viewBox="{box}">{"".join(parts)}</svg>'
 
 SVG_STYLE = ''.join(f'.{name}{{fill:{c};stroke:color-mix(in srgb,{c} 72%,#000);stroke-width:6}}' for name,c in
                     _COLORS.items())+'.li{fill:#fff;opacity:.22}.sh{fill:#000;opacity:.09}'
@@ -348,6 +348,10 @@ def _page_links(k, n_pages):
     links = [f'<b>{i+1}</b>' if i==k else f'<a href="{page_name(i)}">{i+1}</a>' for i in near]
     return f'<nav>{"".join(links)}</nav>'
 
+def _text(s):
+    "Text of a page; control characters are shown as what cannot be shown."
+    return html.escape(''.join(c if c.isprintable() else '\N{REPLACEMENT CHARACTER}' for c in s))
+
 def _card(row, pictures):
     "A prompt on a page: a line of the manifest, and its pictures."
     links = ' · '.join(f'<a href="{html.escape(path)}">{f}</a>' for f,path in row['files'].items())
@@ -361,9 +365,9 @@ def _card(row, pictures):
     if row['n']>len(pictures): about.append(f'{len(pictures)} of {row["n"]} poses')
     if 'negative' in row: about.append(f'not: {row["negative"]}')
     if best: about.append(f'looked up: {", ".join(best)}')
-    small = '<br>'.join([html.escape(row['id']), html.escape('; '.join(about)), *([links] if links else [])])
+    small = '<br>'.join([_text(row['id']), _text('; '.join(about)), *([links] if links else [])])
     one = ' one' if len(pictures)==1 else ''
-    return (f'<article><div class="bodies{one}">{"".join(pictures)}</div><h2>{html.escape(row["prompt"])}</h2>'
+    return (f'<article><div class="bodies{one}">{"".join(pictures)}</div><h2>{_text(row["prompt"])}</h2>'
             f'<small>{small}</small></article>')
 
 def page_html(
