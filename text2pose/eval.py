@@ -485,12 +485,15 @@ class _Parts:
 
     def _made(self, name, system):
         "Poses of a system for the captions of a set, those of DDPM for the first ones only."
+        return self.first(name, system, DDPM_CAPTIONS if system=='ddpm' else None)
+
+    def first(self, name, system, n):
+        "Poses of a system for the first n captions of a set; who else is asked does not matter."
         held = self.set(name)
-        if system=='real': return held.joints
-        if system=='shuffled': return np.roll(held.joints, 1, 0)
-        if system=='mean pose': return np.repeat(enforce_skeleton(held.reference.mean(0)[None]), len(held), 0)
-        captions = held.captions[:DDPM_CAPTIONS] if system=='ddpm' else held.captions
-        return generate_by(self.pipe, system, captions, 1, self.seed)[:,0]
+        if system=='real': return held.joints[:n]
+        if system=='shuffled': return np.roll(held.joints, 1, 0)[:n]
+        if system=='mean pose': return np.repeat(enforce_skeleton(held.reference.mean(0)[None]), len(held), 0)[:n]
+        return generate_by(self.pipe, system, held.captions[:n], 1, self.seed)[:,0]
 
     def measure(self, name, system):
         "Every measure of a system on a set."
@@ -567,7 +570,7 @@ class _Parts:
         "The first captions of a set as bodies, a row for each system."
         poses,titles = [],[]
         for system in systems:
-            made = self.made(name, system)[:8]
+            made = self.first(name, system, 8)
             poses.append(made)
             titles += [f'{system}: {caption[:60]}' for caption in self.set(name).captions[:len(made)]]
         fig = plot_bodies(np.concatenate(poses), titles, views=('three-quarter',), n_cols=8, size=1.3, dpi=90)
@@ -741,7 +744,7 @@ def report_tables(
     "The report in tables; numbers in brackets are 95 % intervals over captions or prompts."
     said = [f"# Evaluation of the weights {report['settings']['weights']}", '',
             f"Evaluator version {report['settings']['evaluator']}, seed {report['settings']['seed']}, "
-            'one pose a draw, nothing chosen, enforcement off but for `enforced`. '
+            'one pose a draw, nothing chosen, enforcement off but for `enforced` and the mean pose. '
             'In brackets: 95 % intervals, captions or prompts drawn anew.', '', summary_table(report), '']
     grouped = {}
     for part,measures in report['results'].items():
