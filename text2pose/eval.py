@@ -465,7 +465,8 @@ class _Parts:
     "What a report consists of; sets and poses are made when they are first asked for."
     def __init__(self, pipe, evaluator, n, seed):
         self.pipe,self.evaluator,self.n,self.seed = pipe,evaluator,n,seed
-        self.systems = [s for s in SYSTEMS if s!='student' or pipe.student is not None]
+        needs = {'student':pipe.student, 'look-up':pipe.scorer}
+        self.systems = [s for s in SYSTEMS if needs.get(s, pipe) is not None]
         self.set = lru_cache(maxsize=None)(self._set)
         self.made = lru_cache(maxsize=None)(self._made)
 
@@ -592,7 +593,7 @@ def _skipped(part):
     "Why a part cannot be measured here; None where it can."
     here = data_dir() is not None and (data_dir()/'realmocap22').is_dir()
     if part.split('/')[0] in _NEED_DATA and not here:
-        return 'needs realmocap22, which is not here (data/README.md); the held-out atlas stands in for it'
+        return 'needs realmocap22, which is not here (data/README.md); the held-out atlas is what can be measured'
     return None
 
 def evaluate(
@@ -738,6 +739,18 @@ def summary_table(
         if set(cells)!={'–'}: lines.append(f'| {heading} | '+' | '.join(cells)+' |')
     return '\n'.join(lines)
 
+_LEGEND = (
+    '- **R@1, R@3**: a pose finds its caption among 32; chance 3.1 and 9.4 %. **mRecall**: among all pairs, at 1, 5 and '
+    '10, both ways. **MM-Dist**: distance of caption and pose, less is better. Real poses are the mark to compare with.',
+    '- **codes**: statements of the captions that hold. **real → generated**: mRecall on generated pairs of a retriever '
+    'that learned from real ones; **generated → real** the other way.',
+    '- **FID, precision, recall, density, coverage**: against other real poses of the set; less FID is better, 1 is best '
+    'for the rest. FID depends on the number of captions: compare within a table.',
+    '- **told from real**: accuracy of a classifier, 50 % is perfect; **by its**: the joints that give poses away.',
+    '- **tipped feet**: of those who stand; **overlap**: limbs through each other; **implausible**: score below 0.9.',
+    '- **–**: not measured, or fewer captions than it takes (32 for R@k, 100 for the last two columns of words and for '
+    'the classifier).')
+
 def report_tables(
     report:dict, # of `evaluate`
 )->str:          # Markdown
@@ -745,7 +758,7 @@ def report_tables(
     said = [f"# Evaluation of the weights {report['settings']['weights']}", '',
             f"Evaluator version {report['settings']['evaluator']}, seed {report['settings']['seed']}, "
             'one pose a draw, nothing chosen, enforcement off but for `enforced` and the mean pose. '
-            'In brackets: 95 % intervals, captions or prompts drawn anew.', '', summary_table(report), '']
+            'In brackets: 95 % intervals, captions or prompts drawn anew.', '', *_LEGEND, '', summary_table(report), '']
     grouped = {}
     for part,measures in report['results'].items():
         name,_,system = part.partition('/')
