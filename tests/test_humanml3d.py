@@ -182,7 +182,7 @@ def _remove(folder): (folder/'hdm05.npz').unlink()
 NAN = np.full((4,N_JOINTS,3), np.nan, np.float16)
 
 @pytest.mark.parametrize('damage,says', [
-    (_cut, 'hdm05.npz is not a readable realmocap22 archive'), (_pickle, 'is not a readable realmocap22 archive'),
+    (_cut, 'hdm05.npz is not a readable archive'), (_pickle, 'is not a readable realmocap22 archive'),
     (_remove, 'hdm05.npz is missing: expected motion of the source hdm05'),
     (_change_archive(root_xz=None), 'is not a readable realmocap22 archive'),
     (_change_archive(start=np.array([0,3])), 'do not fit each other'),
