@@ -387,7 +387,7 @@ def test_paths_that_cannot_be_read(tmp_path, monkeypatch):
             m.setattr(Path, method, denied)
             assert refusal(tmp_path)==f'{tmp_path} cannot be read: Permission denied', method
     with monkeypatch.context() as m:
-        m.setattr(Path, 'read_bytes', denied)
+        m.setattr(Path, 'read_text', denied)
         assert 'own.yaml cannot be read: Permission denied' in refusal(tmp_path)
 
 def test_no_poses(tmp_path):
