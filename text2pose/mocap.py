@@ -9,7 +9,7 @@ __all__ = ['RIGS', 'UNITS', 'AXES', 'ARCHIVES', 'Motion', 'read_bvh', 'read_amc'
            'mocap_files', 'read_cmu_index', 'mocap_captions', 'read_mocap_folder', 'unpack', 'fetch']
 
 # %% ../nbs/00c_mocap.ipynb #5e534429
-import hashlib, itertools, json, os, queue, re, reprlib, shutil, threading, time, unicodedata, warnings
+import errno, hashlib, itertools, json, os, queue, re, reprlib, shutil, threading, time, unicodedata, warnings
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 from functools import cache
@@ -1662,6 +1662,9 @@ def unpack(
                                 raise ValueError(f'{archive} unpacks to more than the limit of {max_bytes:,} bytes')
                             dst.write(piece)
     except broken as e: raise ValueError(f'{archive} is not a readable archive: {e}') from None
+    except OSError as e:
+        if e.errno!=errno.EINVAL: raise  # a place before the beginning of the archive
+        raise ValueError(f'{archive} is not a readable archive: {e.strerror}') from None
     return len(members)
 
 def _chunks(stream, size=2**20):

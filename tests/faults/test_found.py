@@ -98,6 +98,7 @@ FOUND = {
     'checkpoint: weights that are not finite':lambda: checkpoint_of(np.nan),
     'checkpoint: something deep':lambda: checkpoint('['*100_000),
     'archive: a long name':lambda: archive('X'*300+'.bvh'),
+    'archive: a file before its beginning':lambda: before_the_beginning(),
     'archive: a file where a folder is':lambda: archive('x.bvh', 'x.bvh/y.bvh'),
 }
 
@@ -140,6 +141,14 @@ def archive(*names):
     with zipfile.ZipFile(b, 'w') as z:
         for name in names: z.writestr(name, 'HIERARCHY')
     return 'archives of fetch .zip', {'a.zip':b.getvalue()}
+
+def before_the_beginning():
+    "The directory of an archive says that it is longer than it is, so that its files would lie before the beginning."
+    name,files = archive('x.bvh')
+    content = files['a.zip']
+    end = content.rindex(b'PK\5\6')
+    at = int.from_bytes(content[end+16:end+20], 'little')+1000
+    return name, {'a.zip':content[:end+16]+at.to_bytes(4, 'little')+content[end+20:]}
 
 @pytest.mark.parametrize('what', FOUND)
 def test_found(tmp_path, what):
