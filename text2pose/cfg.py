@@ -261,9 +261,10 @@ def load_model(
     state,made_with = _read_weights(path)
     _check_config(config, made_with, config_path, path)
     try: model = load_module(Text2PoseModel, config, state)
-    except ValueError as e: raise ValueError(f'{path} does not fit {config_path}: {e}') from None
+    except ValueError as e: raise ValueError(f'{path} does not fit {config_path}: {str(e)[:200]}') from None
     except Exception as e:
-        raise ValueError(f'{config_path} does not describe a model: {type(e).__name__} {e}') from None
+        why = ' '.join(str(e).split())[:200]
+        raise ValueError(f'{config_path} does not describe a model: {type(e).__name__} {why}') from None
     if not (model.std>0).all(): raise ValueError(f'{path} has a normalization std that is not above 0 everywhere')
     return model
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
 import torch
-from .core import atomic_path, fingerprint, read_json, tensor_checksum
+from .core import atomic_path, check_count, fingerprint, read_json, tensor_checksum
 from .data import N_JOINTS, mirror
 from .captions import mirror_words
 from .student import JumpNet, jump_target, load_student, save_student, teacher_name
@@ -108,13 +108,31 @@ KEPT = (0,3,6)  # samples of a run of six steps that a path keeps: noise, middle
 
 _OWN_SEEDS = 10**6  # added to the seeds of paths that begin with a student's jump
 
+_PATH_TENSORS = ('words','mirrored_words','rows','similarity','samples')
+
+def _check_path(tensors, notes):
+    "The tensors of a path file fit each other and its notes, and hold numbers."
+    words,mirrored,rows,similarity,samples = (tensors[k] for k in _PATH_TENSORS)
+    kept,steps = notes['kept'], check_count('steps', notes['steps'], high=1000)
+    if not isinstance(kept, list) or not kept: raise ValueError('kept must be a list of samples')
+    for k in kept: check_count('kept', k, 0, steps)
+    n = len(rows)
+    shapes_fit = words.ndim==rows.ndim==2 and words.shape==mirrored.shape and rows.shape==similarity.shape
+    shapes_fit = shapes_fit and samples.shape==(n,len(kept),N_JOINTS,3)
+    if not shapes_fit or not n or not len(words) or n%len(words): raise ValueError('its tensors do not fit each other')
+    if rows.is_floating_point() or not all(tensors[k].isfinite().all() for k in _PATH_TENSORS):
+        raise ValueError('its tensors hold NaN, infinite or broken numbers')
+
 def _read_path(file):
     "Tensors and notes of a path file."
     from safetensors import SafetensorError, safe_open
     try:
-        with safe_open(file, 'pt') as f: return {k:f.get_tensor(k) for k in f.keys()}, json.loads(f.metadata()['notes'])
-    except (SafetensorError, KeyError, TypeError, ValueError) as e:
-        raise ValueError(f'{file} is no readable file of paths: {e}') from None
+        with safe_open(file, 'pt') as f:
+            tensors,notes = {k:f.get_tensor(k) for k in _PATH_TENSORS}, json.loads(f.metadata()['notes'])
+        _check_path(tensors, notes)
+        return tensors, notes
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as e:
+        raise ValueError(f'{file} is no readable file of paths: {str(e)[:200]}') from None
 
 def make_paths(
     pipe:Text2PosePipeline, # the teacher
@@ -189,6 +207,8 @@ class Paths:
         whole = {k:torch.cat([part[k] for part in parts]) for k in parts[0]}
         self.words,self.similarity = torch.stack([whole['words'],whole['mirrored_words']]),whole['similarity']
         self.rows,self.samples = whole['rows'].long(),whole['samples']  # (paths, k), (paths, levels, 22, 3)
+        if self.rows.min()<0 or self.rows.max()>=len(exemplars):
+            raise ValueError(f'{files[0]} was made otherwise: its exemplars are not among these {len(exemplars)}')
         said = [torch.arange(len(p['words'])).repeat_interleave(len(p['rows'])//len(p['words'])) for p in parts]
         before = np.cumsum([0]+[len(p['words']) for p in parts])
         self.library,self.caption = exemplars,torch.cat([s+int(n) for s,n in zip(said, before)])  # of every path

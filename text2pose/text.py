@@ -8,7 +8,7 @@ __all__ = ['MAX_PROMPT', 'MAX_WORD', 'ENCODERS', 'SAME', 'PHRASE_WEIGHT', 'TextS
            'TextProjection', 'PoseTextScorer', 'contrastive_loss', 'load_scorer', 'PoseMemory']
 
 # %% ../nbs/03a_text.ipynb #056ff3d5
-import json, math, unicodedata
+import json, math, reprlib, unicodedata
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -262,13 +262,20 @@ def _read_bert(folder):
     config = read_json(folder/'config.json')
     for key,wanted in dict(model_type='bert', hidden_act='gelu').items():
         got = config.get(key)
-        if got!=wanted: raise ValueError(f'{key} is {got!r} in config.json, expected {wanted!r}')
+        if got!=wanted: raise ValueError(f'{key} is {reprlib.repr(got)} in config.json, expected {wanted!r}')
     missing = [theirs for theirs in _BERT_CONFIG.values() if theirs not in config]
     if missing: raise ValueError(f'config.json has no {missing[0]}')
-    check_count('num_hidden_layers', config['num_hidden_layers'], 1, 100)
+    given = {ours:config[theirs] for ours,theirs in _BERT_CONFIG.items()}
+    eps = given.pop('eps')
+    if not isinstance(eps, float) or not 0<eps<1: raise ValueError('layer_norm_eps must be a number between 0 and 1')
+    for ours,value in given.items(): check_count(_BERT_CONFIG[ours], value, 1, 100 if ours=='n_layers' else 10**6)
+    if given['dim']%given['n_heads']: raise ValueError('hidden_size must be a multiple of num_attention_heads')
     with torch.device('meta'):  # no memory and no time for numbers that the weights replace at once
-        model = Bert(**{ours:config[theirs] for ours,theirs in _BERT_CONFIG.items()})
-    model.load_state_dict(_bert_state(folder/'model.safetensors', len(model.layers)), assign=True)
+        model = Bert(**given, eps=eps)
+    state = _bert_state(folder/'model.safetensors', len(model.layers))
+    bad = [name for name,x in state.items() if not torch.stack(x.aminmax()).isfinite().all()]
+    if bad: raise ValueError(f'NaN or infinite weights in {bad[0]}')
+    model.load_state_dict(state, assign=True)
     return model
 
 class _ClipText(nn.Module):
@@ -524,7 +531,7 @@ def load_scorer(
         state,notes = read_tensors(path)
         return load_module(lambda config: PoseTextScorer(**config), json.loads(notes['config']), state)
     except Exception as e:
-        raise ValueError(f'{path} holds no usable scorer: {type(e).__name__} {str(e).splitlines()[0]}') from None
+        raise ValueError(f'{path} holds no usable scorer: {type(e).__name__} {str(e).splitlines()[0][:200]}') from None
 
 # %% ../nbs/03a_text.ipynb #6ee71e65
 _CHUNK = 512           # phrases that are read at once, and poses whose twins are sought

@@ -453,7 +453,7 @@ class Checkpoints:
             header = json.loads(data[8:8+int.from_bytes(data[:8], 'little')])
             return load(data), json.loads(header['__metadata__']['state'])
         except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as e:
-            raise ValueError(f'{path} is not a readable checkpoint: {str(e)[:200]}') from None
+            raise ValueError(f'{path} is not a readable checkpoint: {_one_line(e)[:200]}') from None
 
     def newest(self,
         tell=warnings.warn, # is given a sentence for each checkpoint that is damaged

@@ -602,11 +602,11 @@ def check_run(run):
     "One more step with what was loaded."
     import torch
     assert isinstance(run.step, int) and 0<=run.step<=run.config.n_steps, run.step
+    assert all(torch.isfinite(p).all() for p in run.ema.values()), 'averaged weights that are not finite'
     run.step = min(run.step, 5)
     try: run.train_step()
     except RuntimeError as e:
         if 'diverged' not in str(e): raise
-    assert all(torch.isfinite(p).all() for p in run.ema.values()), 'averaged weights that are not finite'
 
 @reader({'c/checkpoint.safetensors':'safetensors', 'c/manifest.json':'json'}, check_run, ('c',), weight=1.5)
 class Checkpoint:

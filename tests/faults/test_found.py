@@ -96,6 +96,22 @@ FOUND = {
     'training.json of a run: a long value':lambda: with_json(
         'training.json of a finished run', 'w/training.json', lambda v: v['config'].update(phase=['x']*100_000)),
     'checkpoint: weights that are not finite':lambda: checkpoint_of(np.nan),
+    'weights: a width that no memory has':lambda: both_say(lambda v: v['unet'].update(cross_attention_dim=10**4)),
+    'encoder: a list instead of a name':lambda: encoder(hidden_act=['gelu']*10_000),
+    'encoder: a width that is no number':lambda: encoder(hidden_size='8'),
+    'encoder: an eps that is a text':lambda: encoder(layer_norm_eps='0'),
+    'encoder: heads that do not divide the width':lambda: encoder(num_attention_heads=3),
+    'encoder: heads that are a float':lambda: encoder(num_attention_heads=2.),
+    'encoder: weights that are not finite':lambda: encoder_of(np.nan),
+    'scorer: a long name in the configuration':lambda: notes(
+        'weights: scorer.safetensors', 'scorer.safetensors', config=json.dumps({'a b '*2000:1})),
+    'checkpoint: a line break in the header':lambda: checkpoint_header('dtype', '\n'),
+    'paths: no samples':lambda: paths(drop='samples'),
+    'paths: no notes of steps':lambda: paths(kept=[0]),
+    'paths: kept that are texts':lambda: paths(kept=['0'], steps=6),
+    'paths: kept beyond the steps':lambda: paths(kept=[0,3,60], steps=6),
+    'paths: steps that are a list':lambda: paths(kept=[0,3,6], steps=[6]),
+    'paths: other numbers of samples':lambda: paths(kept=[0,6], steps=6),
     'checkpoint: something deep':lambda: checkpoint('['*100_000),
     'archive: a long name':lambda: archive('X'*300+'.bvh'),
     'archive: a file before its beginning':lambda: before_the_beginning(),
@@ -125,6 +141,37 @@ def checkpoint_of(number):
     first = next(about for tensor,about in header.items() if tensor.startswith('ema.'))['data_offsets'][0]
     spoilt = data[:first]+np.float32(number).tobytes()+data[first+4:]
     return name, {**files, file:_joined_safetensors(header, spoilt)}
+
+def both_say(change):
+    "A configuration that config.json and the file of weights agree upon."
+    name = 'weights: the same change in both files'
+    return with_json(name, 'w/config.json', change)
+
+def encoder(**changes): return with_json('text encoder folder', 'e/config.json', lambda v: v.update(changes))
+
+def encoder_of(number):
+    "A text encoder with this number in a weight."
+    files = example('text encoder folder')
+    header,data = _split_safetensors(files['e/model.safetensors'])
+    return 'text encoder folder', {
+        **files, 'e/model.safetensors':_joined_safetensors(header, np.float32(number).tobytes()+data[4:])}
+
+def checkpoint_header(key, value):
+    "A checkpoint whose header says something else of its first tensor."
+    name,file = 'checkpoint, its manifest made to fit', 'c/checkpoint.safetensors'
+    files = example(name)
+    header,data = _split_safetensors(files[file])
+    next(about for tensor,about in header.items() if tensor!='__metadata__')[key] = value
+    return name, {**files, file:_joined_safetensors(header, data)}
+
+def paths(drop=None, **about):
+    "A file of paths that lacks a tensor, or with other notes."
+    name,file = 'paths of a teacher .safetensors', '0000.safetensors'
+    if drop is None: return notes(name, file, notes=json.dumps(about))
+    files = example(name)
+    header,data = _split_safetensors(files[file])
+    header['gone'] = header.pop(drop)
+    return name, {file:_joined_safetensors(header, data)}
 
 def realmocap(changes):
     row = dict(id='a', text='walk', split='train', rig='cmu', sentences=[])|changes

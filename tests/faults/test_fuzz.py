@@ -44,7 +44,7 @@ def test_what_is_wrong_is_found(monkeypatch, how, says):
     "The harness itself: time, memory, crashes, tracebacks, sentences and contracts."
     monkeypatch.setattr(campaign, 'SECONDS', 1)
     if says is None:
-        with pytest.raises(AssertionError, match='a valid example is wrong'): campaign.run(Bad(how), range(2))  # not even the valid example is read well
+        with pytest.raises(AssertionError, match='a valid example is wrong'): campaign.run(Bad(how), range(2))
         return
     rows = campaign.run(Bad(how), range(2))
     assert [r['verdict'] for r in rows]==['wrong','wrong'] and all(says in r['why'] for r in rows), rows
