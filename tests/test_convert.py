@@ -125,7 +125,7 @@ def odd_files(tmp_path_factory):
     (('in.npz','a.glb','-n','0'), 2, '-n must be'),
     (('text.bvh','a.glb'), 1, 'text.bvh'),
     (('text.json','a.glb'), 1, 'text.json is not valid JSON'),
-    (('text.npz','a.glb'), 1, 'text.npz is not a readable .npz'),
+    (('text.npz','a.glb'), 1, 'text.npz is not a readable archive'),
     (('text.npy','a.glb'), 1, 'text.npy is not a readable .npy'),
     (('text.glb','a.bvh'), 1, 'text.glb cannot be read'),
     (('text.vrma','a.bvh'), 1, 'text.vrma cannot be read'),

@@ -375,6 +375,8 @@ def share_dropout(
 CHECKPOINT_FILE,MANIFEST = 'checkpoint.safetensors','manifest.json'
 CHECKPOINT_FORMAT = 'text2pose checkpoint 1'
 
+def _one_line(error): return ' '.join(str(error).split())
+
 def _write_synced(path, data):
     "Write bytes and wait until they are on the disk."
     with open(path, 'wb') as f:
@@ -597,8 +599,6 @@ def _check_same(config, wanted, message):
     "Refuse weights whose configuration differs."
     for key,v in wanted.items():
         if config.get(key)!=v: raise ValueError(f'{message}: its {key} is {config.get(key)!r}, wanted {v!r}')
-
-def _one_line(error): return ' '.join(str(error).split())
 
 def _accelerator(cpu, mixed_precision):
     "Accelerate, in the precision that was asked for; ValueError if the device lacks it."
