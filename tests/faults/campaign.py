@@ -7,7 +7,7 @@ crash, more than SECONDS of processor time, more than MEMORY beyond what the pro
 contract. A worker process takes case after case; the kernel ends it where a case takes too long, and another worker
 goes on behind that case.
 """
-import argparse, json, os, re, resource, shutil, signal, sys, tempfile, time, traceback, warnings, zlib
+import argparse, faulthandler, json, os, re, resource, shutil, signal, sys, tempfile, time, traceback, warnings, zlib
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -78,6 +78,7 @@ def limit_memory():
 def work(reader, seeds, folder, report):
     "Judge cases one after another; write a line about each."
     warnings.simplefilter('ignore')
+    faulthandler.disable()  # pytest's would print whole stacks
     for signum in (signal.SIGPROF,signal.SIGALRM): signal.signal(signum, signal.SIG_DFL)
     limit_memory()
     with open(report, 'a') as out:
