@@ -271,12 +271,11 @@ def sync(
 def _renamed_at_end(path, make):
     "Yield what `make` makes in a folder beside `path`; rename it to `path` when the block ends well."
     path = Path(path)
-    with temporary_beside(path) as around:
+    with disk_errors(path), temporary_beside(path) as around:
         tmp = around/'new'/path.name
         make(tmp)
-        with disk_errors(path):
-            yield tmp
-            sync(tmp)
+        yield tmp
+        sync(tmp)
         os.replace(tmp, path)
         with suppress(OSError): _fsync(path.parent, os.O_RDONLY)
 

@@ -492,7 +492,9 @@ class Training:
         from text2pose.cfg import Text2PosePipeline
         from text2pose.cli import _info_lines
         pipe = Text2PosePipeline.from_pretrained(folder/'w')
-        return [str(line) for line in _info_lines(pipe, str(folder/'w'))]
+        from text2pose.cli import _information
+        found = _information(pipe, str(folder/"w"))
+        return [str(line) for line in _info_lines(found, pipe, str(folder/"w"))]
 
 @reader({'scorer.safetensors':'safetensors'}, check_module)
 class Scorer:
