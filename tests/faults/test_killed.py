@@ -9,7 +9,7 @@ import os, random, resource, shutil, signal, sys, time
 import pytest
 
 import text2pose.cli, text2pose.core, text2pose.data, text2pose.dataset, text2pose.export, text2pose.train
-from writers import ONCE, POSES, WRITERS, command, own_files
+from writers import ONCE, POSES, WRITERS, command, given
 
 pytestmark = pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
 OURS = {m.__file__ for m in (text2pose.cli, text2pose.core, text2pose.data, text2pose.dataset, text2pose.export,
@@ -135,7 +135,7 @@ def exports(folder, k):
     export(x, folder/'each', 'npy', separate=True)
 
 def build(folder, k):
-    own = ('--mocap', own_files(), '--words', 0, '--stride', 1+k)
+    own = ('--mocap', given()/'captures', '--words', 0, '--stride', 1+k)
     command('data', 'build', *own, '--out', folder/'t.parquet')
 
 FOLDERS = dict(generation=['poses.openpose'], exports=['poses.openpose','poses.depth','poses.normal','each'], build=[])

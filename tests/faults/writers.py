@@ -1,5 +1,5 @@
 "Everything that writes files, on small poses and networks: name → what it makes, and a function that makes it there."
-import io, zipfile
+import zipfile
 from functools import lru_cache
 from pathlib import Path
 
@@ -51,17 +51,9 @@ def _humanml3d(path):
     clips = [Clip('000001', 'own', 'Apache-2.0', 'train', np.repeat(POSES[:1], 4, 0), [Caption('a person stands.')])]
     write_humanml3d(clips, path)
 
-def _archive():
-    b = io.BytesIO()
-    with zipfile.ZipFile(b, 'w') as z:
-        for i in range(4): z.writestr(f'set/{i}.bvh', bytes(range(256))*40)
-    return b.getvalue()
-
 def _unpack(path):
     from text2pose.mocap import unpack
-    archive = path.parent.parent/f'{path.parent.name}.zip'
-    archive.write_bytes(_archive())
-    unpack(archive, path)
+    unpack(given()/'captures.zip', path)
 
 def _clusters(path):
     from text2pose.clustering import ClusterMap, PoseClusters
@@ -100,18 +92,13 @@ def _generate(path):
     command('generate', 'arms raised', '-n', '2', '--steps', '2', '--out', path, '--format', 'json,npz,bvh,openpose')
 
 def _show(path):
-    command('data', 'show', _own_file(path), '-n', '1', '--out', path)
-
-def _own_file(path):
-    file = path.parent.parent/f'{path.parent.name}.npy'
-    np.save(file, POSES)
-    return file
+    command('data', 'show', given()/'poses.npy', '-n', '1', '--out', path)
 
 def _export(format): return lambda path: export(POSES, path, format, prompts=['a','b'])
 
 def _build(path): command('data', 'build', '--words', '0', '--out', path)
 
-def _convert(path): command('convert', _own_file(path), path)
+def _convert(path): command('convert', given()/'poses.npy', path)
 
 WRITERS = {
     **{f'export {f}':(file_name('poses', f), _export(f)) for f in FORMATS},
@@ -138,12 +125,16 @@ WRITERS = {
 ONCE = ('archive','HumanML3D folder','new pose')  # writers that refuse to replace anything
 
 @lru_cache(maxsize=None)
-def own_files():
-    "A folder with two captures."
+def given():
+    "A folder of what the writers read: poses, two captures in captures/, and an archive of captures."
     import atexit, shutil, tempfile
     from text2pose.export import to_bvh
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    np.save(folder/'poses.npy', POSES)
+    (folder/'captures').mkdir()
     moving = np.stack([p['joints'] for p in own_poses()[:6]])
-    for name in ('walk','run'): (folder/f'{name}.bvh').write_text(to_bvh(moving))
+    for name in ('walk','run'): (folder/'captures'/f'{name}.bvh').write_text(to_bvh(moving))
+    with zipfile.ZipFile(folder/'captures.zip', 'w') as z:
+        for i in range(4): z.writestr(f'set/{i}.bvh', bytes(range(256))*40)
     return folder
