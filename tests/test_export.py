@@ -371,7 +371,7 @@ def test_out_of_proportion(tmp_path):
     for name in ('joints.npy','features.npy'):
         with warnings.catch_warnings():
             warnings.simplefilter('error')
-            with pytest.raises(ValueError, match=f'{name} holds joints beyond'):
+            with pytest.raises(ValueError, match=f'{name}.*beyond'):
                 load_poses(tmp_path/name)
 
 @pytest.mark.parametrize('format', FORMATS)
