@@ -408,7 +408,9 @@ def read_training(
     _check_kinds(how, dict(config=dict, steps=int, samples=int, data=dict, scorer=dict, start=dict, losses=list), path)
     _check_kinds(how.get('config') or {}, dict(phase=str), f'{path}, config')
     _check_kinds(how.get('scorer') or {}, dict(samples=int, steps=int), f'{path}, scorer')
-    _check_kinds(how.get('data') or {}, dict(licences=dict), f'{path}, data')
+    _check_kinds(how.get('data') or {}, dict(licences=dict, sources=dict), f'{path}, data')
+    sources = (how.get('data') or {}).get('sources') or {}
+    _check_kinds(sources, dict.fromkeys(sources, int), f'{path}, sources')
     licences = (how.get('data') or {}).get('licences') or {}
     _check_kinds(licences, dict.fromkeys(licences, str), f'{path}, licences')
     return how

@@ -93,6 +93,11 @@ FOUND = {
     'states: no list':lambda: states(3),
     'training.json: licences that are a list':lambda: with_json(
         'weights: training.json', 'w/training.json', lambda v: v['data'].update(licences=[{}])),
+    'training.json: sources that are a list':lambda: with_json(
+        'weights: training.json', 'w/training.json', lambda v: v['data'].update(sources=[1])),
+    'training.json: a source that is no number':lambda: with_json(
+        'weights: training.json', 'w/training.json', lambda v: v['data'].update(sources=dict(atlas=[1]))),
+    'encoder: a huge weight':lambda: encoder_of(3e38),
     'training.json of a run: a long value':lambda: with_json(
         'training.json of a finished run', 'w/training.json', lambda v: v['config'].update(phase=['x']*100_000)),
     'checkpoint: weights that are not finite':lambda: checkpoint_of(np.nan),

@@ -76,7 +76,7 @@ from text2pose.cli import app
 app(sys.argv[1:])
 """
 
-@pytest.mark.parametrize('args', [['info'], ['describe','--prompt','arms raised'], ['atlas','check'], ['--version']])
+@pytest.mark.parametrize('args', [['info'], ['describe','--prompt','arms raised'], ['atlas','list'], ['--version']])
 def test_no_connection(tmp_path, args):
     "With the hub's offline switch off."
     from text2pose.core import available
