@@ -9,7 +9,7 @@ __all__ = ['asset', 'decode_text', 'check_size', 'check_file', 'parse_json', 're
            'read_training', 'fingerprint', 'tensor_checksum', 'file_sha256', 'data_dir', 'available']
 
 # %% ../nbs/00_core.ipynb #37d04ff3
-import errno, functools, hashlib, json, os, re, shutil, stat, tempfile, time, zlib
+import errno, functools, hashlib, json, os, re, reprlib, shutil, stat, tempfile, time, zlib
 from contextlib import contextmanager, suppress
 from importlib import resources
 from importlib.util import find_spec
@@ -91,7 +91,7 @@ def check_count(
     is_whole = isinstance(value, (int,np.integer)) and not isinstance(value, bool)
     if is_whole and value>=low and (high is None or value<=high): return int(value)
     limits = f'at least {low}' if high is None else f'at least {low} and at most {high}'
-    raise ValueError(f'{name} must be a whole number of {limits}, got {value!r}')
+    raise ValueError(f'{name} must be a whole number of {limits}, got {reprlib.repr(value)}')
 
 def check_array(
     x,           # a numpy array; anything else is refused
@@ -411,6 +411,7 @@ def read_training(
     _check_kinds(how.get('data') or {}, dict(licences=dict, sources=dict), f'{path}, data')
     sources = (how.get('data') or {}).get('sources') or {}
     _check_kinds(sources, dict.fromkeys(sources, int), f'{path}, sources')
+    if None in sources.values(): raise ValueError(f'{path}, sources: a number of rows must be a whole number')
     licences = (how.get('data') or {}).get('licences') or {}
     _check_kinds(licences, dict.fromkeys(licences, str), f'{path}, licences')
     return how

@@ -122,7 +122,7 @@ WRITERS = {
     'text2pose data show':('picture.png', _show),
     'text2pose convert':('converted.glb', _convert)}
 
-ONCE = ('archive','HumanML3D folder','new pose')  # writers that refuse to replace anything
+ONCE = ('archive','HumanML3D folder','new pose','checkpoint')  # writers that refuse to replace anything
 
 @lru_cache(maxsize=None)
 def given():
