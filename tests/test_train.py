@@ -297,7 +297,7 @@ def test_checkpoint_of_another_scorer(trainer, scorer, tmp_path):
     trainer('text', scorer=scorer).fit(tmp_path/'run', stop_at=1)
     trainer('scorer', seed=1).save(tmp_path/'other')
     for given in (None, tmp_path/'other'):
-        with pytest.raises(ValueError, match='belongs to another run: exemplars was'):
+        with pytest.raises(ValueError, match='belongs to another run: scorer was'):
             trainer('text', scorer=given).fit(tmp_path/'run')
 
 def test_damaged_checkpoints(trainer, tmp_path):

@@ -52,11 +52,12 @@ def test_words():
     rng = np.random.default_rng(0)
     words = sorted({w for p in PROMPTS for w in p.split()})
     words += 'left right Left RIGHT left, turns she and or side up in front away behind clockwise cw leaves'.split()
-    words += ['counter-clockwise', '[MASK]', "isn't", 'e.g.', 'ca.', ':', '-', '1.5', 'x'*101]
+    words += ['counter-clockwise', '[MASK]', "isn't", 'e.g.', 'ca.', ':', '-', '1.5', 'x'*100]
     mixed = [' '.join(rng.choice(words, rng.integers(1,9))) for _ in range(3000)]
     ranges = (1,0x370), (0x2010,0x2060), (0x20a0,0x20c0), (0x1f600,0x1f640)
     signs = [chr(c) for first,end in ranges for c in range(first, end)]
     prompts = PROMPTS+ODD+mixed+[f'a man{c}bends {c} down{c}' for c in signs]+['', ' ', '!!', 'человек', '座る']
+    prompts += ['a '*1000, 'a '*1001, 'ﬁst '*500, 'ﬁst '*501, '👍'*1998+' a', '👍'*2001, 'ﬁ'*50, 'ﬁ'*51, 'x'*101+' y', 'x'*50+'-'*51]
     vocabulary = pipeline().text_encoder.tokenizer.get_vocab()
     found = node('words', dict(prompts=prompts, vocabulary=sorted(vocabulary, key=vocabulary.get)))
     for prompt,got in zip(prompts, found):

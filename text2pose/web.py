@@ -17,7 +17,7 @@ from .core import asset, atomic_folder
 from .data import MIRROR_IDX, N_JOINTS, PARENTS, joint_idx
 from .captions import _function_words, _mirror_pairs, _who_can_leave, irregular_forms, verb_form, word_list
 from .unet import LIMB_IDX, attention_bias
-from .text import PHRASE_WEIGHT
+from .text import MAX_PROMPT, MAX_WORD, PHRASE_WEIGHT
 from .fast import _check_packages, _exported, _open_axes, _taken_apart, step_graph
 from .cfg import GUIDANCE_INTERVAL, GUIDANCE_SCALE, NO_SCORER, NUM_EXEMPLARS, Text2PosePipeline
 
@@ -270,7 +270,8 @@ def _pack_library(memory):
 def page_numbers(
 )->dict: # JSON
     "What the page knows of words and bodies, whatever the weights are."
-    return dict(body=body_numbers(), latin=latin_letters(), sides=side_words())
+    return dict(body=body_numbers(), latin=latin_letters(), longest=dict(prompt=MAX_PROMPT, word=MAX_WORD),
+                sides=side_words())
 
 def _settings(pipe):
     "Everything else that the page computes with."

@@ -32,7 +32,7 @@ const STAGES = {
   words() {
     const tokenizer = new Tokenizer(given.vocabulary), sides = new Sides(numbers.sides)
     return given.prompts.map(prompt => attempt(() => {
-      const text = checkPrompt(prompt, numbers.latin)
+      const text = checkPrompt(prompt, numbers)
       return [text, tokenizer.encode(text), sides.areNamed(text)]
     }))
   },

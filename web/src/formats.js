@@ -5,6 +5,7 @@ import {NAMES as JOINT_NAMES, PARENTS, REFERENCE_LENGTHS} from './skeleton.js'
 
 export const MAX_BYTES = 5_000_000, MAX_POSES = 64
 const MAX_METRES = 100
+const MAX_FRAMES = 400_000, MAX_POINTS = 20_000_000, MAX_NUMBERS = 30_000_000  // as in 00c_mocap
 const MIXAMO = (
   'Hips LeftUpLeg RightUpLeg Spine LeftLeg RightLeg Spine1 LeftFoot RightFoot Spine2 LeftToeBase RightToeBase ' +
   'Neck LeftShoulder RightShoulder Head LeftArm RightArm LeftForeArm RightForeArm LeftHand RightHand').split(' ')
@@ -333,7 +334,7 @@ function placesOf(joints, values) {  // where the joints of a frame are
 }
 
 // Rows of numbers of the MOTION part, by the rules and in the words of `read_bvh`.
-function framesOf(lines, width, name) {
+function framesOf(lines, joints, width, name) {
   const start = lines.findIndex(line => /^\s*MOTION\b/i.test(line))
   const part = lines.map((line, i) => ({words: line.trim().split(/\s+/), at: `${name}, line ${i + 1}`}))
     .slice(start + 1).filter(({words}) => words[0] && !words[0].startsWith('#'))
@@ -342,6 +343,10 @@ function framesOf(lines, width, name) {
   if (!/^\d+$/.test(declared) || Number(declared) < 1) throw new Error(
     `${count?.at ?? name}: Frames must be a whole number of at least 1, found '${declared.slice(0, 20)}'`)
   if (!/^frame time:/i.test(time?.words.join(' ') ?? '')) throw new Error(`${time?.at ?? name}: expected Frame Time:`)
+  const tooMany = [['frames', MAX_FRAMES, 1], [`frames of ${joints} joints`, MAX_POINTS, joints],
+    [`frames of ${width} numbers`, MAX_NUMBERS, width]].find(([, most, each]) => declared * each > most)
+  if (tooMany) throw new Error(
+    `${count.at}: ${Number(declared).toLocaleString('en-US')} ${tooMany[0]} are too many; split the file`)
   const total = rows.reduce((sum, {words}) => sum + words.length, 0)
   const odd = rows.find(({words}) => words.length !== width)
   const isSpread = total % width === 0 && rows.every(({words}) => words.length < width)
@@ -372,7 +377,7 @@ function posesOfBvh(text, name) {
     `${name} has other joints than ours or Mixamo's; "text2pose convert" on a computer knows more skeletons`)
   const places = names.map(joint => bare.indexOf(joint))
   const width = joints.reduce((sum, {channels}) => sum + channels.length, 0)
-  const frames = framesOf(text.split(/\r\n|\r|\n/), width, name).slice(0, MAX_POSES)
+  const frames = framesOf(text.split(/\r\n|\r|\n/), joints.length, width, name).slice(0, MAX_POSES)
   const bodies = frames.map(values => {
     const world = placesOf(joints, values)
     return places.map(k => subtract(world[k], world[places[0]])).map(zUp)

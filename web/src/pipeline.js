@@ -159,7 +159,7 @@ export class Pipeline {
       phrases: pack.notes.owners ? pack.array('phrases') : null}
   }
 
-  check(prompt) { return checkPrompt(prompt, this.settings.latin) }
+  check(prompt) { return checkPrompt(prompt, this.settings) }
 
   // ---------------------------------------------------------------- words
 

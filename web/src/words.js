@@ -4,10 +4,17 @@
 
 const SPACE = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/u
 
-// A prompt, normalized; throws where it is no English text. latin: [first, last] of the ranges of Latin letters.
-export function checkPrompt(prompt, latin) {
+const lengthOf = text => Array.from(text).length  // in code points, as in Python
+
+// A prompt, normalized; throws where it is no English text.
+// latin: [first, last] of the ranges of Latin letters; longest: the most characters of a prompt, and of a word.
+export function checkPrompt(prompt, {latin, longest}) {
   if (typeof prompt !== 'string') throw new Error('a prompt must be text')
   const shown = prompt.length > 60 ? prompt.slice(0, 60) + '…' : prompt
+  if (lengthOf(prompt) > longest.prompt) {
+    const [found, most] = [lengthOf(prompt), longest.prompt].map(n => n.toLocaleString('en-US'))
+    throw new Error(`the prompt '${prompt.slice(0, 40)}…' has ${found} characters, at most ${most} are read`)
+  }
   if (/\p{Cs}/u.test(prompt)) throw new Error(`the prompt '${shown}' is not valid text`)
   const text = prompt.normalize('NFKC')
   const letters = text.match(/\p{L}/gu) ?? []
@@ -20,7 +27,10 @@ export function checkPrompt(prompt, latin) {
   const foreign = letters.find(letter => !isLatin(letter))
   if (foreign) throw new Error(
     `the prompt '${shown}' holds '${foreign}', which is not a Latin letter; the text encoder knows English only`)
-  return text.split(SPACE).filter(Boolean).join(' ')
+  const words = text.split(SPACE).filter(Boolean), widest = Math.max(...words.map(lengthOf))
+  if (widest > longest.word) throw new Error(
+    `the prompt '${shown}' has a word of ${widest} letters; the text encoder reads words of at most ${longest.word}`)
+  return words.join(' ')
 }
 
 // ---------------------------------------------------------------- BertNormalizer, BertPreTokenizer, WordPiece
