@@ -189,7 +189,8 @@ def test_text_stays_text(page):
     assert page.evaluate('window.hit')is None and page.locator('main img').count()==0
 
 def test_wrong_requests(page):
-    wrong = [('word '*10_000,1,0,'tokens'), ('',1,0,'type what'), ('!?',1,0,'no words'), ('человек',1,0,'Latin'),
+    wrong = [('word '*200,1,0,'tokens'), ('word '*10_000,1,0,'at most 2,000'), ('',1,0,'type what'),
+             ('!?',1,0,'no words'), ('человек',1,0,'Latin'),
              ('wave',0,0,'number of poses'), ('wave',1,'x','seed'), ('\n'.join(['wave']*17),1,0,'more than 16')]
     for prompt,n,seed,message in wrong:
         ask(page, prompt, n, seed)
