@@ -487,6 +487,11 @@ class _Solved:
     left:np.ndarray    # (k,) metres left to level
     bears:np.ndarray   # (k, 24) bool, bearing points
     spread:np.ndarray  # (k, 31) degrees, standard deviation of the angles
+    joints:np.ndarray  # (k, 22, 3) float32, canonical, on the reference body
+
+def _joints(theta, lengths):
+    "Angles (n, 31) to canonical joints (n, 22, 3)."
+    return canonical(_pose_points(theta, lengths)[1][:,:N_JOINTS].numpy())
 
 def _solve(poses):
     "Set the written poses on the floor."
@@ -495,14 +500,11 @@ def _solve(poses):
     levels = (_pose_points(theta, None)[1][...,2]-_THICKNESS).numpy()
     bears = np.stack([_bearing(p, l) for p,l in zip(own, levels)])
     rows = {p.name:i for i,p in enumerate(own)}
-    return _Solved(rows, *_settle(theta, None, bears, 30), bears, np.stack([_spread(p) for p in own]))
+    theta,left = _settle(theta, None, bears, 30)
+    return _Solved(rows, theta, left, bears, np.stack([_spread(p) for p in own]), _joints(theta, None))
 
 @lru_cache(maxsize=8)
 def _solved(where): return _solve(_atlas(where))
-
-def _joints(theta, lengths):
-    "Angles (n, 31) to canonical joints (n, 22, 3)."
-    return canonical(_pose_points(theta, lengths)[1][:,:N_JOINTS].numpy())
 
 # %% ../nbs/02c_atlas.ipynb #ba94a943
 def _find(name, where):
@@ -538,8 +540,14 @@ def atlas_joints(
     "A pose of the atlas on the floor."
     if vary: return vary_pose(name, n, seed, lengths, folder)
     check_count('n', n, 0)
-    pose,theta,lengths = _on_floor(name, lengths, _where(folder))
-    x = np.repeat(_joints(theta, lengths), n, 0)
+    where = _where(folder)
+    if lengths is None:
+        pose,solved = _find(name, where),_solved(where)
+        x = solved.joints[[solved.rows[pose.twin_of or pose.name]]]
+    else:
+        pose,*posed = _on_floor(name, lengths, where)
+        x = _joints(*posed)
+    x = np.repeat(x, n, 0)
     return mirror(x) if pose.twin_of else x
 
 _MIRRORED = np.float32([-1,1,1])
@@ -1005,7 +1013,7 @@ def check_atlas(
     if not poses: return found
     solved = _solve(poses)
     written = np.stack([_to_vector(poses[name].angles) for name in solved.rows])
-    x,raw = _joints(solved.theta, None), _joints(written, None)
+    x,raw = solved.joints,_joints(written, None)
     overlap = self_intersection(x)
     held = _kept_spread(poses, solved, _CHECKED)
     turned = solved.theta-written
