@@ -329,12 +329,13 @@ def append_line(
     path,data,done = Path(path),(line+'\n').encode(),0
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not path.exists()
         with open(path, 'ab', buffering=0) as f:
             before = f.seek(0, os.SEEK_END)
             try:
                 while done<len(data): done += f.write(data[done:])
             except OSError:
-                f.truncate(before)
+                path.unlink() if is_new else f.truncate(before)
                 raise
 
 # %% ../nbs/00_core.ipynb #a8c2ccf3
