@@ -197,7 +197,8 @@ def test_killed_at_any_moment():
 def test_what_a_kill_left_behind_goes_and_nothing_else():
     "Hidden files of somebody else stay, whatever they are called."
     make('b', some_prompts(2))
-    others = ['.my-settings.json','.text2pose-notes','.text2pose-12345678.txt','poses/.cache-abcdefgh','poses/.text2pose-12345678']
+    others = ['.my-settings.json', '.text2pose-notes', '.text2pose-12345678.txt', 'poses/.cache-abcdefgh',
+              'poses/.text2pose-12345678']
     for name in others: Path('b', name).write_text('mine')
     for name in ('.text2pose-abcdefgh','poses/.text2pose-abcdefgh'): Path('b', name, 'new').mkdir(parents=True)
     make('b', some_prompts(2))

@@ -81,7 +81,7 @@ def test_resumed_equals_uninterrupted(teacher, of_teacher, tmp_path, library):
 
 @needs_minilm
 def test_resumed_with_another_teacher(teacher, of_teacher, tmp_path, library):
-    "Refused in a sentence, with its own paths too, and where new paths are allowed; so are other weights to start from."
+    "Refused in a sentence, with its own paths too, and where new paths are allowed."
     paths = Paths([path_file(tmp_path/'a', **of_teacher)], library)
     trainer(teacher, paths).fit(tmp_path/'run', stop_at=2)
     before = teacher.model.mean.clone()
