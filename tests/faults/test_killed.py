@@ -8,12 +8,13 @@ import os, random, resource, shutil, signal, sys, time
 
 import pytest
 
-import text2pose.cli, text2pose.core, text2pose.data, text2pose.dataset, text2pose.export, text2pose.train
+import text2pose.batch, text2pose.cli, text2pose.core, text2pose.data, text2pose.dataset, text2pose.eval
+import text2pose.export, text2pose.train
 from writers import ONCE, POSES, WRITERS, command, given
 
 pytestmark = pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
-OURS = {m.__file__ for m in (text2pose.cli, text2pose.core, text2pose.data, text2pose.dataset, text2pose.export,
-                             text2pose.train)}
+OURS = {m.__file__ for m in (text2pose.batch, text2pose.cli, text2pose.core, text2pose.data, text2pose.dataset,
+                             text2pose.eval, text2pose.export, text2pose.train)}
 TOUCHES = {'open','os.rename','os.remove','os.mkdir','os.rmdir','os.chmod','os.scandir','os.listdir','shutil.rmtree'}
 SIZES = 20_000  # bytes: files are killed at some size below
 
