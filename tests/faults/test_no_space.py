@@ -109,7 +109,7 @@ def is_refused(write, path):
     assert isinstance(said, ValueError) or said.errno in (None,*FULL), text  # a command's error is text alone
     return True
 
-@pytest.mark.parametrize('n', [1, pytest.param(5, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize('n', [1, pytest.param(3, marks=pytest.mark.campaign)])
 @pytest.mark.parametrize('writer', WRITERS)
 @pytest.mark.parametrize('old', [False,True], ids=['new','in place of an old one'])
 def test_no_space(disk, here, writer, old, n):
