@@ -122,7 +122,8 @@ def test_no_space(disk, here, writer, old, n):
         before = files(here)
         with only(disk, *room): refused = is_refused(write, here/name)
         if not refused:
-            assert old, f'went with room for {room}'  # an old one gives its room away
+            # an old one gives its room away, and a log needs no temporary folder
+            assert old or (writer=='log of a run' and room[0]=='files'), f'went with room for {room}'
             continue
         after = files(here)
         spoilt = [n for n,content in after.items() if content not in (before.get(n), made.get(n)) and '.parts/' not in n]
