@@ -43,6 +43,7 @@ def only(disk, what, n):
 def only_bytes(folder, kind, n):
     if kind=='tmpfs':
         free = os.statvfs(folder)
+        assert free.f_blocks*free.f_frsize<=SIZE, 'the small disk is not there: another one must not be filled'
         fill(folder/'full', free.f_bavail*free.f_frsize-n)
         try: yield
         finally: (folder/'full').unlink()
