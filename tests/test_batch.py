@@ -194,6 +194,16 @@ def test_killed_at_any_moment():
             assert content(f'b{k//2}')==wanted
     assert n_killed>5
 
+def test_what_a_kill_left_behind_goes_and_nothing_else():
+    "Hidden files of somebody else stay, whatever they are called."
+    make('b', some_prompts(2))
+    others = ['.my-settings.json', '.text2pose-notes', '.text2pose-12345678.txt', 'poses/.cache-abcdefgh',
+              'poses/.text2pose-12345678']
+    for name in others: Path('b', name).write_text('mine')
+    for name in ('.text2pose-abcdefgh','poses/.text2pose-abcdefgh'): Path('b', name, 'new').mkdir(parents=True)
+    make('b', some_prompts(2))
+    assert sorted(str(p.relative_to('b')) for p in Path('b').rglob('.*'))==sorted(others)
+
 def test_only_what_is_missing_is_made():
     prompts = some_prompts(8)
     make('b', prompts)

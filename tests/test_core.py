@@ -1,12 +1,13 @@
 "Checks of arguments and files, writers that are interrupted, and what `available` says."
-import json, os, signal, time, tracemalloc, zipfile
+import json, os, shutil, signal, time, tracemalloc, zipfile
 from pathlib import Path
 
 import numpy as np, pytest
 
 from text2pose import core
 from text2pose.core import (
-    atomic_folder, atomic_path, available, check_array, check_count, data_dir, fingerprint, read_array, read_json)
+    append_line, atomic_folder, atomic_path, available, check_array, check_count, data_dir, fingerprint, read_array,
+    read_json)
 
 class Stop(Exception): "What interrupts a writer in these tests."
 
@@ -135,6 +136,63 @@ def test_file_is_as_readable_as_any(tmp_path):
     with atomic_folder(tmp_path/'x'): pass
     assert (tmp_path/'x.txt').stat().st_mode==(tmp_path/'plain.txt').stat().st_mode
     assert (tmp_path/'x').stat().st_mode==(tmp_path/'plain').stat().st_mode
+
+@pytest.mark.parametrize('said', [
+    OSError('1052 requested and 992 written'), OSError('encoder error -2 when writing image file'),
+    OSError(28, 'Error writing bytes to file. Detail: [errno 28] No space left on device'),
+    OSError(28, 'No space left on device', '/elsewhere')])
+def test_words_of_libraries_for_a_full_disk(tmp_path, said):
+    with pytest.raises(OSError) as e:
+        with atomic_path(tmp_path/'x'): raise said
+    assert str(e.value)==f"[Errno 28] No space left on device: '{tmp_path/'x'}'"
+
+@pytest.mark.parametrize('said', [
+    FileNotFoundError('y is missing'), OSError('another text2pose is writing into y'),
+    ValueError('1 requested and 0 written'), PermissionError(13, 'Permission denied', 'y'), TimeoutError('timed out')])
+def test_errors_that_are_not_of_the_disk(tmp_path, said):
+    with pytest.raises(type(said)) as e:
+        with atomic_path(tmp_path/'x'): raise said
+    assert e.value is said and list(tmp_path.iterdir())==[]
+
+def test_no_temporary_name_in_an_error(tmp_path):
+    "What goes wrong with the temporary file is said of the one that was to be written."
+    for make in (atomic_path,atomic_folder):
+        with pytest.raises(OSError) as e:
+            with make(tmp_path/'x') as tmp: os.rmdir(tmp/'y')
+        assert e.value.filename==str(tmp_path/'x') and '.text2pose' not in str(e.value)
+
+def test_folder_is_replaced(tmp_path):
+    "By a whole one: an error leaves the old one, and so does a kill."
+    (tmp_path/'x').mkdir()
+    (tmp_path/'x'/'old.txt').write_text('old')
+    with pytest.raises(Stop):
+        with atomic_folder(tmp_path/'x', replace=True) as tmp: raise Stop
+    with pytest.raises(OSError):
+        with atomic_folder(tmp_path/'x', replace=True) as tmp: shutil.rmtree(tmp)
+    assert [p.name for p in tmp_path.rglob('*')]==['x','old.txt']
+    with atomic_folder(tmp_path/'x', replace=True) as tmp: (tmp/'new.txt').write_text('new')
+    assert [p.name for p in tmp_path.rglob('*')]==['x','new.txt']
+
+def test_a_line_whole_or_not_at_all(tmp_path):
+    import resource
+    append_line(tmp_path/'below'/'log', 'a'*99)
+    limit,hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150,hard))
+    try:
+        with pytest.raises(OSError, match='File too large: .*below/log'): append_line(tmp_path/'below'/'log', 'b'*99)
+    finally: resource.setrlimit(resource.RLIMIT_FSIZE, (limit,hard))
+    assert (tmp_path/'below'/'log').read_text()=='a'*99+'\n'
+
+def test_removing_a_folder_is_interrupted(tmp_path, monkeypatch):
+    "What is left has no name that anybody looks for, and goes with the next sweep."
+    (tmp_path/'x'/'y').mkdir(parents=True)
+    with monkeypatch.context() as m:
+        m.setattr(core.shutil, 'rmtree', lambda path, ignore_errors: None)
+        core.remove_folder(tmp_path/'x')
+    left, = tmp_path.iterdir()
+    assert left.name.startswith('.text2pose-') and (left/'y').is_dir()
+    core.sweep(tmp_path)
+    assert list(tmp_path.iterdir())==[]
 
 def test_full_folder_is_not_replaced(tmp_path):
     (tmp_path/'x').mkdir()
@@ -278,7 +336,7 @@ def test_full_disk_while_saving_weights(tmp_path):
         finally: os._exit(0)
     os.waitpid(child, 0)
     assert [p.name for p in tmp_path.iterdir()]==['said']
-    assert (tmp_path/'said').read_text().startswith(f'cannot write {tmp_path}/w.safetensors: ')
+    assert (tmp_path/'said').read_text()==f"[Errno 27] File too large: '{tmp_path}/w.safetensors'"
 
 # ---- what is large
 

@@ -80,6 +80,35 @@ def test_resumed_equals_uninterrupted(teacher, of_teacher, tmp_path, library):
     with pytest.raises(ValueError, match='another pose table: 8 rows'): trainer(teacher, other).fit(tmp_path/'run')
 
 @needs_minilm
+def test_resumed_with_another_teacher(teacher, of_teacher, tmp_path, library):
+    "Refused in a sentence, with its own paths too, and where new paths are allowed."
+    paths = Paths([path_file(tmp_path/'a', **of_teacher)], library)
+    trainer(teacher, paths).fit(tmp_path/'run', stop_at=2)
+    before = teacher.model.mean.clone()
+    try:
+        teacher.model.mean += .1
+        name = teacher_name(teacher.model, teacher.scorer)
+        other = Paths([path_file(tmp_path/'b', teacher=name)], library)
+        for new_data in (False,True):
+            with pytest.raises(ValueError, match='step-00000002 belongs to another run: teacher was ') as e:
+                trainer(teacher, other).fit(tmp_path/'run', new_data=new_data)
+            assert '\n' not in str(e.value) and name in str(e.value)
+    finally: teacher.model.mean.copy_(before)
+    assert trainer(teacher, paths).fit(tmp_path/'run').step==4
+
+@needs_minilm
+def test_other_start_weights(teacher, of_teacher, tmp_path, library):
+    paths = Paths([path_file(tmp_path/'a', **of_teacher)], library)
+    for n,name in enumerate('bc'): trainer(teacher, paths, n_steps=2+n).fit().save(tmp_path/name)
+    b,c = (tmp_path/name/'student.safetensors' for name in 'bc')
+    trainer(teacher, paths, start=b).fit(tmp_path/'run', stop_at=2)
+    for start in (None,c):
+        with pytest.raises(ValueError, match='step-00000002 belongs to another run: start was ') as e:
+            trainer(teacher, paths, start=start).fit(tmp_path/'run')
+        assert '\n' not in str(e.value)
+    assert trainer(teacher, paths, start=b).fit(tmp_path/'run').step==4
+
+@needs_minilm
 def test_last_jump_learns_from_own_middles(teacher, of_teacher, tmp_path, library):
     paths = Paths([path_file(tmp_path/'a', **of_teacher)], library)
     own = Paths([path_file(tmp_path/'o', kept=[3,6], **of_teacher)], library)

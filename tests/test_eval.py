@@ -1,6 +1,7 @@
 "The public prompts (whole, fair, checked by statements that exist) and the measures on pipelines that are known."
 import numpy as np
 import pytest
+from text2pose import eval
 from text2pose.data import mirror, own_poses
 from text2pose.captions import mirror_words
 from text2pose.posecodes import check_statements, satisfies
@@ -78,3 +79,15 @@ def test_nearest_poses_does_not_depend_on_the_chunk(chunk):
     every = np.linalg.norm(noisy[:,None]-OWN[None], axis=-1).mean(-1)
     np.testing.assert_array_equal(idx, every.argmin(1))
     np.testing.assert_allclose(distance, every.min(1), atol=1e-6)
+
+def test_a_report_that_was_killed_at_its_beginning(tmp_path):
+    "What a kill left behind before the settings were there is in nobody's way; files of somebody else are."
+    out = tmp_path/'report'
+    (out/'.text2pose-abcdefgh'/'new').mkdir(parents=True)
+    assert eval._begin_report(out, dict(n=1))==out/'parts'
+    assert sorted(p.name for p in out.iterdir())==['parts','settings.json']
+    (tmp_path/'other').mkdir()
+    (tmp_path/'other'/'.text2pose-notes').write_text('mine')
+    with pytest.raises(ValueError, match='other is not empty and holds no report'):
+        eval._begin_report(tmp_path/'other', dict(n=1))
+    assert [p.name for p in tmp_path.glob('other/.*')]==['.text2pose-notes']

@@ -151,6 +151,36 @@ def test_a_large_tree_is_looked_at_in_part(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match='neither poses nor numbers'): explore.read_results(tmp_path)
     assert explore.read_results(deep).numbers=={'report: spine':3.5}
 
+@pytest.fixture
+def many(tmp_path, monkeypatch):
+    "A batch of three prompts with two poses each, every pose in poses.npz and in a file of its prompt."
+    from test_batch import make, some_prompts
+    from text2pose import batch
+    monkeypatch.setattr(batch, 'PAGE_PROMPTS', 2)
+    make(tmp_path/'many', some_prompts(3), formats=('json','npz','openpose'))
+    return tmp_path/'many'
+
+@pytest.mark.parametrize('path', ['many','.'])
+def test_a_batch_is_read_once(many, path):
+    "Its settings are no numbers of an evaluation."
+    found = explore.read_results(many.parent/path)
+    assert [r['prompt'] for r in found.rows]==[f'prompt {i}' for i in (0,0,1,1,2,2)]
+    assert {r['file'] for r in found.rows}=={'poses.npz'} and found.numbers=={} and found.faults==[]
+
+def test_what_is_there_of_an_interrupted_batch(many):
+    for name in ('poses.npz','manifest.jsonl'): (many/name).unlink()
+    (many/'.parts').mkdir()
+    np.savez(many/'.parts'/'00000.npz', joints=np.zeros((2,22,3), np.float32))
+    next((many/'poses').glob('*3*.json')).unlink()
+    found = explore.read_results(many)
+    assert [r['prompt'] for r in found.rows]==[f'prompt {i}' for i in (0,0,1,1,2,2)] and found.faults==[]
+    assert {r['file'].split('.')[-1] for r in found.rows}=={'json','npz'}
+
+def test_a_folder_called_poses_of_somebody_else(many):
+    "It is read wherever it is not a batch's own."
+    (many/'batch.json').unlink()
+    assert len(explore.read_results(many).rows)==12
+
 def test_one_bad_file_does_not_hide_the_others(tmp_path):
     (tmp_path/'bad.json').write_text('{"poses": 3}')
     (tmp_path/'frame.json').write_text('{"version": 1.3, "people": []}')

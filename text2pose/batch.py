@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
 from . import __version__
-from .core import asset, atomic_path, check_count, check_file, decode_text, disk_errors, read_json
+from .core import asset, atomic_path, check_count, check_file, decode_text, disk_errors, read_json, sweep
 from .data import LEFT_COLOR, RIGHT_COLOR, VIEWS, joint_idx, project, unit_vectors
 from .export import FRAME, export, file_name
 from .text import check_prompts
@@ -630,13 +630,6 @@ def _check_free(folder):
     taken = next((name for name in names if (folder/name).exists()), None)
     if taken: raise BatchError(f'{folder/taken} is there already and belongs to no batch; choose another --out')
 
-def _sweep(folder):
-    "Remove what a killed process left half-written; only files that are called as temporary ones are."
-    for place in (folder,folder/'poses',folder/_PARTS):
-        for path in place.glob('.*-????????*') if place.is_dir() else ():
-            if not re.fullmatch(r'\..+-[a-z0-9_]{8}(\.\w+)*', path.name): continue
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-
 def _is_done(folder, portion, formats, is_finished):
     "Whether all files of a portion are there."
     needed = [folder/page_name(portion.k)]
@@ -727,7 +720,7 @@ def run_batch(
     with folder_lock(folder), disk_errors(folder):
         if is_batch(folder): _check_same(folder, noted)
         else: _check_free(folder)
-        _sweep(folder)
+        for place in (folder,folder/'poses',folder/_PARTS): sweep(place)
         with atomic_path(folder/_BATCH) as tmp: tmp.write_text(json.dumps(noted, indent=1)+'\n')
         for name in (_PARTS,'poses')[:1+bool(settings.formats)]: (folder/name).mkdir(exist_ok=True)
         every = _portions_of(folder, prompts, settings, _about_line(settings, request.run))

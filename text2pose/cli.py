@@ -1508,7 +1508,7 @@ def train(
     stream:bool = _option(False, '--stream',
         help='Read the pose table of --data a window at a time: for tables larger than memory.'),
 ):
-    "Train weights; can be interrupted and resumed."
+    "Train weights; can be resumed: told to stop (SIGTERM, Ctrl-C), it ends its step and writes a checkpoint."
     with _usage_errors():
         from text2pose.train import RELEASE_SCORER, phase_config
         config = phase_config(phase, **_given(ctx), **_of_size(size))

@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['asset', 'decode_text', 'check_size', 'check_file', 'parse_json', 'read_json', 'check_count', 'check_array',
            'why_unreadable', 'read_array', 'open_zip', 'check_target', 'disk_errors', 'sweep', 'temporary_beside',
-           'sync', 'atomic_path', 'atomic_folder', 'kept_tensor', 'write_tensors', 'read_tensors', 'load_module',
-           'read_training', 'fingerprint', 'tensor_checksum', 'file_sha256', 'data_dir', 'available']
+           'sync', 'atomic_path', 'atomic_folder', 'remove_folder', 'append_line', 'kept_tensor', 'write_tensors',
+           'read_tensors', 'load_module', 'read_training', 'fingerprint', 'tensor_checksum', 'file_sha256', 'data_dir',
+           'available']
 
 # %% ../nbs/00_core.ipynb #37d04ff3
-import errno, functools, hashlib, json, os, re, reprlib, shutil, stat, tempfile, time, zlib
+import errno, functools, hashlib, json, os, re, reprlib, secrets, shutil, stat, tempfile, time, zlib
 from contextlib import contextmanager, suppress
 from importlib import resources
 from importlib.util import find_spec
@@ -166,21 +167,36 @@ def check_target(
     found = 'a link' if stat.S_ISLNK(mode) else 'a folder' if stat.S_ISDIR(mode) else 'no regular file'
     raise ValueError(f'{path} is {found}; expected a file, or a new name')
 
+_OURS = re.compile(r'\.text2pose-[a-z0-9_]{8}')  # the names of our temporary folders
+_FULL = (errno.ENOSPC,errno.EDQUOT,errno.EFBIG)
+_CUT_OFF = re.compile(r'\d+ requested and \d+ written|encoder error')  # what NumPy and Pillow say when the disk is full
+
+def _errno_of(error):
+    "The number of what went wrong while writing; None for an error that is not of the disk."
+    if type(error).__name__=='SafetensorError':
+        found = re.search(r'os error (\d+)', str(error))
+        return int(found[1]) if found else None
+    if not isinstance(error, OSError): return None
+    if error.strerror is None: return errno.ENOSPC if type(error) is OSError and _CUT_OFF.search(str(error)) else None
+    return error.errno
+
+def _is_of_another_file(error):
+    "Whether an error names a file that is no temporary one of ours."
+    name = getattr(error, 'filename', None)
+    return isinstance(name, (str,bytes)) and not any(map(_OURS.fullmatch, Path(os.fsdecode(name)).parts))
+
 @contextmanager
 def disk_errors(
     path, # the file or folder that is being written
 ):
-    "An error that names no file, and that of a full disk, name what was to be written."
+    "Whatever the disk refuses is an OSError that names what was to be written; errors of other files stay as they are."
     try: yield
-    except OSError as e:
-        if e.strerror and (e.filename is None or e.errno in (errno.ENOSPC,errno.EDQUOT)):
-            raise OSError(e.errno, e.strerror, str(path)) from None
-        raise
     except Exception as e:
-        if type(e).__name__!='SafetensorError': raise  # its library says so when the disk is full
-        raise OSError(f'cannot write {path}: {e}') from None
+        number = _errno_of(e)
+        if number is None or (number not in _FULL and _is_of_another_file(e)): raise
+        why = None if number in _FULL else getattr(e, 'strerror', None)
+        raise OSError(number, why or os.strerror(number), str(path)) from None
 
-_OURS = re.compile(r'\.text2pose-[a-z0-9_]{8}')  # the names of our temporary folders
 _DAY = 24*3600
 
 def _locked(
@@ -248,8 +264,9 @@ def temporary_beside(
         around,lock = _new_locked_folder(path.parent)
     except OSError as e: raise OSError(f'cannot write {path}: {e.strerror or e}') from None
     try:
-        (around/'new').mkdir()
-        yield around
+        with disk_errors(path):
+            (around/'new').mkdir()
+            yield around
     finally:
         shutil.rmtree(around if _put_back(around) else around/'new', ignore_errors=True)
         if lock is not None: os.close(lock)
@@ -268,15 +285,19 @@ def sync(
     with suppress(OSError): _fsync(path, os.O_RDONLY)  # not every system can do that with a folder
 
 @contextmanager
-def _renamed_at_end(path, make):
+def _renamed_at_end(path, make, replace=False):
     "Yield what `make` makes in a folder beside `path`; rename it to `path` when the block ends well."
     path = Path(path)
-    with disk_errors(path), temporary_beside(path) as around:
+    with temporary_beside(path) as around:
         tmp = around/'new'/path.name
         make(tmp)
         yield tmp
         sync(tmp)
+        if replace and path.is_dir() and not path.is_symlink():
+            (around/'old').mkdir()
+            os.rename(path, around/'old'/path.name)
         os.replace(tmp, path)
+        shutil.rmtree(around/'old', ignore_errors=True)
         with suppress(OSError): _fsync(path.parent, os.O_RDONLY)
 
 def atomic_path(
@@ -286,10 +307,36 @@ def atomic_path(
     return _renamed_at_end(check_target(path), Path.touch)
 
 def atomic_folder(
-    path, # the folder to be made; if it exists, it must be empty
+    path, # the folder to be made
+    replace:bool=False, # a folder that is there, which otherwise must be empty
 ):        # context that gives a temporary folder beside it, renamed to `path` when the block ends well
     "Make a folder with all its files or not at all."
-    return _renamed_at_end(path, Path.mkdir)
+    return _renamed_at_end(path, Path.mkdir, replace)
+
+def remove_folder(
+    path,
+):
+    "Remove a folder: no half of it keeps its name, and no room is needed on the disk."
+    gone = Path(path).with_name(f'.text2pose-{secrets.token_hex(4)}')  # swept after a kill
+    os.rename(path, gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+def append_line(
+    path,     # a text file; made if absent, its folder too
+    line:str, # without its end
+):
+    "Write a line at the end of a file, whole or not at all."
+    path,data,done = Path(path),(line+'\n').encode(),0
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not path.exists()
+        with open(path, 'ab', buffering=0) as f:
+            before = f.seek(0, os.SEEK_END)
+            try:
+                while done<len(data): done += f.write(data[done:])
+            except OSError:
+                path.unlink() if is_new else f.truncate(before)
+                raise
 
 # %% ../nbs/00_core.ipynb #a8c2ccf3
 @functools.lru_cache(maxsize=None)

@@ -21,7 +21,7 @@ from .cfg import (
     GUIDANCE_INTERVAL, GUIDANCE_SCALE, NUM_EXEMPLARS, RANK_NOISE, Text2PosePipeline, _Questions, _Words,
     guidance_ramp, guide)
 from .dataset import TrainingSet
-from .train import POSITION_UNIT, BaseTrainer, SampleRandom, TrainConfig, _check_same, _how_made
+from .train import POSITION_UNIT, BaseTrainer, SampleRandom, TrainConfig, _check_same, _how_made, _weights_name
 
 # %% ../nbs/05a_distill.ipynb #99d67f66
 LONG = 90       # characters of a caption that counts as long
@@ -270,7 +270,7 @@ class StudentTrainer(BaseTrainer):
         **kwargs,           # for BaseTrainer
     ):
         self.teacher,self.net,self.own = teacher,net or {},own
-        name = teacher_name(teacher.model, teacher.scorer)
+        name = self.teacher_name = teacher_name(teacher.model, teacher.scorer)
         for some in (paths,val,own):
             if some is not None and some.notes['teacher']!=name:
                 raise ValueError(f'these paths are of another teacher: {some.notes["teacher"]}, wanted {name}')
@@ -293,14 +293,15 @@ class StudentTrainer(BaseTrainer):
 
     def initialize(self, model, start, scorer):
         if start is None: return
-        first = load_student(start, teacher_name(self.teacher.model, self.teacher.scorer))
+        first = load_student(start, self.teacher_name)
         _check_same(first.config, model.config, f'training cannot go on from {start}')
         model.load_state_dict(first.state_dict())
+        self.built_on['start'] = _weights_name(first)
         notes = Path(start).with_name('student.json')  # as in the package, where training.json is the teacher's
         self.origins['start'] = read_json(notes) if notes.is_file() else _how_made(Path(start).parent)
 
     def settings(self)->dict:
-        return {**super().settings(), 'net':self.net, 'own':self.own and self.own.summary}
+        return {**super().settings(), 'teacher':self.teacher_name, 'net':self.net, 'own':self.own and self.own.summary}
 
     def draw_batch(self)->list:
         "This process's share: number of a jump, samples where it begins and ends, and what is read there."
@@ -352,4 +353,4 @@ class StudentTrainer(BaseTrainer):
 
     def save_weights(self, model, folder):
         Path(folder).mkdir(parents=True, exist_ok=True)
-        save_student(model, Path(folder)/'student.safetensors', teacher_name(self.teacher.model, self.teacher.scorer))
+        save_student(model, Path(folder)/'student.safetensors', self.teacher_name)

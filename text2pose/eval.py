@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from . import __version__
 from .core import (
-    asset, atomic_path, check_array, check_count, data_dir, fingerprint, read_json, tensor_checksum)
+    asset, atomic_path, check_array, check_count, data_dir, fingerprint, read_json, sweep, tensor_checksum)
 from .data import JOINT_NAMES, N_JOINTS, bone_lengths, joint_idx, plot_bodies, pose_table
 from .captions import mirror_words
 from .humanml3d import OPEN_SOURCES
@@ -653,14 +653,15 @@ def _begin_report(out, settings):
     "The folder of finished parts; ValueError where it holds a report of other settings."
     if out.exists() and not out.is_dir(): raise NotADirectoryError(f'{out} is a file, not a folder')
     parts,file = out/'parts', out/'settings.json'
+    sweep(out)
     if file.is_file():
         for key,now in settings.items():
             was = read_json(file).get(key)
             if was!=now: raise ValueError(f'{out} holds a report of other settings ({key} was {was!r}, now {now!r}): '
                                           'name another folder, or remove it')
     elif out.is_dir() and any(out.iterdir()): raise ValueError(f'{out} is not empty and holds no report')
-    parts.mkdir(parents=True, exist_ok=True)
     with atomic_path(file) as tmp: tmp.write_text(json.dumps(settings, indent=1)+'\n')
+    parts.mkdir(exist_ok=True)
     return parts
 
 def _said(v, percent=True):

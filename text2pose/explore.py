@@ -29,6 +29,7 @@ from .text import check_prompts
 from .view import PoseView, _png_of, _sentence
 from .cfg import GUIDANCE_INTERVAL, GUIDANCE_METHODS, GUIDANCE_SCALE, StoreAttention, Text2PosePipeline
 from .attention import step_measures
+from .batch import is_batch
 
 # %% ../nbs/06a_explore.ipynb #a3b76db7
 _STYLE = '''<style>
@@ -818,12 +819,19 @@ def _flat_numbers(report, prefix=''):
         elif isinstance(v, (int,float)) and not isinstance(v, bool): found[prefix+name] = v
     return found
 
+def _entries(folder, most):
+    "What is in a folder and may hold results: of a batch, all poses in one file, if it has come so far."
+    entries = sorted(p for p in islice(folder.iterdir(), most) if not p.name.startswith('.'))
+    if not is_batch(folder): return entries
+    again = {'batch.json', *['poses']*(folder/'poses.npz').is_file()}  # settings, and the same poses by prompt
+    return [p for p in entries if p.name not in again]
+
 def _files_below(folder):
     "Files of a folder and its folders that may hold results; of a large tree only the beginning is looked at."
     found,waiting,left = [],[(folder,0)],_MOST_ENTRIES
     while waiting and left>0:
         at,depth = waiting.pop(0)
-        try: entries = sorted(islice(at.iterdir(), left))
+        try: entries = _entries(at, left)
         except OSError: continue  # may not be looked into
         left -= len(entries)
         found += [p for p in entries if p.suffix in ('.json','.npz') and p.is_file()]
@@ -843,7 +851,7 @@ def _read_result(file):
 def read_results(
     path, # a folder, or a file of poses or numbers
 )->Results:
-    "Poses and numbers of a folder of results; files of other kinds are passed over."
+    "Poses, each once, and numbers of a folder of results; files of other kinds are passed over."
     path = Path(path)
     if not path.is_dir() and not path.is_file():
         raise FileNotFoundError(f'{path} is missing: expected a folder that generate wrote, or a file')

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import nn
 from .core import (
-    asset, atomic_folder, atomic_path, check_count, check_file, fingerprint, read_json, read_training, sweep,
-    temporary_beside, tensor_checksum)
+    append_line, asset, atomic_folder, atomic_path, check_count, check_file, fingerprint, read_json, read_training,
+    remove_folder, sweep, tensor_checksum)
 from .data import N_JOINTS, plot_bodies
 from .skeleton import anatomy_loss, naive_anatomy_loss, reference_bone_lengths
 from .posecodes import POSECODES, posecode_margins
@@ -411,30 +411,31 @@ class Checkpoints:
         state:dict,    # JSON; `step` names the checkpoint
         best:int=None, # a step whose checkpoint stays
     )->Path:
-        "Write a checkpoint and remove those that are too many; OSError if there is no room."
+        "Write a checkpoint, in place of one of that step, and remove those that are too many; OSError without room."
         from safetensors.torch import save
         path = self.path(state['step'])
         data = save(tensors, metadata={'state':json.dumps(state)})
         file = dict(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
         manifest = dict(format=CHECKPOINT_FORMAT, step=state['step'], files={CHECKPOINT_FILE:file})
         try:
-            with atomic_folder(path) as tmp:
+            with atomic_folder(path, replace=True) as tmp:
                 _write_synced(tmp/CHECKPOINT_FILE, data)
                 _write_synced(tmp/MANIFEST, (json.dumps(manifest, indent=1)+'\n').encode())
         except OSError as e:
             left = [p.name for p in self.paths()]
             how = f'training can go on from {left[-1]}' if left else 'there is no earlier one'
-            raise OSError(f'cannot write the checkpoint {path}: {e.strerror or e}; {how}') from None
+            why = e.strerror or str(e).removeprefix(f'cannot write {path}: ')
+            raise OSError(f'cannot write the checkpoint {path}: {why}; {how}') from None
         self.remove_old(best)
         return path
 
     def remove_old(self,
         best:int=None, # as for `save`
     ):
-        "Keep the newest and the best; what goes is renamed first, so that no half of it looks like a checkpoint."
+        "Keep the newest and the best; no half of what goes looks like a checkpoint."
         for path in self.paths()[:-self.keep_last]:
             if best is not None and path==self.path(best): continue
-            with temporary_beside(path) as around: path.rename(around/'new'/path.name)
+            remove_folder(path)
 
     @staticmethod
     def read(
@@ -512,9 +513,8 @@ class Metrics:
     def add(self,
         entry:dict, # with `step`
     ):
-        "Write an entry."
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.file, 'a') as f: f.write(json.dumps(entry)+'\n')
+        "Write an entry, whole or not at all."
+        append_line(self.file, json.dumps(entry))
         if self.writer is None:
             try: from torch.utils.tensorboard import SummaryWriter
             except ImportError: SummaryWriter = None
@@ -688,7 +688,7 @@ class BaseTrainer:
         self.initialize(model, start, scorer)
         self._prepare(model)
         self.step,self.log,self.commit,self.best = 0,[],_commit(),None
-        self.running = []  # losses of the steps since the last entry of the log
+        self.running = []  # losses of this process's share in the steps since the last entry of the log
         self.data_history = [data.summary]  # of the table that the run is on, and before it of those that it was on
 
     # what the trainers answer differently

@@ -8,12 +8,13 @@ import os, random, resource, shutil, signal, sys, time
 
 import pytest
 
-import text2pose.cli, text2pose.core, text2pose.data, text2pose.dataset, text2pose.export, text2pose.train
+import text2pose.batch, text2pose.cli, text2pose.core, text2pose.data, text2pose.dataset, text2pose.eval
+import text2pose.export, text2pose.train
 from writers import ONCE, POSES, WRITERS, command, given
 
 pytestmark = pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
-OURS = {m.__file__ for m in (text2pose.cli, text2pose.core, text2pose.data, text2pose.dataset, text2pose.export,
-                             text2pose.train)}
+OURS = {m.__file__ for m in (text2pose.batch, text2pose.cli, text2pose.core, text2pose.data, text2pose.dataset,
+                             text2pose.eval, text2pose.export, text2pose.train)}
 TOUCHES = {'open','os.rename','os.remove','os.mkdir','os.rmdir','os.chmod','os.scandir','os.listdir','shutil.rmtree'}
 SIZES = 20_000  # bytes: files are killed at some size below
 
@@ -142,16 +143,16 @@ FOLDERS = dict(generation=['poses.openpose'], exports=['poses.openpose','poses.d
 JOBS = dict(generation=generation, exports=exports, build=build)
 
 @pytest.mark.parametrize('job', JOBS)
-@pytest.mark.parametrize('kills', [6, pytest.param(60, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize('kills', [6, pytest.param(50, marks=pytest.mark.campaign)])
 def test_killed(tmp_path, job, kills):
     killed_again_and_again(JOBS[job], tmp_path, kills, kills, FOLDERS[job])
 
 @pytest.mark.campaign
-@pytest.mark.parametrize('writer', WRITERS)
+@pytest.mark.parametrize('writer', [w for w in WRITERS if w!='log of a run'])  # which grows, and is mended by a resume
 def test_every_writer(tmp_path, writer):
     name,write = WRITERS[writer]
     def work(folder, k):
         if writer in ONCE and (folder/name).is_dir(): shutil.rmtree(folder/name)
         elif writer in ONCE: (folder/name).unlink(missing_ok=True)
         write(folder/name)
-    killed_again_and_again(work, tmp_path, 8, len(writer), [name] if writer in ('archive','HumanML3D folder') else [])
+    killed_again_and_again(work, tmp_path, 5, len(writer), [name] if writer in ('archive','HumanML3D folder') else [])

@@ -74,6 +74,37 @@ def _run_weights(path):
     run = readers._run()
     run.save(path)
 
+def _metrics(path):
+    "A long entry of the log of a run."
+    from text2pose.train import Metrics
+    metrics = Metrics(path.parent)
+    metrics.writer = False  # TensorBoard buffers what it writes
+    metrics.add(dict(step=1, val={f'measure {i}':i/7 for i in range(1000)}))
+
+def _sheet(path):
+    from text2pose.train import Sheets
+    Sheets(path.parent, HashEncoder(), ['arms raised'], 1)(pipe().model, None, 1, True)
+
+class _Parts:
+    "Parts of a report that need no evaluator and no data."
+    def __init__(self, *args): pass
+    def names(self): return {f'atlas/{name}':lambda: {'captions':8, 'long':list(range(3000))} for name in ('model','random')}
+    def figure(self, name, systems, path):
+        import matplotlib.pyplot as plt
+        from text2pose import eval
+        eval._save_small(plt.figure(figsize=(3,3)), path)
+
+def _evaluate(path):
+    from text2pose import eval
+    before = eval._Parts,eval.report_tables,eval.WITH_PICTURE
+    eval._Parts,eval.report_tables,eval.WITH_PICTURE = _Parts,lambda report: '|'.join(map(str, range(2000))),('model',)
+    evaluator = torch.nn.Linear(2, 2)
+    evaluator.version = '0'
+    torch.nn.init.ones_(evaluator.weight)
+    torch.nn.init.ones_(evaluator.bias)
+    try: eval.evaluate(pipe(), path, 8, evaluator=evaluator)
+    finally: eval._Parts,eval.report_tables,eval.WITH_PICTURE = before
+
 def _scorer(path):
     from text2pose.text import PoseTextScorer
     torch.manual_seed(0)
@@ -89,12 +120,19 @@ def _new_pose(path):
     new_pose(path.stem, path.parent)
 
 def _generate(path):
-    command('generate', 'arms raised', '-n', '2', '--steps', '2', '--out', path, '--format', 'json,npz,bvh,openpose')
+    command('generate', 'arms raised', '-n', '2', '--steps', '2', '--out', path, '--format', 'json,bvh,openpose')
+
+def _batch(path):
+    options = ('-n', '1', '--steps', '2', '--format', 'json,npz', '--quiet')
+    command('generate', '--prompts', given()/'prompts.txt', *options, '--out', path)
 
 def _show(path):
     command('data', 'show', given()/'poses.npy', '-n', '1', '--out', path)
 
-def _export(format): return lambda path: export(POSES, path, format, prompts=['a','b'])
+# pictures need not be large to fill a disk
+_SMALL = {**dict.fromkeys(('depth','normal'), dict(width=192, height=256)), 'openpose':dict(width=192, height=256)}
+
+def _export(format): return lambda path: export(POSES, path, format, prompts=['a','b'], options=_SMALL.get(format))
 
 def _build(path): command('data', 'build', '--words', '0', '--out', path)
 
@@ -114,15 +152,19 @@ WRITERS = {
     'caption states':('states.safetensors', _states),
     'checkpoint':('checkpoints', _checkpoint),
     'weights of a run':('run', _run_weights),
+    'log of a run':('metrics.jsonl', _metrics),
+    'sheet of a run':('sheets', _sheet),
+    'report':('report', _evaluate),
     'HumanML3D folder':('humanml3d', _humanml3d),
     'archive':('unpacked', _unpack),
     'new pose':('mine.yaml', _new_pose),
     'text2pose generate':('out', _generate),
+    'text2pose generate --prompts':('many', _batch),
     'text2pose data build':('built.parquet', _build),
     'text2pose data show':('picture.png', _show),
     'text2pose convert':('converted.glb', _convert)}
 
-ONCE = ('archive','HumanML3D folder','new pose','checkpoint')  # writers that refuse to replace anything
+ONCE = ('archive','HumanML3D folder','new pose')  # writers that refuse to replace anything
 
 @lru_cache(maxsize=None)
 def given():
@@ -132,6 +174,7 @@ def given():
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     np.save(folder/'poses.npy', POSES)
+    (folder/'prompts.txt').write_text('arms raised\ncrouching\n')
     (folder/'captures').mkdir()
     moving = np.stack([p['joints'] for p in own_poses()[:6]])
     for name in ('walk','run'): (folder/'captures'/f'{name}.bvh').write_text(to_bvh(moving))
