@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import NormalDist
 import numpy as np
 import torch
-from .core import asset, atomic_path, check_count, check_file
+from .core import asset, atomic_path, check_count, check_file, one_line
 from .data import (
     JOINT_NAMES, N_JOINTS, PARENTS, bone_lengths, canonical, canonical_faces, joint_idx, mirror)
 from .captions import MAX_CAPTION, mirror_words
@@ -222,7 +222,7 @@ def _yaml_text(path):
     try: return check_file(path, 'a file of YAML', _MAX_YAML).read_text(encoding='utf-8-sig')
     except OSError as e:
         raise ValueError(f'{path.name} cannot be read: {e.strerror}' if e.strerror else str(e)) from None
-    except UnicodeDecodeError as e: raise ValueError(f'{path.name} is not valid YAML: {e}') from None
+    except UnicodeDecodeError as e: raise ValueError(f'{path.name} is not valid YAML: {one_line(e)}') from None
 
 def _read_yaml(path):
     "What a YAML file holds, by the safe loader, and on which lines the entries of a list begin."
@@ -239,11 +239,11 @@ def _read_yaml(path):
     except yaml.YAMLError as e:
         mark = getattr(e, 'problem_mark', None)
         line = f'line {mark.line+1}: ' if mark else ''
-        problem = str(getattr(e, 'problem', None) or e).splitlines()[0]
-        raise ValueError(f'{where} is not valid YAML: {line}{problem}') from None
+        problem = str(getattr(e, 'problem', None) or e).partition('\n')[0]
+        raise ValueError(f'{where} is not valid YAML: {line}{one_line(problem)}') from None
     except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError) as e:
         said = f'{type(e).__name__} {e}' if isinstance(e, (LookupError,AttributeError)) else e
-        raise ValueError(f'{where} is not valid YAML: {said}') from None
+        raise ValueError(f'{where} is not valid YAML: {one_line(said)}') from None
     finally:
         if loader is not None: loader.dispose()
     if twice is not None:

@@ -1327,7 +1327,7 @@ def _check_rhythm(checkpoint_every, keep_last, sheet_every, scorer_steps):
 def _finished(out, config):
     "Whether this very run is finished in a folder; that of another run is refused."
     from dataclasses import asdict
-    from text2pose.core import read_json
+    from text2pose.core import read_training
     from text2pose.train import Checkpoints
     how = out/'training.json'
     has_weights = any((out/f).is_file() for f in ('model.safetensors','scorer.safetensors'))
@@ -1335,7 +1335,7 @@ def _finished(out, config):
         raise ValueError(f'{out} holds weights but no checkpoint to resume; choose another --out, '
                          f'and --from {out} to start from these weights')
     if not how.is_file(): return False
-    there,here = read_json(how).get('config', {}),json.loads(json.dumps(asdict(config)))
+    there,here = read_training(how).get('config') or {},json.loads(json.dumps(asdict(config)))
     for name,now in here.items():
         if there.get(name)!=now:
             was = reprlib.repr(there.get(name))

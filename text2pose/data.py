@@ -18,8 +18,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
-from .core import (
-    asset, atomic_path, check_array, check_count, check_file, check_size, kept_tensor, parse_json, read_json)
+from text2pose.core import (
+    asset, atomic_path, check_array, check_count, check_file, check_size, kept_tensor, one_line, parse_json,
+    read_json)
 
 # %% ../nbs/00_data.ipynb #885e540b
 JOINT_NAMES = ('pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot '
@@ -514,7 +515,7 @@ def check_faces(
     if len(faces)!=n: raise ValueError(f'faces must be one per pose: {n} poses, got {len(faces)}')
     for i,face in enumerate(faces):
         try: face = np.full(3, np.nan) if face is None else np.asarray(face, dtype=np.float64)
-        except (TypeError, ValueError): face = np.zeros(0)
+        except (TypeError, ValueError, OverflowError): face = np.zeros(0)
         length = np.linalg.norm(face)
         known = not (face.shape==(3,) and np.isnan(face).all())
         if known and not (face.shape==(3,) and 1e-6<length<1e6):
@@ -946,7 +947,7 @@ def write_pose_table(
     with atomic_path(path) as tmp, pq.ParquetWriter(tmp, first.schema, **options) as writer:
         for part in itertools.chain([first], tables): writer.write_table(part, ROW_GROUP)
 
-def _arrow_says(error): return str(error).splitlines()[0]
+def _arrow_says(error): return one_line(str(error).partition('\n')[0])
 
 def open_pose_table(
     path, # .parquet file
@@ -960,7 +961,7 @@ def open_pose_table(
         texts = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
         _check_table_size(metadata, path)
         return pq.ParquetFile(path, metadata=metadata, read_dictionary=texts, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as e:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as e:  # the last of names of columns
         raise ValueError(f'{path} is not a readable Parquet file: {_arrow_says(e)}') from None
 
 _MAX_TEXT = 2**16  # bytes of a caption, of the codes of a pose, or of another text in the table

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 import numpy as np
-from .core import asset, atomic_path, check_array, check_count, check_file, parse_json
+from .core import asset, atomic_path, check_array, check_count, check_file, one_line, parse_json
 from text2pose.data import (
     JOINT_NAMES, N_JOINTS, bone_lengths, canonical, distinct_frames, joint_idx, mirror, pose_faults, table_joints,
     unit_vectors)
@@ -240,7 +240,7 @@ def load_library(
             held = {k:f.get_tensor(k) for k in ('joints','words')}
         return PoseLibrary(joints=held['joints'], **_unpack_words(held['words']))
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, zlib.error, RecursionError) as e:
-        raise ValueError(f'{path} is not a readable library of poses: {e}') from None
+        raise ValueError(f'{path} is not a readable library of poses: {one_line(e)}') from None
 
 def atlas_library(
 )->PoseLibrary: # of both splits, twins included; sources 'atlas'
