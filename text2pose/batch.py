@@ -9,13 +9,14 @@ __all__ = ['MAX_PROMPTS', 'MAX_PROMPTS_BYTES', 'SVG_STYLE', 'PAGE_PROMPTS', 'PAG
            'BatchReport', 'run_batch']
 
 # %% ../nbs/04d_batch.ipynb #d72fbacc
-import csv, html, io, json, math, os, re, shutil, unicodedata, zipfile
+import csv, html, io, json, math, os, re, reprlib, shutil, unicodedata, zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
 from . import __version__
-from .core import asset, atomic_path, check_count, check_file, decode_text, disk_errors, read_json
+from .core import (
+    asset, atomic_path, check_count, check_file, decode_text, disk_errors, one_line, read_json)
 from .data import LEFT_COLOR, RIGHT_COLOR, VIEWS, joint_idx, project, unit_vectors
 from .export import FRAME, export, file_name
 from .text import check_prompts
@@ -54,14 +55,14 @@ def _csv_rows(text):
             if columns is None:
                 columns = _columns(cells)
                 if 'prompt' not in columns:
-                    there = ', '.join(columns)
+                    there = one_line(', '.join(columns))
                     raise ValueError(f'line {reader.line_num}: the header has no column prompt, it has {there}')
                 continue
             if len(cells)>len(columns):
                 raise ValueError(f'line {reader.line_num}: {len(cells)} cells under {len(columns)} columns; a prompt '
                                  f'that holds {delimiter!r} needs quotes')
             yield reader.line_num, {c:v.strip() for c,v in zip(columns, cells) if v.strip()}
-    except csv.Error as e: raise ValueError(f'line {reader.line_num}: {e}') from None
+    except csv.Error as e: raise ValueError(f'line {reader.line_num}: {one_line(e)}') from None
 
 def _columns(cells): return [c.strip().lower() for c in cells]
 
@@ -103,9 +104,9 @@ def _check_id(value):
     "An id that is a file name everywhere."
     text = str(value)
     if isinstance(value, bool) or not isinstance(value, (str,int)) or not _ID.fullmatch(text) or not text.isascii():
-        raise ValueError(f'id must be a name of letters, digits, ".", "_" and "-", at most 80, got {value!r}')
+        raise ValueError(f'id must be a name of letters, digits, ".", "_" and "-", at most 80, got {reprlib.repr(value)}')
     if text.split('.')[0].lower() in _RESERVED or text.endswith('.'):
-        raise ValueError(f'id must be the name of a file on every computer, got {value!r}')
+        raise ValueError(f'id must be the name of a file on every computer, got {reprlib.repr(value)}')
     return text
 
 def _whole(name, value, low, high=None):
@@ -173,7 +174,7 @@ def read_prompts_stream(
 
 def _decoded(raw, name):
     try: return decode_text(raw).removeprefix('\ufeff')  # some programs write two marks
-    except UnicodeDecodeError as e: raise ValueError(f'{name} is not UTF-8 text: {e}') from None
+    except UnicodeDecodeError as e: raise ValueError(f'{name} is not UTF-8 text: {one_line(e)}') from None
 
 # %% ../nbs/04d_batch.ipynb #b255ff43
 # from, to, radius at both ends in millimetres, colour; * is a side
@@ -620,7 +621,7 @@ def _check_same(folder, now):
     if differ is None: return
     called = _CALLED.get(differ, '--'+differ.replace('_', '-'))
     is_digest = differ=='prompts' or differ.endswith('_content')
-    was = '' if is_digest else f': {there.get(differ)!r} there, {now[differ]!r} asked for'
+    was = '' if is_digest else f': {reprlib.repr(there.get(differ))} there, {now[differ]!r} asked for'
     raise BatchError(f'{folder} holds another batch, and {called} differ{was}; choose another --out, or delete '
                      'that folder')
 

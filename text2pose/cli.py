@@ -474,7 +474,8 @@ def _body_lengths(text):
     except ValueError:
         if not Path(text).is_file():
             raise ValueError(f'--body must be a height in metres or a JSON file, got {text!r}') from None
-        try: return check_bone_lengths(read_json(Path(text)))
+        lengths = read_json(Path(text))
+        try: return check_bone_lengths(lengths)
         except ValueError as e: raise ValueError(f'{text}: {e}') from None
     try: return bone_lengths_for(height)
     except ValueError as e: raise ValueError(f'--body: {e}') from None

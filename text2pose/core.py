@@ -6,7 +6,8 @@
 __all__ = ['asset', 'decode_text', 'one_line', 'check_size', 'check_file', 'parse_json', 'read_json', 'check_count',
            'check_array', 'why_unreadable', 'read_array', 'open_zip', 'check_target', 'disk_errors', 'sweep',
            'temporary_beside', 'sync', 'atomic_path', 'atomic_folder', 'kept_tensor', 'write_tensors', 'read_tensors',
-           'load_module', 'read_training', 'fingerprint', 'tensor_checksum', 'file_sha256', 'data_dir', 'available']
+           'load_module', 'check_shape', 'read_training', 'fingerprint', 'tensor_checksum', 'file_sha256', 'data_dir',
+           'available']
 
 # %% ../nbs/00_core.ipynb #37d04ff3
 import errno, functools, hashlib, json, os, re, reprlib, shutil, stat, tempfile, time, zlib
@@ -408,29 +409,30 @@ def load_module(
 
 _KINDS = {dict:'an object', list:'a list', int:'a whole number', str:'a text'}
 
-def _check_kinds(found, kinds, where):
-    "Entries of a JSON object, where they are there, are of some kinds."
-    if not isinstance(found, dict): raise ValueError(f'{where} must be an object, found {type(found).__name__}')
-    for key,kind in kinds.items():
-        v = found.get(key)
-        if v is not None and (not isinstance(v, kind) or isinstance(v, bool)):
-            raise ValueError(f'{where}: {key} must be {_KINDS[kind]}, found {type(v).__name__}')
+def check_shape(
+    value,     # from JSON
+    shape,     # a type; [shape of every entry]; {key: shape of what may be there}, or {str: shape} for any keys
+    where:str, # name for the error message
+):             # the value, where null stands for what is missing: without it; ValueError where it is of another shape
+    "An object from JSON has the shape that the code relies on."
+    kind = shape if isinstance(shape, type) else type(shape)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ValueError(f'{where} must be {_KINDS[kind]}, found {type(value).__name__}')
+    if shape is kind: return value
+    if kind is list: return [check_shape(v, shape[0], f'{where}, entry {i}') for i,v in enumerate(value, 1)]
+    if str in shape: return {k:check_shape(v, shape[str], f'{where}: {one_line(k, 80)}') for k,v in value.items()}
+    known = {k:check_shape(value[k], v, f'{where}: {k}') for k,v in shape.items() if value.get(k) is not None}
+    return {k:known.get(k, v) for k,v in value.items() if k in known or k not in shape}
+
+_TRAINING = dict(
+    config=dict(phase=str), steps=int, samples=int, scorer=dict(samples=int, steps=int), start=dict, losses=[dict],
+    data=dict(licences={str:str}, sources={str:int}))
 
 def read_training(
     path,    # training.json, which a trainer writes beside the weights
 )->dict:     # FileNotFoundError, or ValueError where a part is of another kind
     "How weights were made."
-    how = read_json(path)
-    _check_kinds(how, dict(config=dict, steps=int, samples=int, data=dict, scorer=dict, start=dict, losses=list), path)
-    _check_kinds(how.get('config') or {}, dict(phase=str), f'{path}, config')
-    _check_kinds(how.get('scorer') or {}, dict(samples=int, steps=int), f'{path}, scorer')
-    _check_kinds(how.get('data') or {}, dict(licences=dict, sources=dict), f'{path}, data')
-    sources = (how.get('data') or {}).get('sources') or {}
-    _check_kinds(sources, dict.fromkeys(sources, int), f'{path}, sources')
-    if None in sources.values(): raise ValueError(f'{path}, sources: a number of rows must be a whole number')
-    licences = (how.get('data') or {}).get('licences') or {}
-    _check_kinds(licences, dict.fromkeys(licences, str), f'{path}, licences')
-    return how
+    return check_shape(read_json(path), _TRAINING, str(path))
 
 # %% ../nbs/00_core.ipynb #6f66cb11
 def fingerprint(

@@ -552,6 +552,7 @@ def _check_states(states, captions):
 def _read_states(path):
     "CaptionStates and captions of a file."
     from safetensors import safe_open
+    check_file(path, 'caption states (.safetensors)')
     try:
         with safe_open(path, 'pt') as f:
             states = CaptionStates(*(f.get_tensor(k) for k in ('tokens','starts','lengths')))

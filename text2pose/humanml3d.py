@@ -172,7 +172,7 @@ def humanml3d_ids(
     except UnicodeDecodeError as e: raise ValueError(f'{path} is not UTF-8 text: {one_line(e)}') from None
     ids = [line.strip() for line in lines if line.strip()]
     for id in ids:
-        is_file_name = Path(id).name==id and id not in ('.','..') and '\0' not in id and len(id.encode())<=_MAX_ID
+        is_file_name = Path(id).name==id and id not in ('.','..') and id.isprintable() and len(id.encode())<=_MAX_ID
         if not is_file_name: raise ValueError(f'{path} names {reprlib.repr(id)}, which is no clip id')
     return [id for id in ids if mirrored or not id.startswith('M')]
 
