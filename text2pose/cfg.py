@@ -20,8 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from .core import (
-    asset, atomic_path, check_array, check_count, check_file, load_module, one_line, parse_json, read_json,
-    read_tensors, read_training, write_tensors)
+    asset, atomic_path, check_array, check_count, check_file, check_shape, load_module, one_line, parse_json,
+    read_json, read_tensors, read_training, write_tensors)
 from .data import (
     JOINT_NAMES, MIRROR_IDX, N_JOINTS, as_numpy, bone_lengths, canonical, joint_idx, mirror, own_poses, plot_bodies)
 from .captions import mirror_words
@@ -223,7 +223,7 @@ def _read_weights(path):
     check_file(path, 'the weights there')
     try:
         state,notes = read_tensors(path)
-        return state, parse_json(notes.get('config', '{}'), 'its config')
+        return state, check_shape(parse_json(notes.get('config', '{}'), 'its config'), dict, 'its config')
     except Exception as e:
         raise ValueError(f'{path} is not a readable safetensors file (truncated?): {one_line(e)}') from None
 

@@ -1456,7 +1456,7 @@ def train(
     ctx:typer.Context,
     out:Path = _option(..., '--out',
         help='Folder for weights, checkpoint and log. If it holds a checkpoint of the same run, training resumes '
-            'there.'),
+            'there; weights of another run are refused and never overwritten.'),
     data:Path|None = _option(None, '--data', help='A pose table; by default the preset is built.'),
     preset:str = _option('open', '--preset',
         help='open, or research (with restricted sources); used when --data is not given.'),
@@ -1541,7 +1541,9 @@ def train(
 @_command(app, 'evaluate --out report', 'evaluate --out report --only atlas --only prompts',
     'evaluate --weights runs/text --out report_text -n 200')
 def evaluate(
-    out:Path = _option(..., '--out', help='Folder of the report; one that was interrupted is gone on with.'),
+    out:Path = _option(..., '--out',
+        help='Folder of the report; one that was interrupted is gone on with. A folder with a report of other '
+            'settings, or with anything else, is refused: nothing of it is overwritten.'),
     weights:str|None = _WEIGHTS,
     n:int = _option(1000, '-n',
         help='Captions of the captures and of the atlas; at most 320 of each set out of domain.'),
@@ -1556,11 +1558,12 @@ def evaluate(
     "Measure weights beside real poses, a look-up and simpler networks: report.json, report.md and pictures."
     with _usage_errors():
         from text2pose.core import check_count
+        from text2pose.eval import check_parts, evaluate as measure
         check_count('-n', n, 8)
         check_count('--seed', seed, 0)
         _check_device(device)
+        with _errors_name('--only'): check_parts(only or ())
     with _file_errors():
-        from text2pose.eval import evaluate as measure
         from text2pose.evaluator import load_evaluator
         _writable_folder(out if out.exists() else out.parent)
         judge = load_evaluator(evaluator)

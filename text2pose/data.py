@@ -1024,10 +1024,17 @@ def read_pose_table(
     if missing := [c for c in POSE_COLUMNS if c not in table.column_names]:
         raise ValueError(f'{path} is no pose table: it lacks the column {missing[0]}')
     report = table_report(table)
+    numbers = table.schema.field('joints').type
+    if pa.types.is_nested(numbers) and pa.types.is_boolean(numbers.value_type):
+        raise ValueError(f'{path}, column joints must hold numbers, found {numbers}')
     try: table = table.select(list(POSE_COLUMNS)).cast(pose_schema())
     except (pa.ArrowException, KeyError, ValueError) as e:
         raise ValueError(f'{path} is no pose table: {_arrow_says(e)}') from None
-    check_array(table_joints(table), (None,N_JOINTS,3), f'{path}, column joints')
+    x = check_array(table_joints(table), (None,N_JOINTS,3), f'{path}, column joints')
+    at_one_point = (np.ptp(x, axis=1)<1e-6).all(1)
+    if at_one_point.any():
+        row = int(at_one_point.argmax())
+        raise ValueError(f'{path}, column joints: row {row}, counted from 0, has all joints at one point')
     if not np.allclose(np.linalg.norm(table_faces(table.filter(table['face'].is_valid())), axis=1), 1, atol=.01):
         raise ValueError(f'{path}, column face must hold unit vectors, or null')
     return with_report(table, report)

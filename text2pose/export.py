@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from . import __version__
 from .core import (
-    asset, atomic_path, check_array, check_count, check_file, check_size, check_target, disk_errors, open_zip,
-    parse_json, read_array, read_json, sync, temporary_beside, why_unreadable)
+    asset, atomic_path, check_array, check_count, check_file, check_size, check_target, disk_errors, errors_name,
+    open_zip, parse_json, read_array, read_json, sync, temporary_beside, why_unreadable)
 from .data import (
     JOINT_NAMES, LEFT_COLOR, N_JOINTS, PARENTS, RIGHT_COLOR, TRUNK_COLOR, VIEWS, _NECK_TILT, _axes, _joint_axes,
     bone_lengths, canonical, canonical_faces, check_faces, joint_idx, plot_bodies, project, y_up_from_z_up,
@@ -1320,7 +1320,8 @@ def _read(path, **rig):
     if kind not in _READERS:
         raise ValueError(f'{path} has an unknown ending {path.suffix!r}; poses are read from {", ".join(_READERS)}')
     check_file(path, f'a {kind} file of poses', _MAX_FILE_BYTES)
-    with np.errstate(over='ignore', invalid='ignore'):  # what comes of numbers out of all proportion is refused here
+    # what comes of numbers out of all proportion is refused here
+    with errors_name(path), np.errstate(over='ignore', invalid='ignore'):
         joints,prompts,faces = _READERS[kind](path, **(rig if kind=='.bvh' else {}))
     joints = check_array(joints, (None,N_JOINTS,3), f'{path}, joints').astype(np.float32)
     if (np.abs(joints)>_MAX_READ).any(): raise ValueError(f'{path} holds joints beyond {_MAX_READ:g} metres')
