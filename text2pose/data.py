@@ -6,11 +6,12 @@
 __all__ = ['JOINT_NAMES', 'PARENTS', 'N_JOINTS', 'POSE_DIM', 'KINEMATIC_TREE', 'MIRROR_IDX', 'LEFT_COLOR', 'RIGHT_COLOR',
            'TRUNK_COLOR', 'GHOST_COLOR', 'VIEWS', 'RULES', 'CAPTION_KINDS', 'POSE_COLUMNS', 'ROW_GROUP', 'joint_idx',
            'z_up_from_y_up', 'y_up_from_z_up', 'own_poses', 'unit_vectors', 'bone_lengths', 'mirror', 'project',
-           'plot_pose', 'as_numpy', 'plot_poses', 'plot_views', 'plot_sequence', 'draw_body', 'check_faces',
-           'plot_bodies', 'body_axes', 'heading', 'rotate_z', 'canonical', 'canonical_faces', 'pose_faults', 'Caption',
-           'Clip', 'own_clips', 'Report', 'is_t_pose', 'frame_faults', 'good_frames', 'distinct_frames',
-           'chain_integrity', 'pose_schema', 'with_report', 'table_report', 'pose_table', 'table_joints', 'table_faces',
-           'own_rows', 'write_pose_table', 'open_pose_table', 'table_columns', 'read_pose_table']
+           'plot_pose', 'as_numpy', 'plot_poses', 'plot_views', 'plot_sequence', 'draw_body', 'check_not_points',
+           'check_faces', 'plot_bodies', 'body_axes', 'heading', 'rotate_z', 'canonical', 'canonical_faces',
+           'pose_faults', 'Caption', 'Clip', 'own_clips', 'Report', 'is_t_pose', 'frame_faults', 'good_frames',
+           'distinct_frames', 'chain_integrity', 'pose_schema', 'with_report', 'table_report', 'pose_table',
+           'table_joints', 'table_faces', 'own_rows', 'write_pose_table', 'open_pose_table', 'table_columns',
+           'read_pose_table']
 
 # %% ../nbs/00_data.ipynb #1a9d9b7a
 import itertools, json, reprlib, textwrap
@@ -505,6 +506,15 @@ def draw_body(
     return (picture.clip(0, 1)*255+.5).astype(np.uint8)
 
 # %% ../nbs/00_data.ipynb #2555baec
+def check_not_points(
+    joints:np.ndarray, # (n, 22, 3)
+    where,             # file, for the error message
+):
+    "No pose has all joints at one point, as zeros have; ValueError names the first that has."
+    points = (np.ptp(joints, axis=1)<1e-6).all(1)
+    if not points.any(): return
+    raise ValueError(f'{where}: pose {int(points.argmax())}, counted from 0, has all joints at one point')
+
 def check_faces(
     faces,  # (n, 3), where each face looks; NaN or None where unknown, None for all of them
     n:int,  # poses
@@ -1024,17 +1034,15 @@ def read_pose_table(
     if missing := [c for c in POSE_COLUMNS if c not in table.column_names]:
         raise ValueError(f'{path} is no pose table: it lacks the column {missing[0]}')
     report = table_report(table)
-    numbers = table.schema.field('joints').type
-    if pa.types.is_nested(numbers) and pa.types.is_boolean(numbers.value_type):
-        raise ValueError(f'{path}, column joints must hold numbers, found {numbers}')
-    try: table = table.select(list(POSE_COLUMNS)).cast(pose_schema())
+    try:
+        table = table.select(list(POSE_COLUMNS))
+        numbers = table['joints'].type
+        if pa.types.is_list(numbers) or pa.types.is_fixed_size_list(numbers): numbers = numbers.value_type
+        if pa.types.is_boolean(numbers): raise ValueError('joints must be numbers, found booleans')
+        table = table.cast(pose_schema())
     except (pa.ArrowException, KeyError, ValueError) as e:
         raise ValueError(f'{path} is no pose table: {_arrow_says(e)}') from None
-    x = check_array(table_joints(table), (None,N_JOINTS,3), f'{path}, column joints')
-    at_one_point = (np.ptp(x, axis=1)<1e-6).all(1)
-    if at_one_point.any():
-        row = int(at_one_point.argmax())
-        raise ValueError(f'{path}, column joints: row {row}, counted from 0, has all joints at one point')
+    check_not_points(check_array(table_joints(table), (None,N_JOINTS,3), f'{path}, column joints'), path)
     if not np.allclose(np.linalg.norm(table_faces(table.filter(table['face'].is_valid())), axis=1), 1, atol=.01):
         raise ValueError(f'{path}, column face must hold unit vectors, or null')
     return with_report(table, report)

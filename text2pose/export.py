@@ -22,8 +22,8 @@ from .core import (
     open_zip, parse_json, read_array, read_json, sync, temporary_beside, why_unreadable)
 from .data import (
     JOINT_NAMES, LEFT_COLOR, N_JOINTS, PARENTS, RIGHT_COLOR, TRUNK_COLOR, VIEWS, _NECK_TILT, _axes, _joint_axes,
-    bone_lengths, canonical, canonical_faces, check_faces, joint_idx, plot_bodies, project, y_up_from_z_up,
-    z_up_from_y_up)
+    bone_lengths, canonical, canonical_faces, check_faces, check_not_points, joint_idx, plot_bodies, project,
+    y_up_from_z_up, z_up_from_y_up)
 from .humanml3d import humanml3d_vec_from_joints, joints_from_humanml3d_vec, place_on_floor
 from .mocap import face_directions, metric_joints, read_bvh, read_rig
 
@@ -1235,7 +1235,8 @@ _MAX_FILE_BYTES = 2**27 # of a file of poses; JSON then holds some 50,000 of the
 def _json_poses(path):
     poses = read_json(path).get('poses')
     try:
-        joints = np.array([p['joints'] for p in poses], dtype=np.float32)
+        joints = np.array([p['joints'] for p in poses])
+        if joints.dtype.kind not in 'fiu': raise ValueError('joints that are texts, or true and false')
         faces = [p.get('face') for p in poses]
         return joints, [str(p.get('prompt','')) for p in poses], faces
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
@@ -1326,6 +1327,7 @@ def _read(path, **rig):
     joints = check_array(joints, (None,N_JOINTS,3), f'{path}, joints').astype(np.float32)
     if (np.abs(joints)>_MAX_READ).any(): raise ValueError(f'{path} holds joints beyond {_MAX_READ:g} metres')
     if len(joints)==0: raise ValueError(f'{path} holds no poses')
+    check_not_points(joints, path)
     if prompts is None: prompts = ['']*len(joints)
     if len(prompts)!=len(joints):
         def count(n, noun): return f'{n} {noun}' if n==1 else f'{n} {noun}s'

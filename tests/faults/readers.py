@@ -43,6 +43,7 @@ def check_poses(found):
     x,prompts,faces = found
     check_joints(x)
     assert len(x) and x.dtype==np.float32 and np.abs(x).max()<=1e6
+    assert (np.ptp(x, axis=1)>0).any(1).all(), 'a pose whose joints are all at one point'
     assert len(prompts)==len(x) and all(isinstance(p, str) for p in prompts)
     if faces is None: return
     assert faces.shape==(len(x),3)
@@ -66,7 +67,9 @@ def check_library(library):
 def check_table(table):
     from text2pose.data import POSE_COLUMNS, table_faces, table_joints
     assert table.column_names==list(POSE_COLUMNS)
-    check_joints(table_joints(table))
+    x = table_joints(table)
+    check_joints(x)
+    assert (np.ptp(x, axis=1)>0).any(1).all(), 'a pose whose joints are all at one point'
     table_faces(table)
     required = [c for c in POSE_COLUMNS if c not in ('codes','cluster','face')]
     assert all(table[c].null_count==0 for c in required), 'a null where a value belongs'
@@ -649,7 +652,8 @@ def check_run(run):
     except RuntimeError as e:
         if 'diverged' not in str(e): raise
 
-@reader({'c/checkpoint.safetensors':'safetensors', 'c/manifest.json':'json'}, check_run, ('c',), weight=1.5, paths=False)
+@reader({'c/checkpoint.safetensors':'safetensors', 'c/manifest.json':'json'}, check_run, ('c',), weight=1.5,
+        paths=False)
 class Checkpoint:
     "checkpoint, its manifest made to fit"
     def make(): return [_checkpoint()]
