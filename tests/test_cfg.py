@@ -269,6 +269,26 @@ def test_weights_with_other_posecodes_are_refused(tmp_path, pipe):
     state = load_model(tmp_path).state_dict()
     for k,v in pipe.model.state_dict().items(): assert (state[k]==v).all()
 
+@pytest.mark.parametrize('value', [0., -1.])
+def test_a_normalization_without_spread_is_refused(tmp_path, pipe, value):
+    save_model(pipe.model, tmp_path, torch.float32)
+    state,notes = read_tensors(tmp_path/'model.safetensors')
+    state['std'].view(-1)[5] = value
+    write_tensors(state, tmp_path/'model.safetensors', notes, torch.float32)
+    with pytest.raises(ValueError, match='normalization std that is not above 0 everywhere'): load_model(tmp_path)
+
+@pytest.mark.parametrize('unet', [dict(layers_per_block=10**9), dict(layers_per_block=200), dict(body_steps=10**5)])
+def test_layers_beyond_the_weights_are_refused(tmp_path, pipe, unet):
+    "Also where both files agree, and before memory is taken."
+    save_model(pipe.model, tmp_path, torch.float32)
+    state,notes = read_tensors(tmp_path/'model.safetensors')
+    config = json.loads(notes['config'])
+    config['unet'].update(unet)
+    write_tensors(state, tmp_path/'model.safetensors', dict(notes, config=json.dumps(config)), torch.float32)
+    (tmp_path/'config.json').write_text(json.dumps(dict(config, format=FORMAT)))
+    with pytest.raises(ValueError, match='model.safetensors does not fit .*config.json') as e: load_model(tmp_path)
+    assert 'must not be beyond' in str(e.value) or 'more weights than there are' in str(e.value)
+
 def test_defaults(pipe):
     "A scale of 2 in the first half of the recommended number of steps; everything else is an argument."
     recommended = pipe.model.config['num_inference_steps']

@@ -1178,7 +1178,8 @@ def _sources(text):
 
 @_command(data_app, 'data export --mocap data/cmu/files --humanml3d cmu_as_humanml3d', name='export')
 def data_export(
-    humanml3d:Path = _option(..., '--humanml3d', help='Folder to make, in the official HumanML3D layout.'),
+    humanml3d:Path = _option(..., '--humanml3d', 
+        help='Folder to make, in the official HumanML3D layout; if it exists, it must be empty.'),
     mocap:Path|None = _option(None, '--mocap', help='Take the clips of this folder of BVH or ASF/AMC files.'),
     up:str|None = _UP,
     unit:str|None = _UNIT,
