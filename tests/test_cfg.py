@@ -1,10 +1,11 @@
 "The pipeline's promises where rounding, batches or odd arguments could break them."
 import copy
+import json
 import numpy as np
 import pytest
 import torch
 from text2pose import cfg
-from text2pose.core import available
+from text2pose.core import available, read_tensors, write_tensors
 from text2pose.data import bone_lengths, joint_idx, mirror, own_poses
 from text2pose.skeleton import bone_lengths_for, enforce_skeleton, plausibility, reference_bone_lengths
 from text2pose.library import atlas_library
@@ -13,7 +14,7 @@ from text2pose.posecodes import POSECODES
 from text2pose.diffusion import SAMPLERS
 from text2pose.text import TextStates
 from text2pose.eval import read_prompts
-from text2pose.cfg import StoreAttention, Text2PoseModel, Text2PosePipeline, load_model, save_model
+from text2pose.cfg import FORMAT, StoreAttention, Text2PoseModel, Text2PosePipeline, load_model, save_model
 
 CODES = list(POSECODES)
 STANDING = torch.from_numpy(next(p['joints'] for p in own_poses() if p['name']=='standing'))[None]

@@ -625,6 +625,9 @@ def evaluate(
     settings = dict(n=n, seed=seed, evaluator=judge, weights=_weights_checksum(pipe), text2pose=__version__)
     parts = _Parts(pipe, evaluator, n, seed)
     check_parts(only or ())
+    for start in only or ():
+        if not any(k.startswith(start) for k in parts.names()):
+            raise ValueError(f'these weights have no part of a report that begins with {start!r}')
     if out.exists() and not out.is_dir(): raise NotADirectoryError(f'{out} is a file, not a folder')
     out.mkdir(parents=True, exist_ok=True)
     with folder_lock(out): return _evaluated(parts, out, settings, only, progress)
