@@ -90,7 +90,7 @@ def test_bad_files(kind, text, says):
     assert '\n' not in str(e.value) and len(str(e.value))<400
 
 @pytest.mark.parametrize('kind,text,says', [
-    ('jsonl', '"wave"\n[1]\n"sit"\n{', 'p, line 2: expected a prompt in quotes or an object, found list; and 1 more line'),
+    ('jsonl', '"wave"\n[1]\n"sit"\n{', 'line 2: expected a prompt in quotes or an object, found list; and 1 more line'),
     ('csv', 'prompt,n\nwave,0\nsit,1,2\njump,x\nrun,3\n,1\n', ', got 0; and 3 more lines'),
     ('text', 'wave\n1\n2\n3\n', 'such as "arms raised"; and 2 more lines'),
     ('csv', 'prompt,id\nwave,a\nsit,a\njump,a\n', "line 3: the id 'a' is taken, on line 2; and 1 more line"),

@@ -1258,11 +1258,13 @@ def _read_member(z, name):
 def _npz_poses(path):
     with open_zip(path, _MEMBERS) as z:
         check_size(path, sum(member.file_size for member in z.infolist()), _MAX_FILE_BYTES, ' when unpacked')
-        try: joints,prompts,faces = (_read_member(z, name) for name in ('joints','prompts','faces'))
+        try:
+            joints,prompts,faces = (_read_member(z, name) for name in ('joints','prompts','faces'))
+            prompts = prompts if prompts is None else [str(p) for p in np.atleast_1d(prompts).ravel()]
         except Exception as e:  # the readers of archives and arrays raise many kinds
             raise ValueError(f'{path} is not a readable .npz of poses{why_unreadable(e)}') from None
     if joints is None: raise ValueError(f'{path} is not a readable .npz of poses: expected an array called joints')
-    return joints, None if prompts is None else [str(p) for p in np.atleast_1d(prompts).ravel()], faces
+    return joints, prompts, faces
 
 def _npy_poses(path):
     try: shape = np.load(path, mmap_mode='r', allow_pickle=False).shape

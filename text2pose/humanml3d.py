@@ -333,15 +333,16 @@ def _read_motion(path):
     try:
         with np.load(path, allow_pickle=False) as z:
             ids,start,joints,root_xz = (z[name] for name in ('ids','start','joints','root_xz'))
+        names = ids.tolist()  # an array may claim characters that there are not
     except Exception as e: raise ValueError(f'{path} is not a readable realmocap22 archive: {one_line(e)}') from None
-    if not all(isinstance(x, np.ndarray) for x in (ids,start,joints,root_xz)):  # bytes, where a member is no array
+    if not all(isinstance(x, np.ndarray) for x in (start,joints,root_xz)):  # bytes, where a member is no array
         raise ValueError(f'{path}: ids, start, joints and root_xz must be arrays')
     check_array(root_xz, (None,2), f'{path}, root_xz')
     kinds_fit = ids.ndim==start.ndim==1 and ids.dtype.kind=='U' and start.dtype.kind in 'iu' and joints.ndim==3
     starts_fit = kinds_fit and len(start)==len(ids)+1 and start[0]==0 and (np.diff(start)>0).all()
     if not (starts_fit and start[-1]==len(joints)==len(root_xz)):
         raise ValueError(f'{path}: ids, start, joints and root_xz do not fit each other')
-    return ids.tolist(), start, joints, root_xz
+    return names, start, joints, root_xz
 
 def _clip_captions(folder, source, id, row):
     "The label of a clip, and its sentences, tagged where texts/ has them."
