@@ -1078,7 +1078,7 @@ def _trunk_sources(search, pelvis, chest, shoulders):
 def _listed(names):
     "Names for a message, at most 60."
     more = f' and {len(names)-60} more' if len(names)>60 else ''
-    return ', '.join(names[:60])+more
+    return one_line(', '.join(one_line(name, 40) for name in names[:60]), 1200)+more
 
 def _is_source(source):
     "A name, or two names and a share of the way."

@@ -151,6 +151,8 @@ FOUND = {
     'prompts: a header that steers a terminal':lambda: lone('prompts file .csv', 'prompts.csv', b'\x1b[2J,id\n'),
     'library: numbers of a type that NumPy lacks':lambda: other_type('library .safetensors', 'library.safetensors',
                                                                      'F8_E4M3'),
+    'captures: names of joints that steer a terminal':lambda: lone(
+        'captures .bvh', 'walk.bvh', example('captures .bvh')['walk.bvh'].replace(b'left_hip', b'\x1b[2J')),
     'library: a capture with huge numbers':lambda: huge_capture(),
     'checkpoint: a state that is a number':lambda: checkpoint('3'),
     'paths: a link to a device':lambda: lone('paths of a teacher .safetensors', '0000.safetensors', 'zeros'),
