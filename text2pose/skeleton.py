@@ -140,7 +140,9 @@ def _given_lengths(lengths):
     "(21,) float64, nan where nothing is given."
     given = np.full(N_JOINTS-1, np.nan)
     if isinstance(lengths, dict):
-        for name,length in lengths.items(): given[_bones_named(name)] = _positive(length, name)
+        for name,length in lengths.items():
+            bones = _bones_named(name)  # first, so that no other name is told
+            given[bones] = _positive(length, name)
         if not lengths: raise ValueError('bone lengths are an empty dict: give at least one bone')
         return given
     if np.shape(lengths)!=(N_JOINTS-1,):

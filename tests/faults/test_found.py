@@ -134,6 +134,9 @@ FOUND = {
     'poses: a face of 400 digits':lambda: with_json('poses .json', 'poses.json', lambda v: v['poses'][0].update(
         face=[10**400,0,0])),
     'body: a long name':lambda: lone('bone lengths .json', 'body.json', json.dumps({'a b '*2000:1}).encode()),
+    'body: a name of line breaks without a length':lambda: lone(
+        'bone lengths .json', 'body.json', json.dumps({'\n'*3000:None, 'knee':'x'}).encode()),
+    'body: a wrong length of a name that is none':lambda: lone('bone lengths .json', 'body.json', b'{"\\n":"x"}'),
     'body: 400 digits':lambda: lone('bone lengths .json', 'body.json', b'{"knee":1'+b'0'*400+b'}'),
     'body: an infinite number':lambda: lone('bone lengths .json', 'body.json', b'{"knee":1e400}'),
     'weights: a line break in the configuration':lambda: weights(**{'\n':1}),
