@@ -79,8 +79,8 @@ def test_kinds_of_files(ending, text, encoding):
     ('csv', 'prompt,seed\nwave,1.5', 'line 2: seed must be'), ('csv', 'prompt,n\nwave,0', 'line 2: n must be'),
     ('csv', 'prompt,n\nwave,'+'9'*31, 'n must be'), ('csv', 'prompt,id\nwave,a/b', 'line 2: id must be'),
     ('csv', 'prompt,id\nwave,a\nsit,A', "line 3: the id 'A' is taken, on line 2"),
-    ('csv', 'prompt,id\n,a', 'line 2: there is no prompt'), ('jsonl', '{"prompt":"wave"', 'line 1 is not valid JSON'),
-    ('jsonl', '['*100_000, 'line 1 is not valid JSON'), ('jsonl', '7', 'line 1: expected a prompt in quotes'),
+    ('csv', 'prompt,id\n,a', 'line 2: there is no prompt'), ('jsonl', '{"prompt":"wave"', 'line 1: not valid JSON'),
+    ('jsonl', '['*100_000, 'line 1: not valid JSON'), ('jsonl', '7', 'line 1: expected a prompt in quotes'),
     ('jsonl', '{"prompt":["wave"]}', 'line 1: prompt must be words in quotes, got list'),
     ('jsonl', '{"prompt":"wave","seed":true}', 'seed must be'), ('jsonl', '{"prompt":"wave","n":"many"}', 'n must be'),
     ('jsonl', '{"prompt":"wave","id":".."}', 'id must be'), ('jsonl', '{"prompt":"wave","id":"COM1.x"}', 'id must be'),
@@ -88,6 +88,15 @@ def test_kinds_of_files(ending, text, encoding):
 def test_bad_files(kind, text, says):
     with pytest.raises(ValueError, match=re.escape(says)) as e: parse_prompts(text, kind, 'p')
     assert '\n' not in str(e.value) and len(str(e.value))<400
+
+@pytest.mark.parametrize('kind,text,says', [
+    ('jsonl', '"wave"\n[1]\n"sit"\n{', 'line 2: expected a prompt in quotes or an object, found list; and 1 more line'),
+    ('csv', 'prompt,n\nwave,0\nsit,1,2\njump,x\nrun,3\n,1\n', ', got 0; and 3 more lines'),
+    ('text', 'wave\n1\n2\n3\n', 'such as "arms raised"; and 2 more lines'),
+    ('csv', 'prompt,id\nwave,a\nsit,a\njump,a\n', "line 3: the id 'a' is taken, on line 2; and 1 more line"),
+    ('text', '1\n'*5000, '; and at least 1,000 more lines')])
+def test_how_many_lines_are_bad(kind, text, says):
+    with pytest.raises(ValueError, match=re.escape(says)+'$'): parse_prompts(text, kind, 'p')
 
 def test_too_many_and_too_large(monkeypatch):
     monkeypatch.setattr(batch, 'MAX_PROMPTS', 2)

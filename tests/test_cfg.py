@@ -1,10 +1,11 @@
 "The pipeline's promises where rounding, batches or odd arguments could break them."
 import copy
+import json
 import numpy as np
 import pytest
 import torch
 from text2pose import cfg
-from text2pose.core import available
+from text2pose.core import available, read_tensors, write_tensors
 from text2pose.data import bone_lengths, joint_idx, mirror, own_poses
 from text2pose.skeleton import bone_lengths_for, enforce_skeleton, plausibility, reference_bone_lengths
 from text2pose.library import atlas_library
@@ -13,7 +14,7 @@ from text2pose.posecodes import POSECODES
 from text2pose.diffusion import SAMPLERS
 from text2pose.text import TextStates
 from text2pose.eval import read_prompts
-from text2pose.cfg import StoreAttention, Text2PoseModel, Text2PosePipeline, load_model, save_model
+from text2pose.cfg import FORMAT, StoreAttention, Text2PoseModel, Text2PosePipeline, load_model, save_model
 
 CODES = list(POSECODES)
 STANDING = torch.from_numpy(next(p['joints'] for p in own_poses() if p['name']=='standing'))[None]
@@ -268,6 +269,26 @@ def test_weights_with_other_posecodes_are_refused(tmp_path, pipe):
     save_model(pipe.model, tmp_path, torch.float32)
     state = load_model(tmp_path).state_dict()
     for k,v in pipe.model.state_dict().items(): assert (state[k]==v).all()
+
+@pytest.mark.parametrize('value', [0., -1.])
+def test_a_normalization_without_spread_is_refused(tmp_path, pipe, value):
+    save_model(pipe.model, tmp_path, torch.float32)
+    state,notes = read_tensors(tmp_path/'model.safetensors')
+    state['std'].view(-1)[5] = value
+    write_tensors(state, tmp_path/'model.safetensors', notes, torch.float32)
+    with pytest.raises(ValueError, match='normalization std that is not above 0 everywhere'): load_model(tmp_path)
+
+@pytest.mark.parametrize('unet', [dict(layers_per_block=10**9), dict(layers_per_block=200), dict(body_steps=10**5)])
+def test_layers_beyond_the_weights_are_refused(tmp_path, pipe, unet):
+    "Also where both files agree, and before memory is taken."
+    save_model(pipe.model, tmp_path, torch.float32)
+    state,notes = read_tensors(tmp_path/'model.safetensors')
+    config = json.loads(notes['config'])
+    config['unet'].update(unet)
+    write_tensors(state, tmp_path/'model.safetensors', dict(notes, config=json.dumps(config)), torch.float32)
+    (tmp_path/'config.json').write_text(json.dumps(dict(config, format=FORMAT)))
+    with pytest.raises(ValueError, match='model.safetensors does not fit .*config.json') as e: load_model(tmp_path)
+    assert 'must not be beyond' in str(e.value) or 'more weights than there are' in str(e.value)
 
 def test_defaults(pipe):
     "A scale of 2 in the first half of the recommended number of steps; everything else is an argument."

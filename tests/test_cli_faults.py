@@ -168,7 +168,10 @@ def test_weights_and_scorer_of_another_kind():
     (['describe','x.npy','--style','poem'], 'unknown style'),
     (['describe','x.npy','--device','gpu'], 'no such device'),
     (['evaluate','--out','r','--device','gpu'], 'no such device'),
-    (['evaluate','--out','r','-n','0'], '-n must be')])
+    (['evaluate','--out','r','-n','0'], '-n must be'),
+    (['evaluate','--out','r','--only','atlas','--only','nonsense'],
+     "--only: no part of a report begins with 'nonsense'; the parts are captures, atlas, bandai, hdm05, utd_mhad, "
+     'prompts, nearest training pose, in real, shuffled')])
 def test_elsewhere(args, says): fails(2, says, *args)
 
 def test_output_folder():

@@ -1,8 +1,10 @@
 "The evaluator and the report: numbers by hand, the same numbers again, and what is refused or interrupted."
 import json
+import shutil
 import numpy as np
 import pytest
 import torch
+from text2pose.batch import folder_lock
 from text2pose.core import available, read_json
 from text2pose.data import own_poses
 from text2pose.evaluator import (
@@ -127,6 +129,18 @@ def test_reports_are_not_mixed(report, pipe, tmp_path):
     assert [f.name for f in tmp_path.iterdir()]==['mine.txt']
     with pytest.raises(NotADirectoryError, match='is a file, not a folder'):
         evaluate(pipe, tmp_path/'mine.txt', n=40, only=PARTS)
+
+def test_two_reports_at_once(pipe, tmp_path):
+    with folder_lock(tmp_path):
+        with pytest.raises(OSError, match='another text2pose is writing into'): evaluate(pipe, tmp_path, 40, only=PARTS)
+    assert list(tmp_path.iterdir())==[]
+
+@pytest.mark.parametrize('content', ['{}', '[]', '{', '{"captions":1}', '{"captions":[],"r_precision":3}'])
+def test_a_damaged_part(report, pipe, tmp_path, content):
+    shutil.copytree(report[0], tmp_path/'r')
+    part = sorted((tmp_path/'r'/'parts').iterdir())[0]
+    part.write_text(content)
+    with pytest.raises(ValueError, match=part.name): evaluate(pipe, tmp_path/'r', n=40, only=PARTS)
 
 def test_without_data_the_atlas_stands_in(pipe, tmp_path, monkeypatch):
     monkeypatch.delenv('TEXT2POSE_DATA', raising=False)

@@ -468,3 +468,14 @@ def test_report_adds_up():
     c = joint_limits()['calibration']
     total = sum(f['cost'] for f in found)
     assert abs(1/(1+(total/c['half'])**c['power'])-plausibility(x))<.01
+
+@pytest.mark.parametrize('scale', [2e15, 1e20, 1e37])
+@pytest.mark.parametrize('kind', [np.asarray, torch.as_tensor])
+def test_joints_beyond_all_bounds_are_refused(scale, kind):
+    "A sentence; squares would be infinite, and the pose NaN."
+    x = kind(np.full((2,22,3), scale, np.float32))
+    with pytest.raises(ValueError, match=r'joints hold 132 values beyond 1e\+15 metres'): enforce_bone_lengths(x)
+
+def test_joints_as_far_as_allowed_stay_finite():
+    x = np.stack([p['joints'] for p in own_poses()[:2]]).astype(np.float32)*np.float32(4e14)
+    assert np.isfinite(enforce_bone_lengths(x)).all()

@@ -121,6 +121,8 @@ def cut(file): file.write_bytes(file.read_bytes()[:-100])
     (lambda d: bert_folder(d, hidden_act='relu'), "hidden_act is 'relu' in config.json, expected 'gelu'"),
     (lambda d: bert_folder(d, num_hidden_layers=3), 'encoder.layer.2.attention.self.query.weight'),
     (lambda d: bert_folder(d, vocab_size=99), 'token_emb'),
+    (lambda d: bert_folder(d, num_hidden_layers=101), 'num_hidden_layers must be a whole number of at least 1 and at '
+                                                      'most 100, got 101'),
     (lambda d: (d/'config.json').write_text('{"model_type":"bert","hidden_act":"gelu"}'), 'has no vocab_size')])
 def test_a_folder_that_cannot_be_read(tmp_path, spoil, says):
     bert_folder(tmp_path)

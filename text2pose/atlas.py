@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import NormalDist
 import numpy as np
 import torch
-from .core import asset, atomic_path, check_count, check_file
+from .core import asset, atomic_path, check_count, check_file, one_line
 from .data import (
     JOINT_NAMES, N_JOINTS, PARENTS, bone_lengths, canonical, canonical_faces, joint_idx, mirror)
 from .captions import MAX_CAPTION, mirror_words
@@ -197,23 +197,34 @@ def _twice(node, seen):
         for n in rest:
             if (found:=_twice(n, seen)) is not None: return found
 
-_MAX_YAML = 2**25  # bytes of a file, which needs many times as much memory
+_MAX_YAML = 2**23  # bytes of a file, which needs many times as much memory; the whole atlas has a third of that
 _MAX_DEPTH,_MAX_ALIASES = 30,100  # lists and mappings in each other; nodes of a file that stand for others
-_MAX_NODES = 600_000              # of a file: 20,000 poses with 30 each
+_MAX_NODES = 250_000              # of a file, aliases counted as what they stand for; the whole atlas has 155,000
+_MAX_SCALAR = 1000                # characters of a text or a number
 
 def _check_yaml_events(text, loader):
     "Nothing that would be deep or large when it is built: counted while the file is read, before anything is kept."
     import yaml
-    anchors,n_aliases,n_nodes = [],0,0  # anchors: of the open lists and mappings
+    anchors,sizes,n_aliases,n_nodes = [],{},0,0  # anchors: of the open lists and mappings; sizes: of what has one
     for event in yaml.parse(text, Loader=loader):
         line = event.start_mark.line+1
-        n_nodes += isinstance(event, (yaml.ScalarEvent,yaml.CollectionStartEvent))
-        if n_nodes>_MAX_NODES: raise ValueError(f'line {line}: more than {_MAX_NODES:,} lists, mappings and values')
-        if isinstance(event, yaml.CollectionStartEvent): anchors.append(event.anchor)
-        elif isinstance(event, yaml.CollectionEndEvent): anchors.pop()
+        if isinstance(event, yaml.ScalarEvent):
+            n_nodes += 1
+            if len(event.value)>_MAX_SCALAR:
+                n = len(event.value)
+                raise ValueError(f'line {line}: a value of {n:,} characters; at most {_MAX_SCALAR:,} are read')
+        elif isinstance(event, yaml.CollectionStartEvent):
+            anchors.append((event.anchor,n_nodes))
+            n_nodes += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor,before = anchors.pop()
+            sizes[anchor] = n_nodes-before
         elif isinstance(event, yaml.AliasEvent):
             n_aliases += 1
-            if any(anchors): raise ValueError(f'line {line}: an alias (*) may not lie in what has an anchor (&)')
+            n_nodes += sizes.get(event.anchor, 1)
+            if any(anchor for anchor,_ in anchors):
+                raise ValueError(f'line {line}: an alias (*) may not lie in what has an anchor (&)')
+        if n_nodes>_MAX_NODES: raise ValueError(f'line {line}: more than {_MAX_NODES:,} lists, mappings and values')
         if len(anchors)>_MAX_DEPTH: raise ValueError(f'line {line}: more than {_MAX_DEPTH} lists or mappings deep')
         if n_aliases>_MAX_ALIASES: raise ValueError(f'line {line}: more than {_MAX_ALIASES} aliases (*)')
 
@@ -222,7 +233,7 @@ def _yaml_text(path):
     try: return check_file(path, 'a file of YAML', _MAX_YAML).read_text(encoding='utf-8-sig')
     except OSError as e:
         raise ValueError(f'{path.name} cannot be read: {e.strerror}' if e.strerror else str(e)) from None
-    except UnicodeDecodeError as e: raise ValueError(f'{path.name} is not valid YAML: {e}') from None
+    except UnicodeDecodeError as e: raise ValueError(f'{path.name} is not valid YAML: {one_line(e)}') from None
 
 def _read_yaml(path):
     "What a YAML file holds, by the safe loader, and on which lines the entries of a list begin."
@@ -239,11 +250,11 @@ def _read_yaml(path):
     except yaml.YAMLError as e:
         mark = getattr(e, 'problem_mark', None)
         line = f'line {mark.line+1}: ' if mark else ''
-        problem = str(getattr(e, 'problem', None) or e).splitlines()[0]
-        raise ValueError(f'{where} is not valid YAML: {line}{problem}') from None
+        problem = str(getattr(e, 'problem', None) or e).partition('\n')[0]
+        raise ValueError(f'{where} is not valid YAML: {line}{one_line(problem)}') from None
     except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError) as e:
         said = f'{type(e).__name__} {e}' if isinstance(e, (LookupError,AttributeError)) else e
-        raise ValueError(f'{where} is not valid YAML: {said}') from None
+        raise ValueError(f'{where} is not valid YAML: {one_line(said)}') from None
     finally:
         if loader is not None: loader.dispose()
     if twice is not None:

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from text2pose.core import (
-    asset, atomic_path, check_array, check_count, check_file, load_module, read_json, read_tensors, read_training,
-    write_tensors)
+from .core import (
+    asset, atomic_path, check_array, check_count, check_file, check_shape, load_module, one_line, parse_json,
+    read_json, read_tensors, read_training, write_tensors)
 from .data import (
     JOINT_NAMES, MIRROR_IDX, N_JOINTS, as_numpy, bone_lengths, canonical, joint_idx, mirror, own_poses, plot_bodies)
 from .captions import mirror_words
@@ -223,14 +223,11 @@ def _read_weights(path):
     check_file(path, 'the weights there')
     try:
         state,notes = read_tensors(path)
-        return state, json.loads(notes.get('config', '{}'))
+        return state, check_shape(parse_json(notes.get('config', '{}'), 'its config'), dict, 'its config')
     except Exception as e:
-        raise ValueError(f'{path} is not a readable safetensors file (truncated?): {str(e)[:200]}') from None
+        raise ValueError(f'{path} is not a readable safetensors file (truncated?): {one_line(e)}') from None
 
-def _short(value):
-    "A value as text, of at most 200 characters."
-    text = repr(value)
-    return text if len(text)<=200 else f'{text[:199]}…'
+def _short(value): return one_line(repr(value))
 
 def _difference(a, b):
     "Two values that differ, in words: lists by their first difference."
@@ -249,7 +246,7 @@ def _check_config(config, made_with, config_path, path):
     if differ:
         k = differ[0]
         there,made = _difference(config.get(k), made_with.get(k))
-        raise ValueError(f'{path} does not fit {config_path}: {k[:80]} is {there} there, '
+        raise ValueError(f'{path} does not fit {config_path}: {one_line(k, 80)} is {there} there, '
                          f'the weights were made with {made}')
 
 def load_model(
@@ -261,10 +258,9 @@ def load_model(
     state,made_with = _read_weights(path)
     _check_config(config, made_with, config_path, path)
     try: model = load_module(Text2PoseModel, config, state)
-    except ValueError as e: raise ValueError(f'{path} does not fit {config_path}: {str(e)[:200]}') from None
+    except ValueError as e: raise ValueError(f'{path} does not fit {config_path}: {one_line(e)}') from None
     except Exception as e:
-        why = ' '.join(str(e).split())[:200]
-        raise ValueError(f'{config_path} does not describe a model: {type(e).__name__} {why}') from None
+        raise ValueError(f'{config_path} does not describe a model: {type(e).__name__} {one_line(e)}') from None
     if not (model.std>0).all(): raise ValueError(f'{path} has a normalization std that is not above 0 everywhere')
     return model
 

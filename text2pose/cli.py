@@ -474,7 +474,8 @@ def _body_lengths(text):
     except ValueError:
         if not Path(text).is_file():
             raise ValueError(f'--body must be a height in metres or a JSON file, got {text!r}') from None
-        try: return check_bone_lengths(read_json(Path(text)))
+        lengths = read_json(Path(text))
+        try: return check_bone_lengths(lengths)
         except ValueError as e: raise ValueError(f'{text}: {e}') from None
     try: return bone_lengths_for(height)
     except ValueError as e: raise ValueError(f'--body: {e}') from None
@@ -1177,7 +1178,8 @@ def _sources(text):
 
 @_command(data_app, 'data export --mocap data/cmu/files --humanml3d cmu_as_humanml3d', name='export')
 def data_export(
-    humanml3d:Path = _option(..., '--humanml3d', help='Folder to make, in the official HumanML3D layout.'),
+    humanml3d:Path = _option(..., '--humanml3d', 
+        help='Folder to make, in the official HumanML3D layout; if it exists, it must be empty.'),
     mocap:Path|None = _option(None, '--mocap', help='Take the clips of this folder of BVH or ASF/AMC files.'),
     up:str|None = _UP,
     unit:str|None = _UNIT,
@@ -1327,7 +1329,7 @@ def _check_rhythm(checkpoint_every, keep_last, sheet_every, scorer_steps):
 def _finished(out, config):
     "Whether this very run is finished in a folder; that of another run is refused."
     from dataclasses import asdict
-    from text2pose.core import read_json
+    from text2pose.core import read_training
     from text2pose.train import Checkpoints
     how = out/'training.json'
     has_weights = any((out/f).is_file() for f in ('model.safetensors','scorer.safetensors'))
@@ -1335,7 +1337,7 @@ def _finished(out, config):
         raise ValueError(f'{out} holds weights but no checkpoint to resume; choose another --out, '
                          f'and --from {out} to start from these weights')
     if not how.is_file(): return False
-    there,here = read_json(how).get('config', {}),json.loads(json.dumps(asdict(config)))
+    there,here = read_training(how).get('config') or {},json.loads(json.dumps(asdict(config)))
     for name,now in here.items():
         if there.get(name)!=now:
             was = reprlib.repr(there.get(name))
@@ -1455,7 +1457,7 @@ def train(
     ctx:typer.Context,
     out:Path = _option(..., '--out',
         help='Folder for weights, checkpoint and log. If it holds a checkpoint of the same run, training resumes '
-            'there.'),
+            'there; weights of another run are refused and never overwritten.'),
     data:Path|None = _option(None, '--data', help='A pose table; by default the preset is built.'),
     preset:str = _option('open', '--preset',
         help='open, or research (with restricted sources); used when --data is not given.'),
@@ -1540,7 +1542,9 @@ def train(
 @_command(app, 'evaluate --out report', 'evaluate --out report --only atlas --only prompts',
     'evaluate --weights runs/text --out report_text -n 200')
 def evaluate(
-    out:Path = _option(..., '--out', help='Folder of the report; one that was interrupted is gone on with.'),
+    out:Path = _option(..., '--out',
+        help='Folder of the report; one that was interrupted is gone on with. A folder with a report of other '
+            'settings, or with anything else, is refused: nothing of it is overwritten.'),
     weights:str|None = _WEIGHTS,
     n:int = _option(1000, '-n',
         help='Captions of the captures and of the atlas; at most 320 of each set out of domain.'),
@@ -1555,11 +1559,12 @@ def evaluate(
     "Measure weights beside real poses, a look-up and simpler networks: report.json, report.md and pictures."
     with _usage_errors():
         from text2pose.core import check_count
+        from text2pose.eval import check_parts, evaluate as measure
         check_count('-n', n, 8)
         check_count('--seed', seed, 0)
         _check_device(device)
+        with _errors_name('--only'): check_parts(only or ())
     with _file_errors():
-        from text2pose.eval import evaluate as measure
         from text2pose.evaluator import load_evaluator
         _writable_folder(out if out.exists() else out.parent)
         judge = load_evaluator(evaluator)

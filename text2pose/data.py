@@ -6,11 +6,12 @@
 __all__ = ['JOINT_NAMES', 'PARENTS', 'N_JOINTS', 'POSE_DIM', 'KINEMATIC_TREE', 'MIRROR_IDX', 'LEFT_COLOR', 'RIGHT_COLOR',
            'TRUNK_COLOR', 'GHOST_COLOR', 'VIEWS', 'RULES', 'CAPTION_KINDS', 'POSE_COLUMNS', 'ROW_GROUP', 'joint_idx',
            'z_up_from_y_up', 'y_up_from_z_up', 'own_poses', 'unit_vectors', 'bone_lengths', 'mirror', 'project',
-           'plot_pose', 'as_numpy', 'plot_poses', 'plot_views', 'plot_sequence', 'draw_body', 'check_faces',
-           'plot_bodies', 'body_axes', 'heading', 'rotate_z', 'canonical', 'canonical_faces', 'pose_faults', 'Caption',
-           'Clip', 'own_clips', 'Report', 'is_t_pose', 'frame_faults', 'good_frames', 'distinct_frames',
-           'chain_integrity', 'pose_schema', 'with_report', 'table_report', 'pose_table', 'table_joints', 'table_faces',
-           'own_rows', 'write_pose_table', 'open_pose_table', 'table_columns', 'read_pose_table']
+           'plot_pose', 'as_numpy', 'plot_poses', 'plot_views', 'plot_sequence', 'draw_body', 'check_not_points',
+           'check_faces', 'plot_bodies', 'body_axes', 'heading', 'rotate_z', 'canonical', 'canonical_faces',
+           'pose_faults', 'Caption', 'Clip', 'own_clips', 'Report', 'is_t_pose', 'frame_faults', 'good_frames',
+           'distinct_frames', 'chain_integrity', 'pose_schema', 'with_report', 'table_report', 'pose_table',
+           'table_joints', 'table_faces', 'own_rows', 'write_pose_table', 'open_pose_table', 'table_columns',
+           'read_pose_table']
 
 # %% ../nbs/00_data.ipynb #1a9d9b7a
 import itertools, json, reprlib, textwrap
@@ -18,8 +19,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
-from .core import (
-    asset, atomic_path, check_array, check_count, check_file, check_size, kept_tensor, parse_json, read_json)
+from text2pose.core import (
+    asset, atomic_path, check_array, check_count, check_file, check_size, kept_tensor, one_line, parse_json,
+    read_json)
 
 # %% ../nbs/00_data.ipynb #885e540b
 JOINT_NAMES = ('pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot '
@@ -504,6 +506,15 @@ def draw_body(
     return (picture.clip(0, 1)*255+.5).astype(np.uint8)
 
 # %% ../nbs/00_data.ipynb #2555baec
+def check_not_points(
+    joints:np.ndarray, # (n, 22, 3)
+    where,             # file, for the error message
+):
+    "No pose has all joints at one point, as zeros have; ValueError names the first that has."
+    points = (np.ptp(joints, axis=1)<1e-6).all(1)
+    if not points.any(): return
+    raise ValueError(f'{where}: pose {int(points.argmax())}, counted from 0, has all joints at one point')
+
 def check_faces(
     faces,  # (n, 3), where each face looks; NaN or None where unknown, None for all of them
     n:int,  # poses
@@ -514,7 +525,7 @@ def check_faces(
     if len(faces)!=n: raise ValueError(f'faces must be one per pose: {n} poses, got {len(faces)}')
     for i,face in enumerate(faces):
         try: face = np.full(3, np.nan) if face is None else np.asarray(face, dtype=np.float64)
-        except (TypeError, ValueError): face = np.zeros(0)
+        except (TypeError, ValueError, OverflowError): face = np.zeros(0)
         length = np.linalg.norm(face)
         known = not (face.shape==(3,) and np.isnan(face).all())
         if known and not (face.shape==(3,) and 1e-6<length<1e6):
@@ -946,7 +957,7 @@ def write_pose_table(
     with atomic_path(path) as tmp, pq.ParquetWriter(tmp, first.schema, **options) as writer:
         for part in itertools.chain([first], tables): writer.write_table(part, ROW_GROUP)
 
-def _arrow_says(error): return str(error).splitlines()[0]
+def _arrow_says(error): return one_line(str(error).partition('\n')[0])
 
 def open_pose_table(
     path, # .parquet file
@@ -960,7 +971,7 @@ def open_pose_table(
         texts = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
         _check_table_size(metadata, path)
         return pq.ParquetFile(path, metadata=metadata, read_dictionary=texts, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as e:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as e:  # the last of names of columns
         raise ValueError(f'{path} is not a readable Parquet file: {_arrow_says(e)}') from None
 
 _MAX_TEXT = 2**16  # bytes of a caption, of the codes of a pose, or of another text in the table
@@ -1023,10 +1034,15 @@ def read_pose_table(
     if missing := [c for c in POSE_COLUMNS if c not in table.column_names]:
         raise ValueError(f'{path} is no pose table: it lacks the column {missing[0]}')
     report = table_report(table)
-    try: table = table.select(list(POSE_COLUMNS)).cast(pose_schema())
+    try:
+        table = table.select(list(POSE_COLUMNS))
+        numbers = table['joints'].type
+        if pa.types.is_list(numbers) or pa.types.is_fixed_size_list(numbers): numbers = numbers.value_type
+        if pa.types.is_boolean(numbers): raise ValueError('joints must be numbers, found booleans')
+        table = table.cast(pose_schema())
     except (pa.ArrowException, KeyError, ValueError) as e:
         raise ValueError(f'{path} is no pose table: {_arrow_says(e)}') from None
-    check_array(table_joints(table), (None,N_JOINTS,3), f'{path}, column joints')
+    check_not_points(check_array(table_joints(table), (None,N_JOINTS,3), f'{path}, column joints'), path)
     if not np.allclose(np.linalg.norm(table_faces(table.filter(table['face'].is_valid())), axis=1), 1, atol=.01):
         raise ValueError(f'{path}, column face must hold unit vectors, or null')
     return with_report(table, report)

@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import Path
 import numpy as np
 import torch
-from .core import asset, atomic_path, check_count, check_file, data_dir, file_sha256, fingerprint
+from .core import (
+    asset, atomic_path, check_count, check_file, data_dir, file_sha256, fingerprint, one_line, parse_json)
 from .data import (
     N_JOINTS, Report, joint_idx, mirror, open_pose_table, pose_schema, pose_table, read_pose_table, table_columns,
     table_joints, table_report, with_report, write_pose_table)
@@ -551,13 +552,14 @@ def _check_states(states, captions):
 def _read_states(path):
     "CaptionStates and captions of a file."
     from safetensors import safe_open
+    check_file(path, 'caption states (.safetensors)')
     try:
         with safe_open(path, 'pt') as f:
             states = CaptionStates(*(f.get_tensor(k) for k in ('tokens','starts','lengths')))
-            captions = json.loads(f.metadata()['captions'])
+            captions = parse_json(f.metadata()['captions'], 'its list')
         _check_states(states, captions)
         return states, captions
-    except Exception as e: raise ValueError(f'{path} holds no readable caption states: {e}') from None
+    except Exception as e: raise ValueError(f'{path} holds no readable caption states: {one_line(e)}') from None
 
 def load_caption_states(
     path,          # written by save_caption_states
@@ -618,7 +620,7 @@ def _as_texts(table, path):
     schema = pa.schema([pose_schema().field(c) for c in table.column_names])
     try: return table.cast(schema).to_pydict()
     except (pa.ArrowException, ValueError) as e:
-        raise ValueError(f'{path} is no pose table: {str(e).splitlines()[0]}') from None
+        raise ValueError(f'{path} is no pose table: {one_line(e)}') from None
 
 class PoseStream:
     "Draws from a pose table of any size through a window of its rows; in training it stands for a `TrainingSet`."

@@ -12,7 +12,7 @@ __all__ = ['SCHEDULES', 'PREDICTION_TYPES', 'SAMPLERS', 'cosine_betas', 'clipped
 import copy, functools, inspect, math
 import numpy as np
 import torch
-from .core import check_count
+from .core import check_count, one_line
 
 # %% ../nbs/03c_diffusion.ipynb #30113740
 def cosine_betas(
@@ -267,7 +267,7 @@ def check_scheduler(
     except ValueError: raise
     except Exception as e:
         name = type(scheduler).__name__
-        raise ValueError(f'{name} cannot be used with these weights: {type(e).__name__} {e}') from None
+        raise ValueError(f'{name} cannot be used with these weights: {type(e).__name__} {one_line(e)}') from None
 
 def make_sampler(
     sampler,                 # a key of SAMPLERS, or a scheduler of diffusers

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
 import torch
-from .core import atomic_path, check_count, fingerprint, read_json, tensor_checksum
+from .core import (
+    atomic_path, check_count, check_file, fingerprint, one_line, parse_json, read_json, tensor_checksum)
 from .data import N_JOINTS, mirror
 from .captions import mirror_words
 from .student import JumpNet, jump_target, load_student, save_student, teacher_name
@@ -126,13 +127,14 @@ def _check_path(tensors, notes):
 def _read_path(file):
     "Tensors and notes of a path file."
     from safetensors import SafetensorError, safe_open
+    check_file(file, 'paths of a teacher (.safetensors)')
     try:
         with safe_open(file, 'pt') as f:
-            tensors,notes = {k:f.get_tensor(k) for k in _PATH_TENSORS}, json.loads(f.metadata()['notes'])
+            tensors,notes = {k:f.get_tensor(k) for k in _PATH_TENSORS}, parse_json(f.metadata()['notes'], 'its notes')
         _check_path(tensors, notes)
         return tensors, notes
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as e:
-        raise ValueError(f'{file} is no readable file of paths: {str(e)[:200]}') from None
+        raise ValueError(f'{file} is no readable file of paths: {one_line(e)}') from None
 
 def make_paths(
     pipe:Text2PosePipeline, # the teacher

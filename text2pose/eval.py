@@ -7,11 +7,11 @@ __all__ = ['STORY', 'NEUTRAL', 'FLAT_FOOT', 'TIPPED', 'WITHOUT_NETWORK', 'WITH_P
            'DDPM_CAPTIONS', 'plot_losses', 'rate', 'read_prompts', 'prompt_adherence', 'side_accuracy',
            'caption_adherence', 'reading_accuracy', 'story_effects', 'bone_length_error', 'nearest_poses',
            'atlas_recall', 'spine_bend', 'foot_pitch', 'has_tipped_foot', 'naturalness', 'two_sample_test', 'LookUp',
-           'generate_by', 'EvalSet', 'eval_set', 'codes_followed', 'naturalness_by_rule', 'evaluate', 'summary_table',
-           'report_tables']
+           'generate_by', 'EvalSet', 'eval_set', 'codes_followed', 'naturalness_by_rule', 'check_parts', 'evaluate',
+           'summary_table', 'report_tables']
 
 # %% ../nbs/06_eval.ipynb #a08bb2cd
-import json, platform, re
+import json, platform, re, reprlib
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -31,6 +31,7 @@ from .posecodes import POSECODES, measure, posecode_margins, satisfies
 from .describe import describe
 from .atlas import atlas, atlas_joints, atlas_rows
 from .cfg import PoseOutput
+from .batch import LOCK, folder_lock
 from .dataset import TrainingSet, capture_rows, words_rows
 from .evaluator import (
     bootstrap, bootstrap_ratio, denial_pairs, diversity, fid, learned_recall, load_evaluator, mean_recall, mm_dist,
@@ -596,9 +597,21 @@ def _skipped(part):
         return 'needs realmocap22, which is not here (data/README.md); the held-out atlas is what can be measured'
     return None
 
+def check_parts(
+    only, # beginnings of names of parts
+):
+    "Every one begins the name of a part of a report; ValueError for others."
+    sets = [f'{name}/{system}' for name in EVAL_SETS for system in (*WITHOUT_NETWORK,*SYSTEMS)]
+    known = [*sets, *(f'prompts/{system}' for system in SYSTEMS), 'nearest training pose']
+    unknown = [start for start in only if not any(name.startswith(start) for name in known)]
+    if unknown:
+        parts = ', '.join(dict.fromkeys(name.split('/')[0] for name in known))
+        raise ValueError(f'no part of a report begins with {unknown[0]!r}; the parts are {parts}, '
+                         f'in {", ".join(dict.fromkeys((*WITHOUT_NETWORK,*SYSTEMS)))}')
+
 def evaluate(
     pipe,                # Text2PosePipeline
-    out,                 # folder of the report; one with other settings is refused
+    out,                 # folder of the report; one with other settings, or in which another process writes, is refused
     n:int=1000,          # captions of captures and atlas; at most 320 of each set out of domain
     seed:int=0,          # of captions and poses: same seed, same numbers
     evaluator=None,      # PoseTextEvaluator; the shipped one by default
@@ -611,9 +624,16 @@ def evaluate(
     judge = f'{evaluator.version} {_checksum(evaluator)}'
     settings = dict(n=n, seed=seed, evaluator=judge, weights=_weights_checksum(pipe), text2pose=__version__)
     parts = _Parts(pipe, evaluator, n, seed)
+    check_parts(only or ())
     for start in only or ():
         if not any(k.startswith(start) for k in parts.names()):
-            raise ValueError(f'no part of a report begins with {start!r}')
+            raise ValueError(f'these weights have no part of a report that begins with {start!r}')
+    if out.exists() and not out.is_dir(): raise NotADirectoryError(f'{out} is a file, not a folder')
+    out.mkdir(parents=True, exist_ok=True)
+    with folder_lock(out): return _evaluated(parts, out, settings, only, progress)
+
+def _evaluated(parts, out, settings, only, progress):
+    "The report in a folder that belongs to this process."
     wanted = {k:f for k,f in parts.names().items() if only is None or k.startswith(tuple(only))}
     done = _begin_report(out, settings)
     skipped = {k:why for k in wanted if (why:=_skipped(k))}
@@ -621,7 +641,7 @@ def evaluate(
     missing = [k for k in wanted if k not in skipped and not files[k].is_file()]
     for name in progress(missing):
         with atomic_path(files[name]) as tmp: tmp.write_text(json.dumps(_rounded(wanted[name]()), indent=1)+'\n')
-    results = {k:read_json(file) for k,file in files.items() if file.is_file()}
+    results = {k:_read_part(k, file, settings) for k,file in files.items() if file.is_file()}
     report = dict(settings=settings, machine=dict(torch=torch.__version__, python=platform.python_version()),
                   skipped=skipped, results=results)
     for name in EVAL_SETS:
@@ -633,6 +653,14 @@ def evaluate(
     return report
 
 # %% ../nbs/06_eval.ipynb #54fdbb82
+def _read_part(name, file, settings):
+    "A part that was measured before; ValueError where no table can be made of it."
+    found = read_json(file)
+    try: report_tables(dict(settings=settings, skipped={}, results={name:found}))
+    except (LookupError, TypeError, ValueError, AttributeError):
+        raise ValueError(f'{file} is no part of a report: remove it, and it is measured again') from None
+    return found
+
 def _rounded(x):
     "Floats with five digits; what is not a number is None."
     if isinstance(x, dict): return {k:_rounded(v) for k,v in x.items()}
@@ -651,15 +679,16 @@ def _weights_checksum(pipe):
 
 def _begin_report(out, settings):
     "The folder of finished parts; ValueError where it holds a report of other settings."
-    if out.exists() and not out.is_dir(): raise NotADirectoryError(f'{out} is a file, not a folder')
     parts,file = out/'parts', out/'settings.json'
     sweep(out)
     if file.is_file():
         for key,now in settings.items():
             was = read_json(file).get(key)
-            if was!=now: raise ValueError(f'{out} holds a report of other settings ({key} was {was!r}, now {now!r}): '
-                                          'name another folder, or remove it')
-    elif out.is_dir() and any(out.iterdir()): raise ValueError(f'{out} is not empty and holds no report')
+            if was!=now:
+                there = reprlib.repr(was)
+                raise ValueError(f'{out} holds a report of other settings ({key} was {there}, now {now!r}): '
+                                 'name another folder, or remove it')
+    elif any(p.name!=LOCK for p in out.iterdir()): raise ValueError(f'{out} is not empty and holds no report')
     with atomic_path(file) as tmp: tmp.write_text(json.dumps(settings, indent=1)+'\n')
     parts.mkdir(exist_ok=True)
     return parts

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from .core import asset, check_file, load_module, read_tensors, write_tensors
+from .core import asset, check_file, load_module, one_line, parse_json, read_tensors, write_tensors
 from .data import N_JOINTS, mirror
 from .captions import mirror_words
 from .skeleton import bone_directions
@@ -163,9 +163,10 @@ def load_evaluator(
     check_file(path, 'the weights of an evaluator there')
     try:
         state,notes = read_tensors(path)
-        evaluator = load_module(lambda config: PoseTextEvaluator(**config), json.loads(notes['config']), state)
+        config = parse_json(notes['config'], 'its config')
+        evaluator = load_module(lambda config: PoseTextEvaluator(**config), config, state)
     except Exception as e:
-        raise ValueError(f'{path} holds no usable evaluator: {type(e).__name__} {str(e).splitlines()[0]}') from None
+        raise ValueError(f'{path} holds no usable evaluator: {type(e).__name__} {one_line(e)}') from None
     evaluator.version = notes.get('version', '0')
     return evaluator.eval().requires_grad_(False)
 

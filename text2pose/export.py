@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 from . import __version__
 from .core import (
-    asset, atomic_path, check_array, check_count, check_file, check_size, check_target, disk_errors, open_zip,
-    parse_json, read_array, read_json, sync, temporary_beside, why_unreadable)
+    asset, atomic_path, check_array, check_count, check_file, check_size, check_target, disk_errors, errors_name,
+    open_zip, parse_json, read_array, read_json, sync, temporary_beside, why_unreadable)
 from .data import (
     JOINT_NAMES, LEFT_COLOR, N_JOINTS, PARENTS, RIGHT_COLOR, TRUNK_COLOR, VIEWS, _NECK_TILT, _axes, _joint_axes,
-    bone_lengths, canonical, canonical_faces, check_faces, joint_idx, plot_bodies, project, y_up_from_z_up,
-    z_up_from_y_up)
+    bone_lengths, canonical, canonical_faces, check_faces, check_not_points, joint_idx, plot_bodies, project,
+    y_up_from_z_up, z_up_from_y_up)
 from .humanml3d import humanml3d_vec_from_joints, joints_from_humanml3d_vec, place_on_floor
 from .mocap import face_directions, metric_joints, read_bvh, read_rig
 
@@ -1235,7 +1235,8 @@ _MAX_FILE_BYTES = 2**27 # of a file of poses; JSON then holds some 50,000 of the
 def _json_poses(path):
     poses = read_json(path).get('poses')
     try:
-        joints = np.array([p['joints'] for p in poses], dtype=np.float32)
+        joints = np.array([p['joints'] for p in poses])
+        if joints.dtype.kind not in 'fiu': raise ValueError('joints that are texts, or true and false')
         faces = [p.get('face') for p in poses]
         return joints, [str(p.get('prompt','')) for p in poses], faces
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
@@ -1257,11 +1258,13 @@ def _read_member(z, name):
 def _npz_poses(path):
     with open_zip(path, _MEMBERS) as z:
         check_size(path, sum(member.file_size for member in z.infolist()), _MAX_FILE_BYTES, ' when unpacked')
-        try: joints,prompts,faces = (_read_member(z, name) for name in ('joints','prompts','faces'))
+        try:
+            joints,prompts,faces = (_read_member(z, name) for name in ('joints','prompts','faces'))
+            prompts = prompts if prompts is None else [str(p) for p in np.atleast_1d(prompts).ravel()]
         except Exception as e:  # the readers of archives and arrays raise many kinds
             raise ValueError(f'{path} is not a readable .npz of poses{why_unreadable(e)}') from None
     if joints is None: raise ValueError(f'{path} is not a readable .npz of poses: expected an array called joints')
-    return joints, None if prompts is None else [str(p) for p in np.atleast_1d(prompts).ravel()], faces
+    return joints, prompts, faces
 
 def _npy_poses(path):
     try: shape = np.load(path, mmap_mode='r', allow_pickle=False).shape
@@ -1320,11 +1323,13 @@ def _read(path, **rig):
     if kind not in _READERS:
         raise ValueError(f'{path} has an unknown ending {path.suffix!r}; poses are read from {", ".join(_READERS)}')
     check_file(path, f'a {kind} file of poses', _MAX_FILE_BYTES)
-    with np.errstate(over='ignore', invalid='ignore'):  # what comes of numbers out of all proportion is refused here
+    # what comes of numbers out of all proportion is refused here
+    with errors_name(path), np.errstate(over='ignore', invalid='ignore'):
         joints,prompts,faces = _READERS[kind](path, **(rig if kind=='.bvh' else {}))
     joints = check_array(joints, (None,N_JOINTS,3), f'{path}, joints').astype(np.float32)
     if (np.abs(joints)>_MAX_READ).any(): raise ValueError(f'{path} holds joints beyond {_MAX_READ:g} metres')
     if len(joints)==0: raise ValueError(f'{path} holds no poses')
+    check_not_points(joints, path)
     if prompts is None: prompts = ['']*len(joints)
     if len(prompts)!=len(joints):
         def count(n, noun): return f'{n} {noun}' if n==1 else f'{n} {noun}s'

@@ -11,7 +11,8 @@ __all__ = ['HUMANML3D_SLICES', 'OPEN_SOURCES', 'ALL_SOURCES', 'joints_from_human
 import json, re, reprlib, warnings
 from pathlib import Path
 import numpy as np
-from .core import atomic_folder, check_array, check_file, check_size, decode_text, open_zip, read_array
+from .core import (
+    atomic_folder, check_array, check_file, check_size, decode_text, one_line, open_zip, read_array)
 from .data import (
     Caption, Clip, N_JOINTS, POSE_DIM, Report, heading, mirror, pose_faults, rotate_z, unit_vectors, y_up_from_z_up,
     z_up_from_y_up)
@@ -168,10 +169,10 @@ def humanml3d_ids(
     if not folder.is_dir(): raise FileNotFoundError(f'{folder} is missing: expected a HumanML3D folder')
     check_file(path, 'a split list with one clip id a line', _MAX_LIST)
     try: lines = decode_text(path.read_bytes()).splitlines()
-    except UnicodeDecodeError as e: raise ValueError(f'{path} is not UTF-8 text: {e}') from None
+    except UnicodeDecodeError as e: raise ValueError(f'{path} is not UTF-8 text: {one_line(e)}') from None
     ids = [line.strip() for line in lines if line.strip()]
     for id in ids:
-        is_file_name = Path(id).name==id and id not in ('.','..') and '\0' not in id and len(id.encode())<=_MAX_ID
+        is_file_name = Path(id).name==id and id not in ('.','..') and id.isprintable() and len(id.encode())<=_MAX_ID
         if not is_file_name: raise ValueError(f'{path} names {reprlib.repr(id)}, which is no clip id')
     return [id for id in ids if mirrored or not id.startswith('M')]
 
@@ -332,13 +333,16 @@ def _read_motion(path):
     try:
         with np.load(path, allow_pickle=False) as z:
             ids,start,joints,root_xz = (z[name] for name in ('ids','start','joints','root_xz'))
-    except Exception as e: raise ValueError(f'{path} is not a readable realmocap22 archive: {e}') from None
+        names = ids.tolist()  # an array may claim characters that there are not
+    except Exception as e: raise ValueError(f'{path} is not a readable realmocap22 archive: {one_line(e)}') from None
+    if not all(isinstance(x, np.ndarray) for x in (start,joints,root_xz)):  # bytes, where a member is no array
+        raise ValueError(f'{path}: ids, start, joints and root_xz must be arrays')
     check_array(root_xz, (None,2), f'{path}, root_xz')
     kinds_fit = ids.ndim==start.ndim==1 and ids.dtype.kind=='U' and start.dtype.kind in 'iu' and joints.ndim==3
     starts_fit = kinds_fit and len(start)==len(ids)+1 and start[0]==0 and (np.diff(start)>0).all()
     if not (starts_fit and start[-1]==len(joints)==len(root_xz)):
         raise ValueError(f'{path}: ids, start, joints and root_xz do not fit each other')
-    return ids.tolist(), start, joints, root_xz
+    return names, start, joints, root_xz
 
 def _clip_captions(folder, source, id, row):
     "The label of a clip, and its sentences, tagged where texts/ has them."

@@ -12,7 +12,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 import numpy as np
-from .core import asset, atomic_path, check_array, check_count, check_file, parse_json
+from .core import (
+    asset, atomic_path, check_array, check_count, check_file, errors_name, one_line, parse_json)
 from text2pose.data import (
     JOINT_NAMES, N_JOINTS, bone_lengths, canonical, distinct_frames, joint_idx, mirror, pose_faults, table_joints,
     unit_vectors)
@@ -231,7 +232,7 @@ def load_library(
     path, # a file of `save_library`
 )->PoseLibrary:
     "Read a library back."
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
     path = Path(path)
     check_file(path, 'a .safetensors file of poses', _MAX_FILE)
     try:
@@ -239,8 +240,8 @@ def load_library(
             if (f.metadata() or {}).get('format')!=_FORMAT: raise ValueError('it is of another kind, such as weights')
             held = {k:f.get_tensor(k) for k in ('joints','words')}
         return PoseLibrary(joints=held['joints'], **_unpack_words(held['words']))
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, zlib.error, RecursionError) as e:
-        raise ValueError(f'{path} is not a readable library of poses: {e}') from None
+    except Exception as e:  # the readers of tensors and of what is compressed raise many kinds
+        raise ValueError(f'{path} is not a readable library of poses: {one_line(e)}') from None
 
 def atlas_library(
 )->PoseLibrary: # of both splits, twins included; sources 'atlas'
@@ -493,7 +494,7 @@ def _shown(path):
 def _read_file(path):
     "Library of one file, which of its poses want a twin, and the texts that named them, if it was not by hand."
     try:
-        return _READERS[path.suffix.lower()](path)
+        with errors_name(path): return _READERS[path.suffix.lower()](path)
     except OSError as e: raise ValueError(f'{_shown(path)} cannot be read: {e.strerror or e}') from None
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from .core import (
     asset, atomic_folder, atomic_path, check_array, check_count, check_file, check_size, data_dir, decode_text,
-    file_sha256, open_zip, read_json, sync)
+    file_sha256, one_line, open_zip, read_json, sync)
 from .data import (
     Caption, Clip, JOINT_NAMES, N_JOINTS, body_axes, canonical_faces, is_t_pose, unit_vectors)
 from .captions import read_texts
@@ -1078,7 +1078,7 @@ def _trunk_sources(search, pelvis, chest, shoulders):
 def _listed(names):
     "Names for a message, at most 60."
     more = f' and {len(names)-60} more' if len(names)>60 else ''
-    return ', '.join(names[:60])+more
+    return one_line(', '.join(one_line(name, 40) for name in names[:60]), 1200)+more
 
 def _is_source(source):
     "A name, or two names and a share of the way."
@@ -1661,7 +1661,7 @@ def unpack(
                             if written>max_bytes:
                                 raise ValueError(f'{archive} unpacks to more than the limit of {max_bytes:,} bytes')
                             dst.write(piece)
-    except broken as e: raise ValueError(f'{archive} is not a readable archive: {e}') from None
+    except broken as e: raise ValueError(f'{archive} is not a readable archive: {one_line(e)}') from None
     except OSError as e:
         if e.errno!=errno.EINVAL: raise  # a place before the beginning of the archive
         raise ValueError(f'{archive} is not a readable archive: {e.strerror}') from None

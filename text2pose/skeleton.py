@@ -17,7 +17,7 @@ __all__ = ['PERCENTILES', 'SIZES', 'REST_DIRECTIONS', 'T_POSE_DIRECTIONS', 'ANGL
            'measure_calibration', 'plausibility', 'rule_scores', 'plausibility_report']
 
 # %% ../nbs/02_skeleton.ipynb #8428f950
-import math
+import math, reprlib
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
@@ -124,21 +124,25 @@ def bone_lengths_for(
 
 def _positive(x, name):
     "A length as a float, or one sentence that names the bone."
-    x = float(x)
-    if not 0<x<np.inf: raise ValueError(f'the bone that ends at {name} must have a positive length, found {x}')
-    return x
+    try: length = float(x)
+    except (ValueError, OverflowError): length = np.nan
+    if 0<length<np.inf: return length
+    raise ValueError(f'the bone that ends at {name} must have a positive length, found {reprlib.repr(x)}')
 
 def _bones_named(name):
     "Numbers of the bones that end at a joint; `knee` means both sides."
     bones = [j-1 for j,n in enumerate(JOINT_NAMES) if j and name in (n, n.removeprefix('left_').removeprefix('right_'))]
-    if not bones: raise ValueError(f'no bone ends at {name!r}; the names are {", ".join(JOINT_NAMES[1:])}')
+    if bones: return bones
+    raise ValueError(f'no bone ends at {reprlib.repr(name)}; the names are {", ".join(JOINT_NAMES[1:])}')
     return bones
 
 def _given_lengths(lengths):
     "(21,) float64, nan where nothing is given."
     given = np.full(N_JOINTS-1, np.nan)
     if isinstance(lengths, dict):
-        for name,length in lengths.items(): given[_bones_named(name)] = _positive(length, name)
+        for name,length in lengths.items():
+            bones = _bones_named(name)  # first, so that no other name is told
+            given[bones] = _positive(length, name)
         if not lengths: raise ValueError('bone lengths are an empty dict: give at least one bone')
         return given
     if np.shape(lengths)!=(N_JOINTS-1,):

@@ -10,8 +10,9 @@ import json
 import torch
 import torch.nn.functional as F
 from torch import nn
-from .core import (
-    check_count, check_file, fingerprint, load_module, read_tensors, tensor_checksum, write_tensors)
+from text2pose.core import (
+    check_count, check_file, fingerprint, load_module, one_line, parse_json, read_tensors, tensor_checksum,
+    write_tensors)
 from .data import N_JOINTS
 from .unet import BodyStep, mean_and_maximum, timestep_embedding
 from .fast import _check_packages, _exported, _session
@@ -177,9 +178,9 @@ def load_student(
     check_file(path, 'the weights of a student there')
     try:
         state,notes = read_tensors(path)
-        net = load_module(lambda config: JumpNet(**config), json.loads(notes['config']), state)
+        net = load_module(lambda config: JumpNet(**config), parse_json(notes['config'], 'its config'), state)
     except Exception as e:
-        raise ValueError(f'{path} holds no usable student: {type(e).__name__} {str(e).splitlines()[0]}') from None
+        raise ValueError(f'{path} holds no usable student: {type(e).__name__} {one_line(e)}') from None
     if notes.get('teacher')!=teacher:
         named = str(notes.get('teacher'))[:80]
         raise ValueError(f'{path} is the student of other weights: of {named!r}, not of {teacher!r}')

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from .core import (
-    check_count, check_file, fingerprint, load_module, read_json, read_tensors, write_tensors)
+    check_count, check_file, fingerprint, load_module, one_line, parse_json, read_json, read_tensors, write_tensors)
 from .data import N_JOINTS, mirror
 from .skeleton import bone_directions
 from .posecodes import POSECODES, posecode_margins
@@ -326,7 +326,7 @@ def _read_folder(name, folder):
         return tokenizer, _read_clip(folder) if name=='clip' else _read_bert(folder)
     except ImportError: raise
     except Exception as e:  # the readers of tokenizers and safetensors raise bare ones
-        raise ValueError(f'{folder} holds no usable {name} text encoder: {" ".join(str(e).split())}') from None
+        raise ValueError(f'{folder} holds no usable {name} text encoder: {one_line(e)}') from None
 
 def _local_folder(name, folder, revision):
     "The folder to read an encoder from; None for the hub."
@@ -531,9 +531,9 @@ def load_scorer(
     check_file(path, 'the weights of a scorer there')
     try:
         state,notes = read_tensors(path)
-        return load_module(lambda config: PoseTextScorer(**config), json.loads(notes['config']), state)
+        return load_module(lambda config: PoseTextScorer(**config), parse_json(notes['config'], 'its config'), state)
     except Exception as e:
-        raise ValueError(f'{path} holds no usable scorer: {type(e).__name__} {str(e).splitlines()[0][:200]}') from None
+        raise ValueError(f'{path} holds no usable scorer: {type(e).__name__} {one_line(e)}') from None
 
 # %% ../nbs/03a_text.ipynb #6ee71e65
 _CHUNK = 512           # phrases that are read at once, and poses whose twins are sought

@@ -1024,6 +1024,7 @@ class BaseTrainer:
         "The part of a checkpoint's state that is not what `save_checkpoint` writes; None where all of it is."
         def are_numbers(values): return all(_is_number(v) for v in values)
         def are_dicts(values, *keys): return all(isinstance(v, dict) and set(keys)<=v.keys() for v in values)
+        if not isinstance(state, dict): return 'object'
         for key,kind in _STATE_TYPES.items():
             if not isinstance(state.get(key), kind) or isinstance(state[key], bool): return key
         best,lr_schedule = state.get('best'),self.lr_schedule.state_dict()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SECONDS,WALL,MEMORY = 10,120,2**30
-LONGEST = 4000  # characters of a sentence
+LONGEST = 1500  # characters of a sentence
 
 def spoilt(reader, seed):
     "The files of a case, and the names of those that were spoilt."
@@ -23,18 +23,29 @@ def spoilt(reader, seed):
     here = [name for name in reader.kinds if name in files]
     some = [pick(rng, here)] if rng.random()<.8 else here
     for name in some: files[name] = damage(rng, files[name], reader.kinds[name])
+    if reader.paths and rng.random()<.03: files[pick(rng, some)] = pick(rng, list(ODD_PATHS))
     return files, some
 
+def _socket(path):
+    import socket
+    with socket.socket(socket.AF_UNIX) as s: s.bind(os.path.relpath(path))  # an address has 107 characters at most
+
+# what may be at a path instead of a file
+ODD_PATHS = dict(folder=Path.mkdir, fifo=os.mkfifo, loop=lambda p: p.symlink_to(p.name),
+                 nowhere=lambda p: p.symlink_to('nowhere'), zeros=lambda p: p.symlink_to('/dev/zero'),
+                 null=lambda p: p.symlink_to('/dev/null'), socket=_socket, missing=lambda p: None)
+
 def put(files, folder):
-    "Write the files of a case."
+    "Write the files of a case: bytes, or what an odd path has."
     for name,content in files.items():
         path = folder/name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        if isinstance(content, bytes): path.write_bytes(content)
+        else: ODD_PATHS[content](path)
 
 def is_sentence(text, names):
-    "One line that names a file."
-    return bool(text.strip()) and '\n' not in text and len(text)<=LONGEST and any(n in text for n in names)
+    "One printable line that names a file."
+    return bool(text.strip()) and text.isprintable() and len(text)<=LONGEST and any(n in text for n in names)
 
 def judge(reader, folder, some):
     "What a reader makes of a folder: 'refused', 'read' or 'wrong', and why."

@@ -21,14 +21,15 @@ class Reader:
     check:object   # check(found) asserts its contract
     names:tuple=() # one of these must be in a sentence; by default a name of a spoilt file
     weight:float=1 # share of the cases, against the others
+    paths:bool=True # whether it opens the files itself, which then may be folders, pipes and links
 
 READERS = {}
 
-def reader(kinds, check, names=(), weight=1):
+def reader(kinds, check, names=(), weight=1, paths=True):
     "Register a reader: the class below it has `make` and `read`."
     def register(cls):
         name = cls.__doc__
-        READERS[name] = Reader(name, lru_cache(maxsize=None)(cls.make), kinds, cls.read, check, names, weight)
+        READERS[name] = Reader(name, lru_cache(maxsize=None)(cls.make), kinds, cls.read, check, names, weight, paths)
         return cls
     return register
 
@@ -42,6 +43,7 @@ def check_poses(found):
     x,prompts,faces = found
     check_joints(x)
     assert len(x) and x.dtype==np.float32 and np.abs(x).max()<=1e6
+    assert (np.ptp(x, axis=1)>0).any(1).all(), 'a pose whose joints are all at one point'
     assert len(prompts)==len(x) and all(isinstance(p, str) for p in prompts)
     if faces is None: return
     assert faces.shape==(len(x),3)
@@ -65,7 +67,9 @@ def check_library(library):
 def check_table(table):
     from text2pose.data import POSE_COLUMNS, table_faces, table_joints
     assert table.column_names==list(POSE_COLUMNS)
-    check_joints(table_joints(table))
+    x = table_joints(table)
+    check_joints(x)
+    assert (np.ptp(x, axis=1)>0).any(1).all(), 'a pose whose joints are all at one point'
     table_faces(table)
     required = [c for c in POSE_COLUMNS if c not in ('codes','cluster','face')]
     assert all(table[c].null_count==0 for c in required), 'a null where a value belongs'
@@ -202,7 +206,7 @@ class JointMap:
         return *load_poses(folder/'poses.bvh', joint_map=folder/'map.json', unit='m', up='y'), None
 
 @reader({'frame.json':'json'}, lambda found: check_poses((*found,None)),
-        ('frame.json','OpenPose','pose_keypoints_2d'), weight=.7)
+        ('frame.json','OpenPose','pose_keypoints_2d'), weight=.7, paths=False)
 class OpenPose:
     "OpenPose .json"
     def make():
@@ -306,7 +310,7 @@ _YAML = b"""- name: hand_up
   mirror: false
 """
 
-@reader({'mine.yaml':'yaml'}, check_anything)
+@reader({'mine.yaml':'yaml'}, check_anything, ('mine.yaml','holds no .yaml files'))
 class Atlas:
     "atlas .yaml"
     def make(): return [{'mine.yaml':_YAML}]
@@ -362,6 +366,31 @@ class Prompts:
     def read(folder, said):
         from text2pose.cli import _read_prompts
         return _read_prompts(folder/'prompts.txt')
+
+@reader({'prompts.csv':'text'}, check_anything)
+class PromptsCsv:
+    "prompts file .csv"
+    def make():
+        lines = b'prompt,id,seed,n,negative\n"arms raised, high",up,3,2,arms down\ncrouching,low,,,\n'
+        return [{'prompts.csv':lines}, {'prompts.csv':lines.replace(b',', b';').replace(b'raised;', b'raised,')}]
+    def read(folder, said): return _batch_prompts(folder/'prompts.csv')
+
+@reader({'prompts.jsonl':'jsonl'}, check_anything)
+class PromptsJsonl:
+    "prompts file .jsonl"
+    def make():
+        full = dict(prompt='arms raised', id='up', seed=3, n=2, negative='arms down')
+        return [{'prompts.jsonl':'\n'.join(map(json.dumps, (full, dict(prompt='golf swing'), 'crouching'))).encode()}]
+    def read(folder, said): return _batch_prompts(folder/'prompts.jsonl')
+
+def _batch_prompts(path):
+    "Prompts with what their lines say, in the ranges that the pipeline takes."
+    from text2pose.batch import read_prompts_file
+    prompts,unknown = read_prompts_file(path)
+    check_prompts([p.prompt for p in prompts])
+    assert all(p.seed is None or 0<=p.seed<2**64 for p in prompts), 'a seed that torch does not take'
+    assert all(p.n is None or p.n>=1 for p in prompts) and len({p.id.lower() for p in prompts})==len(prompts)
+    return prompts
 
 # ---- folders of motion
 
@@ -463,7 +492,7 @@ class Weights:
         from text2pose.cfg import load_model
         return load_model(folder/'w')
 
-@reader({'w/model.safetensors':'safetensors', 'w/config.json':'json'}, check_module)
+@reader({'w/model.safetensors':'safetensors', 'w/config.json':'json'}, check_module, paths=False)
 class WeightsTogether:
     "weights: the same change in both files"
     make = Weights.make
@@ -520,6 +549,19 @@ class Student:
     def read(folder, said):
         from text2pose.student import load_student
         return load_student(folder/'student.safetensors', 'somebody')
+
+@reader({'evaluator.safetensors':'safetensors'}, check_module)
+class Evaluator:
+    "weights: evaluator.safetensors"
+    def make():
+        import torch
+        from text2pose.evaluator import PoseTextEvaluator
+        torch.manual_seed(0)
+        net = PoseTextEvaluator(16, 8, n_layers=1)
+        return [{'evaluator.safetensors':_written(lambda p: net.save(p), 'x.safetensors')}]
+    def read(folder, said):
+        from text2pose.evaluator import load_evaluator
+        return load_evaluator(folder/'evaluator.safetensors')
 
 def _encoder_folder():
     import tempfile, torch
@@ -616,7 +658,8 @@ def check_run(run):
     except RuntimeError as e:
         if 'diverged' not in str(e): raise
 
-@reader({'c/checkpoint.safetensors':'safetensors', 'c/manifest.json':'json'}, check_run, ('c',), weight=1.5)
+@reader({'c/checkpoint.safetensors':'safetensors', 'c/manifest.json':'json'}, check_run, ('c',), weight=1.5,
+        paths=False)
 class Checkpoint:
     "checkpoint, its manifest made to fit"
     def make(): return [_checkpoint()]

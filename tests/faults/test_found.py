@@ -121,7 +121,108 @@ FOUND = {
     'archive: a long name':lambda: archive('X'*300+'.bvh'),
     'archive: a file before its beginning':lambda: before_the_beginning(),
     'archive: a file where a folder is':lambda: archive('x.bvh', 'x.bvh/y.bvh'),
+    'stream: a column whose name is no text':lambda: bad_name(STREAM),
+    'stream: texts that are no UTF-8':lambda: table(STREAM, no_text),
+    'table: joints that are booleans':lambda: table(TABLE, column('joints', [True,False,True]*22)),
+    'table: joints at one point':lambda: table(TABLE, column('joints', [1.]*66)),
+    'poses: booleans':lambda: with_json('poses .json', 'poses.json', lambda v: [
+        p.update(joints=[[True,False,True]]*22) for p in v['poses']]),
+    'poses: joints at one point':lambda: with_json('poses .json', 'poses.json', lambda v: v['poses'][1].update(
+        joints=[[0,0,0]]*22)),
+    'poses: an array of zeros':lambda: lone('poses .npy, joints or HumanML3D features', 'poses.npy', zeros()),
+    'encoder: another width, of which a long sentence tells':lambda: encoder(hidden_size=4),
+    'poses: a face of 400 digits':lambda: with_json('poses .json', 'poses.json', lambda v: v['poses'][0].update(
+        face=[10**400,0,0])),
+    'body: a long name':lambda: lone('bone lengths .json', 'body.json', json.dumps({'a b '*2000:1}).encode()),
+    'body: a name of line breaks without a length':lambda: lone(
+        'bone lengths .json', 'body.json', json.dumps({'\n'*3000:None, 'knee':'x'}).encode()),
+    'body: a wrong length of a name that is none':lambda: lone('bone lengths .json', 'body.json', b'{"\\n":"x"}'),
+    'body: 400 digits':lambda: lone('bone lengths .json', 'body.json', b'{"knee":1'+b'0'*400+b'}'),
+    'body: an infinite number':lambda: lone('bone lengths .json', 'body.json', b'{"knee":1e400}'),
+    'weights: a line break in the configuration':lambda: weights(**{'\n':1}),
+    'weights: made with a configuration that is a number':lambda: notes(
+        'weights: model.safetensors and config.json', 'w/model.safetensors', config='3'),
+    'realmocap22: a member that is no array':lambda: no_array('realmocap22 folder', 'r/cmu.npz', 'joints'),
+    'realmocap22: ids of characters that there are not':lambda: realmocap_arrays(ids=no_characters(2)),
+    'poses: prompts of characters that there are not':lambda: odd_prompts(no_characters(3)),
+    'training.json of a run: a configuration that is a number':lambda: with_json(
+        'training.json of a finished run', 'w/training.json', lambda v: v.update(config=3)),
+    'training.json: losses that are numbers':lambda: with_json(
+        'weights: training.json', 'w/training.json', lambda v: v.update(losses=[1])),
+    'HumanML3D: an id that steers a terminal':lambda: lone('HumanML3D folder', 'h/train.txt', b'\x1b[2J'),
+    'prompts: a long header':lambda: lone('prompts file .csv', 'prompts.csv', b'0x'+b'f'*5000),
+    'prompts: a header that steers a terminal':lambda: lone('prompts file .csv', 'prompts.csv', b'\x1b[2J,id\n'),
+    'library: numbers of a type that NumPy lacks':lambda: other_type('library .safetensors', 'library.safetensors',
+                                                                     'F8_E4M3'),
+    'captures: names of joints that steer a terminal':lambda: lone(
+        'captures .bvh', 'walk.bvh', example('captures .bvh')['walk.bvh'].replace(b'left_hip', b'\x1b[2J')),
+    'library: a capture with huge numbers':lambda: huge_capture(),
+    'checkpoint: a state that is a number':lambda: checkpoint('3'),
+    'paths: a link to a device':lambda: lone('paths of a teacher .safetensors', '0000.safetensors', 'zeros'),
+    'states: a pipe':lambda: lone('caption states .safetensors', 'states.safetensors', 'fifo'),
+    'atlas: more nodes than are read':lambda: lone('atlas .yaml', 'mine.yaml', b'['+b'1,'*300_000+b']'),
+    'atlas: a number of a thousand parts':lambda: lone('atlas .yaml', 'mine.yaml', b'- 1'+b':1'*1000),
+    'atlas: aliases of many nodes':lambda: lone(
+        'atlas .yaml', 'mine.yaml', b'a: &a {'+b','.join(b'k%d: 1' % i for i in range(9000))+b'}\nb:\n'+
+        b'- {<<: *a}\n'*90),
 }
+
+# read well: null stands for what is not known
+READ = {
+    'training.json: parts that are null':lambda: with_json(
+        'weights: training.json', 'w/training.json', lambda v: v.update(data=None, scorer=None, samples=None)),
+}
+
+def bad_name(name):
+    "A table with a column whose name is not UTF-8."
+    import pyarrow as pa
+    files = table(name, lambda t: t.append_column('caption_xy', pa.nulls(len(t), pa.string())))[1]
+    return name, {'poses.parquet':files['poses.parquet'].replace(b'caption_xy', b'caption_\xe5y')}
+
+def no_characters(n): return np.full(n, 0xffffffff, np.uint32).view('<U1')
+
+def odd_prompts(prompts):
+    files,out = dict(READERS['poses .npz'].make()[1]),io.BytesIO()
+    with np.load(io.BytesIO(files['poses.npz'])) as z: np.savez(out, joints=z['joints'], prompts=prompts)
+    return 'poses .npz', {'poses.npz':out.getvalue()}
+
+def zeros():
+    out = io.BytesIO()
+    np.save(out, np.zeros((1,22,3), np.float32))
+    return out.getvalue()
+
+def no_text(t):
+    "A table whose captions are bytes, said to be texts."
+    import pyarrow as pa
+    raw = pa.array([b'\xff']*len(t), pa.binary())
+    return t.set_column(t.column_names.index('caption'), 'caption',
+                        pa.Array.from_buffers(pa.string(), len(t), raw.buffers()))
+
+def no_array(name, file, member):
+    "An archive of arrays, one of whose members is something else."
+    files,out = example(name),io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(files[file])) as z, zipfile.ZipFile(out, 'w') as new:
+        for m in z.infolist(): new.writestr(m.filename, b'x' if m.filename==f'{member}.npy' else z.read(m))
+    return name, {**files, file:out.getvalue()}
+
+def other_type(name, file, kind):
+    "A file whose first tensor says that its bytes are of another type."
+    files = example(name)
+    header,data = _split_safetensors(files[file])
+    about = next(about for tensor,about in header.items() if tensor!='__metadata__')
+    first,last = about['data_offsets']
+    about.update(dtype=kind, shape=[last-first])
+    return name, {**files, file:_joined_safetensors(header, data)}
+
+def huge_capture():
+    "A capture whose first bone is 1e38 long."
+    name = 'library folder: .npz and .bvh'
+    files = example(name)
+    lines = files['lib/made.bvh'].split(b'\n')
+    first = next(i for i,line in enumerate(lines) if b'OFFSET' in line)
+    second = next(i for i in range(first+1, len(lines)) if b'OFFSET' in lines[i])
+    lines[second] = b'OFFSET 1e38 1e38 1e38'
+    return name, {**files, 'lib/made.bvh':b'\n'.join(lines)}
 
 def weights(**changes):
     name,file = 'weights: model.safetensors and config.json', 'w/config.json'
@@ -209,3 +310,10 @@ def test_found(tmp_path, what):
     campaign.put(files, tmp_path)
     verdict,why = campaign.judge(reader, tmp_path, list(reader.kinds))
     assert verdict=='refused', f'{verdict}: {why}'
+
+@pytest.mark.parametrize('what', READ)
+def test_read_well(tmp_path, what):
+    name,files = READ[what]()
+    campaign.put(files, tmp_path)
+    verdict,why = campaign.judge(READERS[name], tmp_path, list(READERS[name].kinds))
+    assert verdict=='read', f'{verdict}: {why}'
