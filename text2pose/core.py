@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['asset', 'decode_text', 'one_line', 'check_size', 'errors_name', 'check_file', 'parse_json', 'read_json',
-           'check_count', 'check_array', 'why_unreadable', 'read_array', 'open_zip', 'check_target', 'disk_errors',
-           'sweep', 'temporary_beside', 'sync', 'atomic_path', 'atomic_folder', 'remove_folder', 'append_line',
-           'kept_tensor', 'write_tensors', 'read_tensors', 'load_module', 'check_shape', 'read_training', 'fingerprint',
-           'tensor_checksum', 'file_sha256', 'data_dir', 'available']
+           'check_count', 'check_array', 'why_unreadable', 'read_array', 'array_texts', 'open_zip', 'check_target',
+           'disk_errors', 'sweep', 'temporary_beside', 'sync', 'atomic_path', 'atomic_folder', 'remove_folder',
+           'append_line', 'kept_tensor', 'write_tensors', 'read_tensors', 'load_module', 'check_shape', 'read_training',
+           'fingerprint', 'tensor_checksum', 'file_sha256', 'data_dir', 'available']
 
 # %% ../nbs/00_core.ipynb #37d04ff3
 import errno, functools, hashlib, json, os, re, reprlib, secrets, shutil, stat, tempfile, time, zlib
@@ -161,6 +161,16 @@ def read_array(
         raise ValueError(f'{path} is not a readable .npy array of numbers{why_unreadable(e)}') from None
     if isinstance(x, np.ndarray): x = np.array(x)  # an .npz archive is no array and is refused below
     return check_array(x, shape, str(path))
+
+def array_texts(
+    array,   # from a file, of texts
+)->list:     # of str; ValueError where it claims characters that there are not
+    "The texts of an array, one after the other."
+    array = np.ravel(array)
+    if array.dtype.kind!='U': return [str(v) for v in array.tolist()]
+    code_points = np.frombuffer(array.tobytes(), np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+    if code_points.max(initial=0)>0x10ffff: raise ValueError('a text holds characters that there are not')
+    return array.tolist()
 
 _ENTRY = 150  # bytes of a file in the table of contents of an archive, on average at most
 

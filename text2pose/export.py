@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from . import __version__
 from .core import (
-    asset, atomic_path, check_array, check_count, check_file, check_size, check_target, disk_errors, errors_name,
-    open_zip, parse_json, read_array, read_json, sync, temporary_beside, why_unreadable)
+    array_texts, asset, atomic_path, check_array, check_count, check_file, check_size, check_target, disk_errors,
+    errors_name, open_zip, parse_json, read_array, read_json, sync, temporary_beside, why_unreadable)
 from .data import (
     JOINT_NAMES, LEFT_COLOR, N_JOINTS, PARENTS, RIGHT_COLOR, TRUNK_COLOR, VIEWS, _NECK_TILT, _axes, _joint_axes,
     bone_lengths, canonical, canonical_faces, check_faces, check_not_points, joint_idx, plot_bodies, project,
@@ -1260,7 +1260,7 @@ def _npz_poses(path):
         check_size(path, sum(member.file_size for member in z.infolist()), _MAX_FILE_BYTES, ' when unpacked')
         try:
             joints,prompts,faces = (_read_member(z, name) for name in ('joints','prompts','faces'))
-            prompts = prompts if prompts is None else [str(p) for p in np.atleast_1d(prompts).ravel()]
+            prompts = prompts if prompts is None else array_texts(prompts)
         except Exception as e:  # the readers of archives and arrays raise many kinds
             raise ValueError(f'{path} is not a readable .npz of poses{why_unreadable(e)}') from None
     if joints is None: raise ValueError(f'{path} is not a readable .npz of poses: expected an array called joints')

@@ -12,7 +12,7 @@ import json, re, reprlib, warnings
 from pathlib import Path
 import numpy as np
 from .core import (
-    atomic_folder, check_array, check_file, check_size, decode_text, one_line, open_zip, read_array)
+    array_texts, atomic_folder, check_array, check_file, check_size, decode_text, one_line, open_zip, read_array)
 from .data import (
     Caption, Clip, N_JOINTS, POSE_DIM, Report, heading, mirror, pose_faults, rotate_z, unit_vectors, y_up_from_z_up,
     z_up_from_y_up)
@@ -333,9 +333,9 @@ def _read_motion(path):
     try:
         with np.load(path, allow_pickle=False) as z:
             ids,start,joints,root_xz = (z[name] for name in ('ids','start','joints','root_xz'))
-        names = ids.tolist()  # an array may claim characters that there are not
+        names = array_texts(ids)
     except Exception as e: raise ValueError(f'{path} is not a readable realmocap22 archive: {one_line(e)}') from None
-    if not all(isinstance(x, np.ndarray) for x in (start,joints,root_xz)):  # bytes, where a member is no array
+    if not all(isinstance(x, np.ndarray) for x in (ids,start,joints,root_xz)):  # bytes, where a member is no array
         raise ValueError(f'{path}: ids, start, joints and root_xz must be arrays')
     check_array(root_xz, (None,2), f'{path}, root_xz')
     kinds_fit = ids.ndim==start.ndim==1 and ids.dtype.kind=='U' and start.dtype.kind in 'iu' and joints.ndim==3

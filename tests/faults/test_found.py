@@ -145,6 +145,7 @@ FOUND = {
     'realmocap22: a member that is no array':lambda: no_array('realmocap22 folder', 'r/cmu.npz', 'joints'),
     'realmocap22: ids of characters that there are not':lambda: realmocap_arrays(ids=no_characters(2)),
     'poses: prompts of characters that there are not':lambda: odd_prompts(no_characters(3)),
+    'poses: prompts just beyond the last character':lambda: odd_prompts(no_characters(3, 0x110000)),
     'training.json of a run: a configuration that is a number':lambda: with_json(
         'training.json of a finished run', 'w/training.json', lambda v: v.update(config=3)),
     'training.json: losses that are numbers':lambda: with_json(
@@ -179,7 +180,7 @@ def bad_name(name):
     files = table(name, lambda t: t.append_column('caption_xy', pa.nulls(len(t), pa.string())))[1]
     return name, {'poses.parquet':files['poses.parquet'].replace(b'caption_xy', b'caption_\xe5y')}
 
-def no_characters(n): return np.full(n, 0xffffffff, np.uint32).view('<U1')
+def no_characters(n, code=0xffffffff): return np.full(n, code, np.uint32).view('<U1')
 
 def odd_prompts(prompts):
     files,out = dict(READERS['poses .npz'].make()[1]),io.BytesIO()
