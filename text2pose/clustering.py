@@ -9,7 +9,7 @@ __all__ = ['MINIBATCH_FROM', 'SAMPLING_PRESETS', 'OUTLIER_PARTS', 'same_body', '
            'map_clusters', 'sample_poses', 'coverage', 'pose_parts', 'PoseOutliers', 'fit_outliers']
 
 # %% ../nbs/01_clustering.ipynb #e2c28244
-import functools, json, re, warnings
+import functools, json, re, reprlib, warnings
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -367,9 +367,10 @@ class ClusterMap:
             for pose_id in ids: self._add(pose_id, k)
 
     def _add(self, pose_id, k):
-        if not isinstance(pose_id, str): raise ValueError(f'pose_ids must be strings, found {pose_id!r} in cluster {k}')
+        shown = reprlib.repr(pose_id)
+        if not isinstance(pose_id, str): raise ValueError(f'pose_ids must be strings, found {shown} in cluster {k}')
         if pose_id in self._cluster_of:
-            raise ValueError(f'pose {pose_id!r} is listed twice, in clusters {self._cluster_of[pose_id]} and {k}')
+            raise ValueError(f'pose {shown} is listed twice, in clusters {self._cluster_of[pose_id]} and {k}')
         self._cluster_of[pose_id] = k
 
     def __len__(self): return len(self._cluster_of)

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import nn
 from .core import (
-    append_line, asset, atomic_folder, atomic_path, check_count, check_file, fingerprint, read_json, read_training,
-    remove_folder, sweep, tensor_checksum)
+    append_line, asset, atomic_folder, atomic_path, check_count, check_file, fingerprint, one_line, read_json,
+    read_training, remove_folder, sweep, tensor_checksum)
 from .data import N_JOINTS, plot_bodies
 from .skeleton import anatomy_loss, naive_anatomy_loss, reference_bone_lengths
 from .posecodes import POSECODES, posecode_margins
@@ -375,7 +375,6 @@ def share_dropout(
 CHECKPOINT_FILE,MANIFEST = 'checkpoint.safetensors','manifest.json'
 CHECKPOINT_FORMAT = 'text2pose checkpoint 1'
 
-def _one_line(error): return ' '.join(str(error).split())
 
 def _write_synced(path, data):
     "Write bytes and wait until they are on the disk."
@@ -456,7 +455,7 @@ class Checkpoints:
             header = json.loads(data[8:8+int.from_bytes(data[:8], 'little')])
             return load(data), json.loads(header['__metadata__']['state'])
         except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as e:
-            raise ValueError(f'{path} is not a readable checkpoint: {_one_line(e)[:200]}') from None
+            raise ValueError(f'{path} is not a readable checkpoint: {one_line(e)}') from None
 
     def newest(self,
         tell=warnings.warn, # is given a sentence for each checkpoint that is damaged
@@ -607,7 +606,7 @@ def _accelerator(cpu, mixed_precision):
     AcceleratorState._reset_state()  # accelerate remembers the first precision of a process; a trainer has its own
     try: acc = Accelerator(cpu=cpu, mixed_precision=mixed_precision)
     except (ValueError, ImportError) as e:
-        raise ValueError(f'mixed_precision {mixed_precision} cannot be had here: {_one_line(e)}') from None
+        raise ValueError(f'mixed_precision {mixed_precision} cannot be had here: {one_line(e)}') from None
     if mixed_precision!='no' and not acc.native_amp:
         raise ValueError(f'mixed_precision {mixed_precision} cannot be had on {acc.device.type}: '
                          'bf16 can on most devices, fp16 on GPUs; no is always possible')

@@ -110,6 +110,7 @@ FOUND = {
     'encoder: weights that are not finite':lambda: encoder_of(np.nan),
     'scorer: a long name in the configuration':lambda: notes(
         'weights: scorer.safetensors', 'scorer.safetensors', config=json.dumps({'a b '*2000:1})),
+    'checkpoint: an escape in the header':lambda: checkpoint_header('dtype', '\x1b]0;x\x07'),
     'checkpoint: a line break in the header':lambda: checkpoint_header('dtype', '\n'),
     'paths: no samples':lambda: paths(drop='samples'),
     'paths: no notes of steps':lambda: paths(kept=[0]),
@@ -117,6 +118,8 @@ FOUND = {
     'paths: kept beyond the steps':lambda: paths(kept=[0,3,60], steps=6),
     'paths: steps that are a list':lambda: paths(kept=[0,3,6], steps=[6]),
     'paths: other numbers of samples':lambda: paths(kept=[0,6], steps=6),
+    'cluster map: a pose that is deep':lambda: with_json(
+        'cluster map .json', 'clusters.json', lambda v: v['pose_ids'][0].append(json.loads('['*500+']'*500))),
     'checkpoint: something deep':lambda: checkpoint('['*100_000),
     'archive: a long name':lambda: archive('X'*300+'.bvh'),
     'archive: a file before its beginning':lambda: before_the_beginning(),
