@@ -54,15 +54,19 @@ def check_size(
     if n_bytes<=max_bytes: return
     raise ValueError(f'{path} has {_megabytes(n_bytes)}{how}; at most {_megabytes(max_bytes)} are read')
 
+_MAX_SENTENCE = 1200  # characters
+
 @contextmanager
 def errors_name(
     path, # a file that is being read
 ):
-    "A ValueError about what a file holds names the file."
+    "A ValueError about what a file holds names the file, on one line of some length that can be printed."
     try: yield
     except ValueError as e:
-        if Path(path).name in str(e): raise
-        raise ValueError(f'{path}: {e}') from None
+        said = one_line(e, _MAX_SENTENCE)
+        if Path(path).name not in said: raise ValueError(f'{path}: {said}') from None
+        if said==str(e): raise
+        raise ValueError(said) from None
 
 def check_file(
     path,         # what is to be read

@@ -1044,8 +1044,8 @@ class BaseTrainer:
         now = self.data.summary
         if was.get('fingerprint')==now['fingerprint']: return [*before,now]
         if not new_data:
-            raise ValueError(f'{path} belongs to a run on another pose table: {was.get("rows")} rows with fingerprint '
-                             f'{was.get("fingerprint")}, now {now["rows"]} rows with {now["fingerprint"]}; '
+            raise ValueError(f'{path} belongs to a run on another pose table: {_shown(was.get("rows"))} rows with '
+                             f'fingerprint {_shown(was.get("fingerprint"))}, now {now["rows"]} rows with {now["fingerprint"]}; '
                              'new_data goes on with the new one')
         return [*before, {**was, 'until_step':state['step']}, now]
 

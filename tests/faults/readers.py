@@ -388,7 +388,7 @@ def _batch_prompts(path):
     from text2pose.batch import read_prompts_file
     prompts,unknown = read_prompts_file(path)
     check_prompts([p.prompt for p in prompts])
-    assert all(p.seed is None or 0<=p.seed<2**64 for p in prompts), 'a seed that torch does not take'
+    assert all(p.seed is None or 0<=p.seed<10**300 for p in prompts), 'a seed that the pipeline does not take'
     assert all(p.n is None or p.n>=1 for p in prompts) and len({p.id.lower() for p in prompts})==len(prompts)
     return prompts
 
