@@ -1045,7 +1045,8 @@ class BaseTrainer:
         if was.get('fingerprint')==now['fingerprint']: return [*before,now]
         if not new_data:
             raise ValueError(f'{path} belongs to a run on another pose table: {_shown(was.get("rows"))} rows with '
-                             f'fingerprint {_shown(was.get("fingerprint"))}, now {now["rows"]} rows with {now["fingerprint"]}; '
+                             f'fingerprint {_shown(was.get("fingerprint"))}, now {now["rows"]} rows with '
+                             f'{now["fingerprint"]}; '
                              'new_data goes on with the new one')
         return [*before, {**was, 'until_step':state['step']}, now]
 
