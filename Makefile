@@ -56,7 +56,7 @@ FAULTS := tests/faults tests/test_checkpoints.py::test_killed_at_fifty_moments t
 
 faults: install-dev
 	OMP_NUM_THREADS=1 python -m pytest -m 'campaign or not campaign' -n 2 --dist loadfile -v --durations=10 $(FAULTS)
-	OMP_NUM_THREADS=1 python tests/faults/campaign.py --seed 900000 --out benchmarks/faults.json
+	OMP_NUM_THREADS=1 python tests/faults/campaign.py --seed 2000000 --out benchmarks/faults.json
 
 figures: install-dev demo
 	cp out/demo/poses.png figures/demo.png

@@ -248,6 +248,16 @@ def test_describe():
     assert '[' in run('describe', 'own.npy', '--codes').stdout
     assert '0: wave' in run('describe', '--prompt', 'wave', '--prompt', 'sit').stdout
 
+def test_describe_poses_of_nobody():
+    "What is hardly human is described, with a word of warning that says what is wrong."
+    own_file(2)
+    x = np.load('own.npy')
+    x[1,20:] += .8
+    np.save('odd.npy', x)
+    found = run('describe', 'odd.npy')
+    assert '1 pose is hardly human (1)' in found.stderr and 'of pose 1 the worst is' in found.stderr
+    assert found.stdout.splitlines()[0::2]==['0','1']
+
 @pytest.mark.parametrize('ending', ['json','npz','npy','bvh','glb'])
 def test_describe_every_file(ending):
     "A pose says the same, whatever file it comes from."

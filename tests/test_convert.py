@@ -99,6 +99,7 @@ def odd_files(tmp_path_factory):
     np.save(d/'huge.npy', np.full((2,263), 1e30))
     np.save(d/'whole.npy', (X*1000).astype(int))
     np.save(d/'point.npy', np.ones((1,22,3)))
+    np.savez(d/'long.npz', joints=X[:1], prompts=['W '*1001])
     (d/'random.npy').write_bytes(b'\x80random bytes')
     for name in ('pipe.json','pipe.glb','pipe.depth'): os.mkfifo(d/name)
     os.symlink('in.npz', d/'link.npz')
@@ -135,7 +136,8 @@ def odd_files(tmp_path_factory):
     (('far.npy','a.bvh'), 1, 'far.npy: joints reach'),
     (('huge.npy','a.npy'), 1, 'huge.npy holds joints beyond'),
     (('whole.npy','a.json'), 1, 'whole.npy: lengths must be'),
-    (('point.npy','a.glb'), 1, 'point.npy: all joints of pose 0, counted from 0, are in one point'),
+    (('point.npy','a.glb'), 1, 'point.npy: pose 0, counted from 0, has all joints at one point'),
+    (('long.npz','a.png'), 1, 'long.npz holds a prompt of 2,002 characters; at most 2,000 are read'),
     (('random.npy','a.glb'), 1, 'random.npy is not a readable .npy array of numbers (pickled objects are refused)\n'),
     (('pipe.json','a.glb'), 1, 'pipe.json is no regular file: expected a .json'),
     (('folder.json','a.glb'), 1, 'folder.json is a folder: expected a .json'),

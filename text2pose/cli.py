@@ -732,7 +732,7 @@ def _warn_of_implausible(joints):
     from text2pose.skeleton import plausibility, plausibility_report
     bad = [i for i,p in enumerate(plausibility(joints)) if p<_HARDLY_HUMAN]
     if not bad: return
-    worst = plausibility_report(joints[bad[:1]])[0]
+    worst = plausibility_report(joints[bad[0]])[0]
     named = ', '.join(map(str, bad[:5]))+(' …' if len(bad)>5 else '')
     are = 'are' if len(bad)>1 else 'is'
     _say(f'text2pose: {_count(len(bad), "pose")} {are} hardly human ({named}), so what is said means little; '

@@ -1316,6 +1316,8 @@ def _glb_poses(path):
 _READERS = {'.json':_json_poses, '.npz':_npz_poses, '.npy':_npy_poses, '.bvh':_bvh_poses, '.glb':_glb_poses,
             '.vrma':_glb_poses}
 
+_MAX_PROMPT = 2000  # characters, as many as `generate` takes
+
 def _read(path, **rig):
     "Joints, prompts and faces of a file."
     path = Path(path)
@@ -1334,6 +1336,9 @@ def _read(path, **rig):
     if len(prompts)!=len(joints):
         def count(n, noun): return f'{n} {noun}' if n==1 else f'{n} {noun}s'
         raise ValueError(f'{path} holds {count(len(prompts), "prompt")} for {count(len(joints), "pose")}')
+    longest = max(map(len, prompts))
+    if longest>_MAX_PROMPT:
+        raise ValueError(f'{path} holds a prompt of {longest:,} characters; at most {_MAX_PROMPT:,} are read')
     return joints, prompts, faces
 
 def load_poses(

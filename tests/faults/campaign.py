@@ -7,7 +7,7 @@ crash, more than SECONDS of processor time, more than MEMORY beyond what the pro
 contract. A worker process takes case after case; the kernel ends it where a case takes too long, and another worker
 goes on behind that case.
 """
-import argparse, faulthandler, json, os, re, resource, shutil, signal, sys, tempfile, time, traceback, warnings, zlib
+import argparse, faulthandler, itertools, json, os, re, resource, shutil, signal, sys, tempfile, time, traceback, warnings, zlib
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -25,6 +25,11 @@ def spoilt(reader, seed):
     for name in some: files[name] = damage(rng, files[name], reader.kinds[name])
     if reader.paths and rng.random()<.03: files[pick(rng, some)] = pick(rng, list(ODD_PATHS))
     return files, some
+
+def spoiling(reader, n):
+    "The first n seeds whose cases are spoilt: some damages change nothing."
+    seeds = (seed for seed in itertools.count() if spoilt(reader, seed)[0]!=reader.make()[0])
+    return list(itertools.islice(seeds, n))
 
 def _socket(path):
     import socket

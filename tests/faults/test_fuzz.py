@@ -15,7 +15,7 @@ def test_spoilt_files(name):
 
 class Bad:
     "A reader that does what none may do."
-    name,kinds,names,weight = 'bad',{'f':'bytes'},(),1
+    name,kinds,names,weight,paths = 'bad',{'f':'bytes'},(),1,False
     def make(self): return [{'f':b'0123456789'}]
     def read(self, folder, said): return self.how(folder/'f')
     def check(self, found): assert found!='broken', 'broken'
@@ -46,11 +46,12 @@ def test_what_is_wrong_is_found(monkeypatch, how, says):
     if says is None:
         with pytest.raises(AssertionError, match='a valid example is wrong'): campaign.run(Bad(how), range(2))
         return
-    rows = campaign.run(Bad(how), range(2))
+    rows = campaign.run(Bad(how), campaign.spoiling(Bad(how), 2))
     assert [r['verdict'] for r in rows]==['wrong','wrong'] and all(says in r['why'] for r in rows), rows
 
 def test_refusals_are_counted():
-    rows = campaign.run(Bad(_raise(ValueError('f is damaged'))), range(3))
+    bad = Bad(_raise(ValueError('f is damaged')))
+    rows = campaign.run(bad, campaign.spoiling(bad, 3))
     assert [r['verdict'] for r in rows]==['refused']*3
     assert campaign.summary(rows)['refused']==3 and '3' in campaign.table(dict(bad=campaign.summary(rows)))
 

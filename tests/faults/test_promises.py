@@ -108,13 +108,14 @@ def test_bombs(tmp_path, name):
     path = tmp_path/name
     BOMBS[name](path)
     read = read_library if path.suffix=='.yaml' else load_poses
-    rows = campaign.run(reader_of(path, read)(), range(1))
+    reader = reader_of(path, read)()
+    rows = campaign.run(reader, campaign.spoiling(reader, 1))
     assert rows[0]['verdict']=='refused' and rows[0]['memory']<300e6 and rows[0]['seconds']<5, rows
 
 def reader_of(path, read):
     "A reader of the campaign, of one file that is as it is."
     class One:
-        name,kinds,names,weight = path.name,{'note':'bytes'},(path.name,),1
+        name,kinds,names,weight,paths = path.name,{'note':'bytes'},(path.name,),1,False
         def make(self): return [{'note':b'0123456789'}]
         def read(self, folder, said):
             if (folder/'note').read_bytes()==b'0123456789': return 'well'
