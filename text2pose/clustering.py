@@ -367,10 +367,11 @@ class ClusterMap:
             for pose_id in ids: self._add(pose_id, k)
 
     def _add(self, pose_id, k):
-        shown = reprlib.repr(pose_id)
-        if not isinstance(pose_id, str): raise ValueError(f'pose_ids must be strings, found {shown} in cluster {k}')
+        if not isinstance(pose_id, str):
+            raise ValueError(f'pose_ids must be strings, found {reprlib.repr(pose_id)} in cluster {k}')
         if pose_id in self._cluster_of:
-            raise ValueError(f'pose {shown} is listed twice, in clusters {self._cluster_of[pose_id]} and {k}')
+            there = self._cluster_of[pose_id]
+            raise ValueError(f'pose {reprlib.repr(pose_id)} is listed twice, in clusters {there} and {k}')
         self._cluster_of[pose_id] = k
 
     def __len__(self): return len(self._cluster_of)
